@@ -1,0 +1,48 @@
+# make run: installs what is missing, starts the app, opens the browser.
+# make test: the same with the tools for tests, then everything that CI runs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test format lint types pytest bench clean
+
+run: $(VENV)/installed
+	$(BIN)/streamlit run streamlit_app.py
+
+test: lint types pytest
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/installed-dev
+	$(BIN)/pyright
+
+pytest: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+bench: $(VENV)/installed
+	$(BIN)/python -m benchmarks.generate
+
+clean:
+	rm -rf $(VENV) artefacts .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed; $(PYTHON) is older or missing."; \
+		echo "Name another one: make run PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "On Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
+
+# A stamp is newer than its requirements only when pip has finished with them.
+$(VENV)/installed: requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ $(VENV)/installed
