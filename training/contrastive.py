@@ -1,0 +1,55 @@
+"""Stage clip: pictures and captions are drawn to one place, as in CLIP."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import CLIPModel, CLIPTokenizer
+
+from training.autoencoder import to_tensor
+from training.data import Scene, random_caption
+from training.loop import Options
+
+
+def halve(pictures: np.ndarray) -> np.ndarray:
+    """(N, 2S, 2S, 3) uint8 -> (N, S, S, 3) uint8, each pixel the mean of four."""
+    count, side = pictures.shape[:2]
+    half = np.empty((count, side // 2, side // 2, 3), np.uint8)
+    for start in range(0, count, 500):
+        part = np.asarray(pictures[start : start + 500]).astype(np.uint16)
+        rows = part[:, ::2] + part[:, 1::2]
+        half[start : start + 500] = (rows[:, :, ::2] + rows[:, :, 1::2] + 2) // 4
+    return half
+
+
+def clip_loss(
+    clip: CLIPModel,
+    tokenizer: CLIPTokenizer,
+    pictures: np.ndarray,
+    scenes: list[Scene],
+    recipe: dict[str, Any],
+    options: Options,
+) -> Callable[[float], Tensor]:
+    """Symmetric cross-entropy. Rows with the same caption are the same target, not rivals."""
+    rng = random.Random()
+
+    def loss_of(progress: float) -> Tensor:
+        rows = rng.sample(range(len(scenes)), recipe["batch"])
+        texts = [random_caption(rng, scenes[row]) or scenes[row].noun for row in rows]
+        tokens = tokenizer(texts, padding=True, return_tensors="pt").to(options.device)
+        pixels = to_tensor(pictures[rows]).to(options.device)
+        with options.autocast():
+            output = clip(input_ids=tokens.input_ids, pixel_values=pixels)
+        text, picture = output.text_embeds.float(), output.image_embeds.float()
+        logits = clip.logit_scale.exp().clamp(max=100) * picture @ text.T
+        same = torch.tensor([[a == b for b in texts] for a in texts], device=options.device)
+        target = same.float() / same.sum(1, keepdim=True)
+        return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+
+    return loss_of

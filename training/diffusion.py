@@ -1,0 +1,64 @@
+"""Stage unet: predict the noise in scaled latents, weighted by clamped SNR."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from torch import Tensor
+
+from training.data import Scene, random_caption
+from training.loop import Options
+
+
+def snr_weight(scheduler: DDIMScheduler, floor: float, gamma: float) -> Tensor:
+    """(1000,) what the noise's squared error counts at each timestep: clamp(SNR) / SNR.
+
+    `gamma` is min-SNR's. `floor` lifts the noisiest steps, where the whole layout is decided: an
+    error there is small as noise and, divided by the SNR, as large as the picture itself.
+    """
+    abar = scheduler.alphas_cumprod
+    snr = abar / (1 - abar)
+    return snr.clamp(floor, gamma) / snr
+
+
+def unet_loss(
+    unet: UNet2DConditionModel,
+    scheduler: DDIMScheduler,
+    latents: np.ndarray,
+    scenes: list[Scene],
+    captions: dict[str, int],
+    embeddings: np.ndarray,
+    recipe: dict[str, Any],
+    options: Options,
+) -> Callable[[float], Tensor]:
+    """`latents` (N, 4, 16, 16) scaled; `embeddings` (captions, 77, hidden), row captions[text].
+
+    SD's betas leave a picture's mean visible in the noisiest latents, and on 256 places it is
+    plain: a model that trusts it paints the background its seed happens to have. The noise offset
+    makes the mean unreliable there, so that the prompt decides.
+    """
+    rng = random.Random()
+    weights = snr_weight(scheduler, recipe["snr_floor"], recipe["snr_gamma"]).to(options.device)
+    batch = recipe["batch"]
+
+    def loss_of(progress: float) -> Tensor:
+        rows = [rng.randrange(len(scenes)) for _ in range(batch)]
+        texts = [captions[random_caption(rng, scenes[row])] for row in rows]
+        clean = torch.from_numpy(latents[rows]).float().to(options.device)
+        condition = torch.from_numpy(embeddings[texts]).float().to(options.device)
+        offset = torch.randn(batch, clean.shape[1], 1, 1, device=clean.device)
+        noise = torch.randn_like(clean) + recipe["noise_offset"] * offset
+        spread = (torch.arange(batch) + torch.rand(batch)) * (1000 / batch)  # one in each slice
+        timesteps = spread.long().clamp(max=999).to(options.device)
+        noisy = scheduler.add_noise(clean, noise, timesteps)
+        with options.autocast():
+            predicted = unet(noisy, timesteps, encoder_hidden_states=condition).sample
+        error = (predicted.float() - noise).square().mean((1, 2, 3))
+        return (weights[timesteps] * error).mean()
+
+    return loss_of
