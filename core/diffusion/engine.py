@@ -1,0 +1,295 @@
+"""Engine: settings in, events out. Encodes, runs the batch, decodes."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from typing import Any, cast
+
+import numpy as np
+import torch
+from diffusers.image_processor import VaeImageProcessor
+from PIL import Image
+
+from core.diffusion.denoise import Batch, BatchCell, Record, trajectory_of
+from core.diffusion.events import (
+    Computed,
+    Event,
+    Failed,
+    Finished,
+    Generation,
+    Request,
+    Started,
+    Stepped,
+)
+from core.diffusion.images import ReadInput
+from core.diffusion.memory import is_out_of_memory, with_room
+from core.diffusion.models import LoadedModel
+from core.diffusion.preview import preview_rgb
+from core.diffusion.rows import RowTooLargeError
+from core.diffusion.settings import GenerationSettings, Problem, SettingsError
+
+DEFAULT_MAX_ROWS = 32
+
+TILE_ABOVE = 2048 * 2048
+"""Pixels above which the VAE decodes in tiles: diffusers' own would need tens of gigabytes."""
+
+
+class GenerationError(RuntimeError):
+    """An image that could not be made; the message says why."""
+
+
+@dataclass(eq=False)
+class _Rider:
+    """A request on its way in a cell of the batch; snapshots of one run share its cell."""
+
+    request: Request
+    cell: BatchCell
+    admitted: float = field(default_factory=time.perf_counter)
+    is_announced: bool = False
+
+    @property
+    def total(self) -> int:
+        """The UNet call after which this request has its picture."""
+        return self.request.settings.snapshot or self.cell.total_calls
+
+
+class Engine:
+    """One model on one device, driven by one thread; cells come and go between steps."""
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        *,
+        max_rows: int = DEFAULT_MAX_ROWS,
+        inputs: ReadInput | None = None,
+    ) -> None:
+        """`inputs` reads the source pictures of image-to-image: `Store.inputs.read`, for one."""
+        self.model = model
+        self._batch = Batch(model, max_rows=max_rows, inputs=inputs)
+        self._riders: dict[str, _Rider] = {}
+        self._images = VaeImageProcessor(vae_scale_factor=model.info.vae_scale_factor)
+
+    @property
+    def active(self) -> tuple[str, ...]:
+        return tuple(self._riders)
+
+    def has_room(self, settings: GenerationSettings) -> bool:
+        """Whether `admit` would find a place now: rows are left, or it needs none."""
+        return self.rides_along(settings) or self._batch.has_room(settings)
+
+    def rides_along(self, settings: GenerationSettings) -> bool:
+        """Whether a run in flight will come by these settings: they cost no row of their own."""
+        return self._shared_cell(settings) is not None
+
+    def admit(self, request: Request) -> None:
+        """Adds a cell to the batch. Raises SettingsError for settings that cannot be run, and
+        InputError where the source picture of image-to-image is not there.
+        """
+        if request.key in self._riders:
+            raise ValueError(f"{request.key} is in flight already")
+        settings = request.settings
+        settings.require_valid(vae_scale_factor=self.model.info.vae_scale_factor)
+        cell = self._shared_cell(settings)
+        if cell is None or (cell.strict, cell.record) != (request.strict, request.record):
+            cell = self._admit(request)
+            if settings.snapshot > cell.total_calls:
+                self._batch.drop(cell)
+                reason = f"{settings.snapshot} is beyond the {cell.total_calls} UNet calls left"
+                raise SettingsError([Problem(field="snapshot", reason=reason)])
+        self._riders[request.key] = _Rider(request=request, cell=cell)
+
+    def _admit(self, request: Request) -> BatchCell:
+        """Encoding the prompts or the source may run out of memory too."""
+        run = replace(request.settings, snapshot=0)
+
+        def admit() -> BatchCell:
+            return self._batch.admit(run, strict=request.strict, record=request.record)
+
+        try:
+            return with_room(self.model.device, admit)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        reason = "ran out of memory before the first step: choose a smaller size"
+        raise SettingsError([Problem(field="width", reason=reason)])
+
+    def _shared_cell(self, settings: GenerationSettings) -> BatchCell | None:
+        """A run in flight that will still come by what these settings ask for."""
+        run = replace(settings, snapshot=0)
+        for cell in self._batch.cells:
+            if cell.settings == run and cell.call < (settings.snapshot or cell.total_calls):
+                return cell
+        return None
+
+    def drop(self, key: str) -> None:
+        """Forgets a request in flight: what it had done is lost, the others go on."""
+        cell = self._riders.pop(key).cell
+        if not any(rider.cell is cell for rider in self._riders.values()):
+            self._batch.drop(cell)
+
+    def step(self, preview: Callable[[str], bool] | None = None) -> list[Event]:
+        """One denoising step of every cell in flight, and what came of it; [] when idle.
+
+        `preview` says for a key whether somebody looks: only then is a picture made.
+        """
+        events: list[Event] = []
+        for key, rider in self._riders.items():
+            if not rider.is_announced:
+                rider.is_announced = True
+                events.append(Started(key=key, total=rider.total))
+        try:
+            self._batch.step()
+        except RowTooLargeError as error:
+            reason = f"Out of memory: {error}. Choose a smaller size."
+            return events + [self._fail(key, reason) for key in self.active]
+        for key, rider in list(self._riders.items()):
+            cell = rider.cell
+            picture = self._preview(cell) if preview is not None and preview(key) else None
+            events.append(Stepped(key=key, step=cell.call, total=rider.total, preview=picture))
+            if cell.call == rider.total:
+                events.append(self._finish(key, rider))
+        return events
+
+    def run(
+        self, requests: Iterable[Request], *, preview: Callable[[str], bool] | None = None
+    ) -> Iterator[Event]:
+        """Runs all requests through the continuous batch. To stop, cease to iterate."""
+        waiting = iter(requests)
+        pending = next(waiting, None)
+        own: set[str] = set()
+        try:
+            while pending is not None or own:
+                while pending is not None and self.has_room(pending.settings):
+                    self.admit(pending)
+                    own.add(pending.key)
+                    pending = next(waiting, None)
+                for event in self.step(preview):
+                    if isinstance(event, Finished | Failed):
+                        own.discard(event.key)
+                    yield event
+        finally:
+            for key in own.intersection(self._riders):
+                self.drop(key)
+
+    def generate(
+        self,
+        settings: Sequence[GenerationSettings],
+        strict: bool = False,
+        record: Record = "norms",
+    ) -> list[Generation]:
+        """The images of all settings, in their order.
+
+        Raises SettingsError before anything is computed, GenerationError when one fails and
+        InputError for a source picture that is not there.
+        """
+        for one in settings:
+            one.require_valid(vae_scale_factor=self.model.info.vae_scale_factor)
+        requests = (
+            Request(key=str(index), settings=one, strict=strict, record=record)
+            for index, one in enumerate(settings)
+        )
+        done: dict[str, Generation] = {}
+        for event in self.run(requests):
+            if isinstance(event, Failed):
+                raise GenerationError(event.reason)
+            if isinstance(event, Finished):
+                done[event.key] = event.generation
+        return [done[str(index)] for index in range(len(settings))]
+
+    @torch.no_grad()
+    def decode(self, latents: torch.Tensor) -> Image.Image:
+        """Scaled latents (1, C, h, w) -> picture, as the family's pipeline decodes it.
+
+        Where half precision overflows it is decoded once more in float32: SD's decoders reach
+        values that float16 does not hold. Raises GenerationError where that is not it.
+        """
+        pixels = self._pixels(latents)
+        if not torch.isfinite(pixels).all() and (kind := self.model.vae.dtype) != torch.float32:
+            self.model.vae.to(torch.float32)
+            try:
+                pixels = self._pixels(latents)
+            finally:
+                self.model.vae.to(kind)
+        if not torch.isfinite(pixels).all():
+            raise GenerationError(
+                "The VAE gave no finite numbers for these latents, so there is no image. Its "
+                "weights may be damaged: download the model again, or use another."
+            )
+        pictures = cast(Any, self._images).postprocess(pixels, output_type="pil")
+        return pictures[0]
+
+    def _pixels(self, latents: torch.Tensor) -> torch.Tensor:
+        """Out of memory it is tried once more, then in tiles, whose seams are blended."""
+        vae = self.model.vae
+        scaled = latents.to(vae.dtype) / vae.config.scaling_factor
+
+        def whole() -> torch.Tensor:
+            return vae.decode(scaled, return_dict=False)[0]
+
+        def tiled() -> torch.Tensor:
+            vae.enable_tiling()
+            try:
+                return whole()
+            finally:
+                vae.disable_tiling()
+
+        sides = [side * self.model.info.vae_scale_factor for side in scaled.shape[2:]]
+        if sides[0] * sides[1] > TILE_ABOVE:
+            return tiled()
+        return with_room(self.model.device, whole, tiled)
+
+    def _preview(self, cell: BatchCell) -> np.ndarray | None:
+        if cell.x0 is None:
+            return None
+        return preview_rgb(cell.x0[0].float().cpu().numpy(), self.model.info)
+
+    def _finish(self, key: str, rider: _Rider) -> Event:
+        cell, request = rider.cell, rider.request
+        is_snapshot = request.settings.snapshot > 0
+        latents = cell.x0 if is_snapshot and cell.x0 is not None else cell.latents
+        if not torch.isfinite(latents).all():
+            return self._fail(
+                key,
+                "The latents are no longer finite numbers (NaN or infinity), so there is no "
+                "image. Lower the guidance scale, or use float32 for this model.",
+            )
+        try:
+            image = self.decode(latents.to(self.model.dtype))
+        except GenerationError as error:
+            return self._fail(key, str(error))
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            image = None
+        if image is None:
+            return self._fail(
+                key, "Out of memory while decoding the picture. Choose a smaller size."
+            )
+        generation = Generation(
+            settings=request.settings,
+            image=image,
+            seconds=time.perf_counter() - rider.admitted,
+            trajectory=trajectory_of(cell),
+            computed=Computed(
+                device=self.model.device.type,
+                dtype=str(self.model.dtype).removeprefix("torch."),
+                rows=cell.most_rows,
+                strict=cell.strict,
+                versions=_versions(),
+            ),
+        )
+        self.drop(key)
+        return Finished(key=key, generation=generation)
+
+    def _fail(self, key: str, reason: str) -> Failed:
+        self.drop(key)
+        return Failed(key=key, reason=reason)
+
+
+def _versions() -> dict[str, str]:
+    names = ("torch", "diffusers", "transformers")
+    return {"python": platform.python_version()} | {name: version(name) for name in names}

@@ -1,0 +1,103 @@
+"""Recorded latents as frames: through the VAE, or by the linear preview. Imports torch late."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.diffusion.preview import preview_rgb
+from core.diffusion.schedulers import SCHEDULERS
+from core.diffusion.trajectory import Trajectory
+
+if TYPE_CHECKING:
+    from core.diffusion.models import LoadedModel, ModelInfo
+
+PIECE_SECONDS = 0.12
+"""How long one piece of decoding may take: the batch waits for it."""
+
+MOST_PIXELS = 8 * 512 * 512
+"""Decoded together at most, so that a film never takes the memory that the batch needs."""
+
+Write = Callable[[int, np.ndarray], None]
+"""Takes a frame by its number: uint8 (H, W, 3)."""
+
+
+def vp_latents(trajectory: Trajectory, scheduler: str) -> np.ndarray:
+    """x_t of each of the N calls as the UNet gets it, variance preserving: (N, C, h, w) float32.
+
+    Sigma-space schedulers keep x0 + sigma * eps, which is divided by sqrt(1 + sigma^2): its RMS
+    is the record's `latent_rms`. ValueError where no tensors were recorded.
+    """
+    if trajectory.latents is None:
+        raise ValueError("the trajectory holds no tensors")
+    count = len(trajectory.records)
+    latents = trajectory.latents[:count]
+    if SCHEDULERS[scheduler].sigma_space:
+        sigma = np.array([record.sigma for record in trajectory.records], np.float32)
+        latents = latents / np.sqrt(1 + sigma**2).reshape(-1, 1, 1, 1)
+    return latents
+
+
+def preview_frames(info: ModelInfo, latents: np.ndarray, write: Write) -> Iterator[tuple[int, int]]:
+    """Writes each of the latents (N, C, h, w) as its linear preview, (h, w, 3): no VAE.
+
+    Yields (done, total).
+    """
+    for index, one in enumerate(latents):
+        write(index, preview_rgb(one, info))
+        yield index + 1, len(latents)
+
+
+def decode_frames(
+    model: LoadedModel, latents: np.ndarray, write: Write
+) -> Iterator[tuple[int, int]]:
+    """Writes each of the scaled latents (N, C, h, w), decoded by the VAE, (8h, 8w, 3) for f = 8.
+
+    Yields (done, total) after every piece. As many are decoded at once as fit into PIECE_SECONDS,
+    which changes a pixel by rounding at most. Raises ModelError where not even one fits into the
+    memory.
+    """
+    total, done, size = len(latents), 0, 1
+    pixels = latents.shape[2] * latents.shape[3] * model.info.vae_scale_factor**2
+    while done < total:
+        began = time.perf_counter()
+        for frame in decode(model, latents[done : done + size]):
+            write(done, frame)
+            done += 1
+        yield done, total
+        ratio = PIECE_SECONDS / max(time.perf_counter() - began, 1e-6)
+        size = max(1, min(int(size * min(ratio, 2.0)), MOST_PIXELS // pixels))
+
+
+def decode(model: LoadedModel, latents: np.ndarray) -> np.ndarray:
+    """Scaled latents (B, C, h, w) -> uint8 (B, H, W, 3), rounded as diffusers' pipeline does.
+
+    Once more in float32 where half precision overflows, as Engine.decode. Raises ModelError.
+    """
+    import torch
+
+    from core.diffusion.models import ModelError
+
+    vae: Any = model.vae
+    scaled = torch.from_numpy(np.ascontiguousarray(latents)).to(model.device)
+    pixels, kind = None, vae.dtype
+    with torch.no_grad(), suppress(torch.OutOfMemoryError):
+        pixels = _pixels(vae, scaled)
+        if kind != torch.float32 and not torch.isfinite(pixels).all():
+            vae.to(torch.float32)
+            try:
+                pixels = _pixels(vae, scaled)
+            finally:
+                vae.to(kind)
+    if pixels is None:
+        raise ModelError("Out of memory while decoding. Choose the preview in place of the VAE.")
+    unit = (pixels * 0.5 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).float().cpu().numpy()
+    return np.nan_to_num(unit * 255).round().astype(np.uint8)
+
+
+def _pixels(vae: Any, scaled: Any) -> Any:
+    return vae.decode(scaled.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0]

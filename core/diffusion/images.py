@@ -1,0 +1,169 @@
+"""Any uploaded picture -> the array that the VAE gets. Imports no torch.
+
+A source is an array: a prepared picture uint8 (H, W, 3), a mask uint8 (H, W) of 0 and 255, or
+latents float32 (C, h, w). Its name is the SHA-256 of its content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageOps
+
+MAX_BYTES = 20 * 2**20
+MAX_PIXELS = 40_000_000
+MIN_SIDE = 8
+MAX_RATIO = 32
+FORMATS = ("PNG", "JPEG", "WEBP")
+RESIZE_MODES = ("crop", "pad", "stretch")
+ResizeMode = Literal["crop", "pad", "stretch"]
+
+Array = np.ndarray
+ReadInput = Callable[[str], Array]
+"""Digest -> source. Raises InputError when there is none of that name."""
+
+
+class PictureError(ValueError):
+    """A file that cannot be used as a picture; the message is for the person who chose it."""
+
+
+class InputError(Exception):
+    """A source that is not there any more; the message says which, and what to do."""
+
+
+def input_digest(source: Array) -> str:
+    """SHA-256 (hex) of an array's kind, shape and bytes: the name of a source."""
+    flat = np.ascontiguousarray(source)
+    head = f"{flat.dtype.str} {'x'.join(map(str, flat.shape))} "
+    return hashlib.sha256(head.encode() + flat.tobytes()).hexdigest()
+
+
+def open_header(data: bytes) -> Image.Image:
+    """The picture of a PNG, JPEG or WebP file with nothing decoded yet.
+
+    Raises PictureError for anything else, above 20 MB or above 40 megapixels.
+    """
+    if not data:
+        raise PictureError("The file is empty.")
+    if len(data) > MAX_BYTES:
+        raise PictureError(
+            f"The file has {len(data) / 2**20:.0f} MB; pictures up to 20 MB are read."
+        )
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.UnidentifiedImageError:
+        raise PictureError("The file is not a PNG, JPEG or WebP picture.") from None
+    except Image.DecompressionBombError:
+        raise PictureError("The picture has far more than the 40 megapixels read here.") from None
+    except (OSError, ValueError, SyntaxError, EOFError):
+        raise PictureError("The picture is damaged: its file cannot be read.") from None
+    pixels = image.width * image.height
+    if pixels > MAX_PIXELS:
+        raise PictureError(f"The picture has {pixels / 1e6:.0f} megapixels; up to 40 are read.")
+    return image
+
+
+def open_picture(data: bytes) -> Image.Image:
+    """An uploaded file as RGB, upright: the first frame, alpha laid on white, 16 bits scaled to
+    8, CMYK converted, turned as its EXIF orientation says. Raises PictureError.
+    """
+    with open_header(data) as image:
+        if min(image.size) < MIN_SIDE:
+            raise PictureError(
+                f"The picture has {image.width} × {image.height} pixels: too few to work from. "
+                f"Both sides need at least {MIN_SIDE}."
+            )
+        if max(image.size) > MAX_RATIO * min(image.size):
+            raise PictureError(
+                f"The picture is a strip of {image.width} × {image.height} pixels. One side may "
+                f"be up to {MAX_RATIO} times the other: cut a part out of it first."
+            )
+        try:
+            image.load()
+            return _rgb(_upright(image))
+        except (OSError, ValueError, SyntaxError, EOFError, IndexError, MemoryError):
+            message = "The picture is damaged: it ends early or its pixels cannot be read."
+            raise PictureError(message) from None
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF data says; a picture with broken EXIF data stays as it is."""
+    with suppress(Exception):  # Pillow raises whatever the broken bytes lead it into
+        return ImageOps.exif_transpose(image)
+    return image
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        wide = np.asarray(image).astype(np.float64)
+        return Image.fromarray(np.clip(np.rint(wide / 257), 0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        laid = image.convert("RGBA")
+        white = Image.new("RGBA", laid.size, "white")
+        return Image.alpha_composite(white, laid).convert("RGB")
+    return image.convert("RGB")
+
+
+def prepare(
+    picture: Image.Image,
+    width: int,
+    height: int,
+    mode: ResizeMode,
+    centre: tuple[float, float] = (0.5, 0.5),
+) -> Array:
+    """The picture at the size that is generated: uint8 (height, width, 3).
+
+    "crop" fills the frame and cuts what stands over, about `centre` (0 to 1 across and down);
+    "pad" shows all of it, on white; "stretch" changes its proportions. Lanczos, as diffusers'
+    VaeImageProcessor resizes.
+    """
+    size, filter_ = (width, height), Image.Resampling.LANCZOS
+    picture = picture.convert("RGB")
+    if mode == "crop":
+        made = ImageOps.fit(picture, size, filter_, centering=centre)
+    elif mode == "pad":
+        made = ImageOps.pad(picture, size, filter_, color="white", centering=centre)
+    else:
+        made = picture.resize(size, filter_)
+    return np.asarray(made)
+
+
+def prepare_mask(picture: Image.Image, width: int, height: int) -> Array:
+    """A mask of the same frame: uint8 (height, width), 255 where it is at least half white.
+
+    diffusers' mask processor cuts at one half too. It is stretched: a mask is made for its frame.
+    """
+    grey = picture.convert("L").resize((width, height), Image.Resampling.LANCZOS)
+    return np.where(np.asarray(grey) >= 128, 255, 0).astype(np.uint8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskShape:
+    """A part of a frame, its sides as shares of the frame's width and height, 0 to 1."""
+
+    kind: Literal["rectangle", "ellipse"]
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+def draw_mask(shapes: Sequence[MaskShape], width: int, height: int) -> Array:
+    """A mask uint8 (height, width): 255 inside any of the shapes, by each pixel's centre."""
+    across = (np.arange(width) + 0.5)[None, :] / width
+    down = (np.arange(height) + 0.5)[:, None] / height
+    inside = np.zeros((height, width), bool)
+    for shape in shapes:
+        radius_x, radius_y = (shape.right - shape.left) / 2, (shape.bottom - shape.top) / 2
+        if radius_x <= 0 or radius_y <= 0:
+            continue
+        x = np.abs(across - shape.left - radius_x) / radius_x
+        y = np.abs(down - shape.top - radius_y) / radius_y
+        inside |= (np.hypot(x, y) if shape.kind == "ellipse" else np.maximum(x, y)) <= 1
+    return np.where(inside, 255, 0).astype(np.uint8)
