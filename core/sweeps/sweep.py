@@ -1,0 +1,291 @@
+"""Sweep: base settings and up to three axes, and its cells."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from typing import Any, Literal
+
+from core.diffusion.settings import MAX_SEED, GenerationSettings
+from core.sweeps.axes import AXES, AxisError, AxisRow
+from core.sweeps.values import ValuesError, format_values, read_values
+
+MAX_CELLS = 10_000
+NewSeed = Literal["", "column", "row", "page"]
+NEW_SEEDS: tuple[NewSeed, ...] = ("", "column", "row", "page")
+SIDES = ("x", "y", "z")
+SIDE_NAMES = {"x": "columns", "y": "rows", "z": "pages"}
+
+
+class SweepError(ValueError):
+    """A sweep that cannot be read; the message says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """A row of AXES and its values; `linked` moves along with it, value by value."""
+
+    name: str
+    values: tuple[Any, ...]
+    linked: Axis | None = None
+
+    def parts(self) -> tuple[Axis, ...]:
+        return (self, *(self.linked.parts() if self.linked else ()))
+
+    def label(self) -> str:
+        """ "Steps with Guidance scale" for linked axes."""
+        return " with ".join(_row_of(part).label for part in self.parts())
+
+    def value_label(self, index: int) -> str:
+        return ", ".join(_row_of(part).show(part.values[index]) for part in self.parts())
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepProblem:
+    """What is wrong: with which axis, with which of its values ("" for all), and why."""
+
+    axis: str
+    value: str
+    reason: str
+
+    def __str__(self) -> str:
+        where = f"{self.axis}: {self.value}" if self.value else self.axis
+        return f"{where}: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepCell:
+    """One place of the grid; x, y, z count columns, rows and pages from 0."""
+
+    x: int
+    y: int
+    z: int
+    settings: GenerationSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """Base settings and up to three axes: x the columns, y the rows, z the pages.
+
+    `new_seed` gives every column, row or page the next seed, unless seed is an axis.
+    """
+
+    base: GenerationSettings
+    x: Axis | None = None
+    y: Axis | None = None
+    z: Axis | None = None
+    new_seed: NewSeed = ""
+
+    def axes(self) -> dict[str, Axis]:
+        """Side -> axis, of the sides in use."""
+        return {side: axis for side in SIDES if (axis := getattr(self, side)) is not None}
+
+    def shape(self) -> tuple[int, int, int]:
+        """Columns, rows, pages."""
+        counts = [len(a.values) if (a := getattr(self, side)) else 1 for side in SIDES]
+        return counts[0], counts[1], counts[2]
+
+    def size(self) -> int:
+        columns, rows, pages = self.shape()
+        return columns * rows * pages
+
+    def cells(self, *, vae_scale_factor: int = 8) -> list[SweepCell]:
+        """Every cell, page by page, row by row. Raises SweepError where `problems` finds any."""
+        problems = self.problems(vae_scale_factor=vae_scale_factor)
+        if problems:
+            raise SweepError("; ".join(map(str, problems)))
+        columns, rows, pages = self.shape()
+        return [
+            SweepCell(x=x, y=y, z=z, settings=self._settings_at({"x": x, "y": y, "z": z}))
+            for z, y, x in product(range(pages), range(rows), range(columns))
+        ]
+
+    def swapped(self) -> Sweep:
+        """Columns and rows exchanged: the same images in another order."""
+        seeds: dict[NewSeed, NewSeed] = {"column": "row", "row": "column"}
+        return replace(self, x=self.y, y=self.x, new_seed=seeds.get(self.new_seed, self.new_seed))
+
+    def problems(self, *, vae_scale_factor: int = 8) -> list[SweepProblem]:
+        """Everything wrong, at once. Looks at each value, not at each cell, where it can."""
+        found = self._structure_problems()
+        if found:
+            return found
+        used = {_row_of(part).field for axis in self.axes().values() for part in axis.parts()}
+        if self._has("size"):
+            used.add("height")
+        for problem in self.base.validate(vae_scale_factor=vae_scale_factor):
+            # What an axis sets is judged by its values; a snapshot depends on steps besides.
+            if problem.severity == "error" and problem.field not in used | {"snapshot"}:
+                found.append(SweepProblem(axis=problem.field, value="", reason=problem.reason))
+        for side, axis in self.axes().items():
+            for index in range(len(axis.values)):
+                found += self._value_problems(side, axis, index, vae_scale_factor)
+        if not found:
+            found = self._cell_problems(vae_scale_factor)
+        return found
+
+    def _structure_problems(self) -> list[SweepProblem]:
+        found: list[SweepProblem] = []
+
+        def add(axis: str, reason: str) -> None:
+            found.append(SweepProblem(axis=axis, value="", reason=reason))
+
+        names: Counter[str] = Counter()
+        for side, axis in self.axes().items():
+            for part in axis.parts():
+                if part.name not in AXES:
+                    add(part.name, "is not an axis")
+                    continue
+                names[part.name] += 1
+                if not part.values:
+                    add(AXES[part.name].label, "has no values")
+                elif len(part.values) != len(axis.values):
+                    add(
+                        axis.label(),
+                        f"{len(axis.values)} and {len(part.values)} values cannot move together: "
+                        f"give the {SIDE_NAMES[side]} equally many",
+                    )
+        for name, count in names.items():
+            if count > 1:
+                add(AXES[name].label, f"is used {count} times: an axis can vary one way only")
+        if self.new_seed not in NEW_SEEDS:
+            add("new_seed", f"{self.new_seed!r} is none of column, row, page")
+        elif self.new_seed and names["seed"]:
+            add("Seed", "is an axis already: switch the new seeds off")
+        if self.size() > MAX_CELLS:
+            columns, rows, pages = self.shape()
+            add("Sweep", f"{columns} x {rows} x {pages} are more than {MAX_CELLS} cells")
+        return found
+
+    def _value_problems(
+        self, side: str, axis: Axis, index: int, vae_scale_factor: int
+    ) -> list[SweepProblem]:
+        found: list[SweepProblem] = []
+        settings = self.base
+        for part in _in_order(axis.parts()):
+            row, value = _row_of(part), part.values[index]
+            needs_prompt_axis = row.name == "prompt_search_replace" and self._has("prompt")
+            if needs_prompt_axis or row.name == "snapshot":
+                continue  # these depend on another axis: judged cell by cell
+            try:
+                settings = row.apply(settings, value, part.values[0])
+            except AxisError as error:
+                found.append(SweepProblem(axis=row.label, value=row.show(value), reason=str(error)))
+                continue
+            fields = {"width", "height"} if row.name == "size" else {row.field}
+            found += [
+                SweepProblem(axis=row.label, value=row.show(value), reason=problem.reason)
+                for problem in settings.validate(vae_scale_factor=vae_scale_factor)
+                if problem.field in fields and problem.severity == "error"
+            ]
+        return found
+
+    def _cell_problems(self, vae_scale_factor: int) -> list[SweepProblem]:
+        """What only shows where two axes meet, each said once."""
+        found: dict[SweepProblem, None] = {}
+        columns, rows, pages = self.shape()
+        for z, y, x in product(range(pages), range(rows), range(columns)):
+            at = {"x": x, "y": y, "z": z}
+            where = ", ".join(
+                f"{axis.label()} {axis.value_label(at[side])}" for side, axis in self.axes().items()
+            )
+            try:
+                settings = self._settings_at(at)
+            except AxisError as error:
+                label = AXES["prompt_search_replace"].label
+                found[SweepProblem(axis=label, value=where, reason=str(error))] = None
+                continue
+            for problem in settings.validate(vae_scale_factor=vae_scale_factor):
+                if problem.severity == "error":
+                    found[SweepProblem(axis=problem.field, value=where, reason=problem.reason)] = (
+                        None
+                    )
+        return list(found)
+
+    def _has(self, name: str) -> bool:
+        return any(part.name == name for axis in self.axes().values() for part in axis.parts())
+
+    def _settings_at(self, at: Mapping[str, int]) -> GenerationSettings:
+        settings = self.base
+        if self.new_seed:
+            step = at[{"column": "x", "row": "y", "page": "z"}[self.new_seed]]
+            settings = replace(settings, seed=(settings.seed + step) % (MAX_SEED + 1))
+        parts = [(p, at[side]) for side, axis in self.axes().items() for p in axis.parts()]
+        order = list(AXES)
+        for part, index in sorted(parts, key=lambda pair: order.index(pair[0].name)):
+            settings = _row_of(part).apply(settings, part.values[index], part.values[0])
+        return settings
+
+    def to_dict(self) -> dict[str, Any]:
+        axes = {side: _axis_to_dict(axis) for side, axis in self.axes().items()}
+        return {"base": asdict(self.base), **axes, "new_seed": self.new_seed}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Sweep:
+        """A sweep from `to_dict`'s form, in which an axis' values may also be text in the value
+        syntax. Raises SweepError or SettingsError.
+        """
+        unknown = set(values) - {"base", "new_seed", *SIDES}
+        if unknown:
+            raise SweepError(f"{', '.join(sorted(unknown))}: no part of a sweep")
+        base = values.get("base", {})
+        if not isinstance(base, Mapping):
+            raise SweepError("base: must be a table of settings")
+        axes = {side: _axis_from(values[side], side) for side in SIDES if side in values}
+        return cls(
+            base=GenerationSettings.from_dict(base),
+            new_seed=values.get("new_seed", ""),
+            **axes,
+        )
+
+
+def parse_axis(name: str, text: str, *, is_linked: bool = False) -> Axis:
+    """An axis from text in the value syntax. Raises SweepError with every bad value's place.
+
+    Duplicates are dropped, unless the axis is linked with another: there each value has a partner.
+    """
+    if name not in AXES:
+        raise SweepError(f"{name!r} is not an axis: use one of {', '.join(AXES)}")
+    try:
+        found = read_values(text, AXES[name].kind)
+        return Axis(name=name, values=found.written if is_linked else found.values)
+    except ValuesError as error:
+        raise SweepError(f"{AXES[name].label}: {error}") from error
+
+
+def _row_of(axis: Axis) -> AxisRow:
+    return AXES[axis.name]
+
+
+def _in_order(parts: Sequence[Axis]) -> list[Axis]:
+    return sorted(parts, key=lambda part: list(AXES).index(part.name))
+
+
+def _axis_to_dict(axis: Axis) -> dict[str, Any]:
+    found: dict[str, Any] = {"axis": axis.name, "values": list(axis.values)}
+    if axis.linked:
+        found["linked"] = _axis_to_dict(axis.linked)
+    return found
+
+
+def _axis_from(values: Any, side: str, *, is_linked: bool = False) -> Axis:
+    if not isinstance(values, Mapping) or not {"axis", "values"} <= set(values):
+        raise SweepError(f'{side}: must be a table with "axis" and "values"')
+    unknown = set(values) - {"axis", "values", "linked"}
+    if unknown:
+        raise SweepError(f"{side}: {', '.join(sorted(unknown))}: no part of an axis")
+    listed = values["values"]
+    if isinstance(listed, list | tuple):
+        listed = format_values([v if isinstance(v, str) else _number(v, side) for v in listed])
+    is_linked = is_linked or "linked" in values
+    axis = parse_axis(str(values["axis"]), str(listed), is_linked=is_linked)
+    linked = _axis_from(values["linked"], side, is_linked=True) if "linked" in values else None
+    return replace(axis, linked=linked)
+
+
+def _number(value: Any, side: str) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SweepError(f"{side}: {value!r} is neither a number nor a text")
+    return value
