@@ -1,0 +1,428 @@
+"""Plotly figures of the recorded quantities over a run, many runs laid over each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from core.diffusion.trajectory import StepRecord
+from core.output.figures import LINE_COLOURS
+from core.output.step_runs import SCALE, Colouring, Run, escaped, labels
+
+NO_GUIDANCE = "Guidance is off here: there is one prediction, and nothing to compare it with"
+HEIGHT = 250
+_GREY = "#8b847a"
+_MOST_NAMED = 8  # colours up to which a figure names them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Along:
+    """What a figure's x-axis measures. Time runs to the right whatever it is."""
+
+    name: str
+    label: str
+    of: Callable[[StepRecord], float]
+    is_log: bool = False
+    is_falling: bool = False
+
+    def place(self, record: StepRecord) -> float | None:
+        """Where a record stands; None where the axis has no place for it (sigma 0)."""
+        return _drawable(self.of(record), self.is_log)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of a run: its name (needed where a figure has several) and its quantity."""
+
+    of: Callable[[StepRecord], float | None]
+    name: str = ""
+    dash: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepFigure:
+    """A figure: what to look for in one sentence, and where the claim comes from.
+
+    One that stands in for another shows the same in another way, in its place.
+    """
+
+    name: str
+    title: str
+    group: str
+    axis: str
+    look: str
+    lines: tuple[Line, ...]
+    is_log: bool = False
+    needs_guidance: bool = False
+    stands_in_for: str = ""
+
+
+def _alongs(*rows: Along) -> dict[str, Along]:
+    return {row.name: row for row in rows}
+
+
+def _figures(*rows: StepFigure) -> dict[str, StepFigure]:
+    return {row.name: row for row in rows}
+
+
+ALONG: Mapping[str, Along] = _alongs(
+    Along(name="step", label="Step (UNet call)", of=lambda record: record.step_index + 1),
+    Along(name="timestep", label="Timestep", of=lambda record: record.timestep, is_falling=True),
+    Along(
+        name="sigma",
+        label="Sigma",
+        of=lambda record: record.sigma,
+        is_log=True,
+        is_falling=True,
+    ),
+    Along(name="log_snr", label="log-SNR", of=lambda record: record.log_snr),
+)
+
+GROUPS = ("Latents", "Guidance", "Settling")
+
+STEP_FIGURES: Mapping[str, StepFigure] = _figures(
+    StepFigure(
+        name="latent_rms",
+        title="Latent RMS",
+        group="Latents",
+        axis="RMS of x",
+        look="It should keep to the dashed √(ᾱv + 1 − ᾱ), which noise and data of mean "
+        "square v add up to (Ho et al. 2020, eq. 4): guidance and solver errors lift it"
+        " off.",
+        lines=(Line(of=lambda record: record.latent_rms),),
+    ),
+    StepFigure(
+        name="raw_norm",
+        title="Raw latent norm",
+        group="Latents",
+        axis="Norm of x as kept",
+        look="What falls here is the scale that a scheduler keeps: Euler, Heun, LMS and DPM2"
+        " keep x₀ + σε and divide by √(σ² + 1) only for the UNet (diffusers' "
+        "scale_model_input); the others stay flat.",
+        lines=(Line(of=lambda record: record.raw_latent_norm),),
+        stands_in_for="latent_rms",
+    ),
+    StepFigure(
+        name="channels",
+        title="The channels",
+        group="Latents",
+        axis="Std, and mean (dotted)",
+        look="A mean (dotted) that leaves 0 tints the whole picture, RGB being nearly a "
+        "linear map of the channels (Keturn, Hugging Face forum 2022); solid is the "
+        "standard deviation, all of the run in view.",
+        lines=(),
+    ),
+    StepFigure(
+        name="x0_rms",
+        title="RMS of the predicted x0",
+        group="Latents",
+        axis="RMS of x₀",
+        look="An ideal unguided prediction is on average no larger than the data, being a "
+        "mean over all pictures that fit (Karras et al. 2022, app. B.3): what towers "
+        "above the end is guidance.",
+        lines=(Line(of=lambda record: record.x0_rms),),
+    ),
+    StepFigure(
+        name="guidance_gap",
+        title="Guidance gap",
+        group="Guidance",
+        axis="RMS of ε_c − ε_u",
+        look="This difference is what guidance scales (Ho and Salimans 2022, eq. 6): where "
+        "it is high the prompt says most, and a middle interval of noise is where it "
+        "helps (Kynkäänniemi et al. 2024).",
+        lines=(Line(of=lambda record: record.guidance_gap),),
+        needs_guidance=True,
+    ),
+    StepFigure(
+        name="guidance_gap_x0",
+        title="Guidance gap in x0",
+        group="Guidance",
+        axis="σ · RMS of ε_c − ε_u",
+        look="In the predicted picture the same gap is σ times as large (Ho et al. 2020, eq."
+        " 15): the prompt pulls hardest at the start, so mind the logarithmic axis.",
+        lines=(Line(of=lambda record: record.guidance_gap_x0),),
+        is_log=True,
+        needs_guidance=True,
+    ),
+    StepFigure(
+        name="misalignment",
+        title="How far the predictions part",
+        group="Guidance",
+        axis="1 − cos(ε_c, ε_u)",
+        look="Mind the powers of ten: both predict the same noise in x (Ho et al. 2020, eq. "
+        "4), so they are nearly parallel, and all that guidance does comes from this "
+        "small rest.",
+        lines=(Line(of=lambda record: record.misalignment),),
+        is_log=True,
+        needs_guidance=True,
+    ),
+    StepFigure(
+        name="guidance_parts",
+        title="Parallel and orthogonal part",
+        group="Guidance",
+        axis="RMS of the part",
+        look="Compare the part of ε_c − ε_u along ε_c (dotted) with the part across it "
+        "(solid): the parallel part is what oversaturates (Sadat et al. 2024, who split"
+        " the same difference in x₀).",
+        lines=(
+            Line(of=lambda record: record.guidance_orthogonal, name="orthogonal"),
+            Line(of=lambda record: record.guidance_parallel, name="parallel", dash="dot"),
+        ),
+        needs_guidance=True,
+    ),
+    StepFigure(
+        name="std_inflation",
+        title="Std inflation",
+        group="Guidance",
+        axis="std(ε guided) / std(ε_c)",
+        look="Above 1 guidance blows the prediction up, more at a higher scale: a "
+        "guidance_rescale of 1 divides by this very ratio (Lin et al. 2023, sec. 3.4; "
+        "diffusers' rescale_noise_cfg).",
+        lines=(Line(of=lambda record: record.std_inflation),),
+        needs_guidance=True,
+    ),
+    StepFigure(
+        name="settling",
+        title="Change of the predicted x0",
+        group="Settling",
+        axis="RMS of the change",
+        look="The picture is decided where this falls: roughly, coarse shapes below a "
+        "log-SNR of −4.6, content up to 0, cleaning up after (Choi et al. 2022, for "
+        "pixel models).",
+        lines=(Line(of=lambda record: record.settling),),
+    ),
+    StepFigure(
+        name="x0_cos_final",
+        title="Likeness to the end",
+        group="Settling",
+        axis="cos(x₀, last x₀)",
+        look="Once it is near 1 the rest only refines: the predicted x₀ (Song et al. 2021, "
+        "eq. 12) points already where the run will end.",
+        lines=(Line(of=lambda record: record.x0_cos_final),),
+    ),
+    StepFigure(
+        name="saturation",
+        title="Saturated pixels",
+        group="Settling",
+        axis="Share at 0 or 255",
+        look="A share that rises with guidance is clipped colour, since strong guidance "
+        "drives predictions out of the data's range (Saharia et al. 2022, sec. 2.3); "
+        "counted on the linear preview.",
+        lines=(Line(of=lambda record: record.saturation),),
+    ),
+)
+
+
+def step_figure(
+    runs: Sequence[Run],
+    name: str,
+    along: str,
+    colouring: Colouring,
+    *,
+    focus: int = 0,
+    channel: int | None = None,
+) -> go.Figure:
+    """The figure `name` of STEP_FIGURES over the axis `along` of ALONG.
+
+    `focus` is the run in view: "channels" draws it alone, and the analytic curve is its own.
+    `channel` draws one channel's RMS in "latent_rms". What a record lacks is a gap, never zero.
+    Every point carries (run, step from 1, timestep, sigma) as its `customdata`.
+    """
+    row, axis, names = STEP_FIGURES[name], ALONG[along], labels(runs)
+    if name == "channels":
+        traces = _channel_lines(runs[focus], focus, axis)
+    else:
+        lines = row.lines
+        if name == "latent_rms" and channel is not None:
+            lines = (Line(of=lambda record: channel_rms(record, channel)),)
+        traces = [
+            _line(run, index, line, axis, colouring, names[index], row.is_log)
+            for index, run in enumerate(runs)
+            for line in lines
+        ]
+        if name == "latent_rms" and channel is None:
+            traces.append(_analytic(runs[focus], axis))
+    is_empty = all(value is None for trace in traces for value in trace.y or ())
+    figure = go.Figure(traces)
+    _lay_out(figure, row, axis, is_empty=is_empty)
+    if name != "channels" and not is_empty:
+        _name_runs(figure, colouring)
+    # Names lie beneath, about two in a row where two figures stand side by side.
+    drawn: tuple[Any, ...] = figure.data  # pyright: ignore[reportAssignmentType]
+    named = sum(trace.showlegend is not False for trace in drawn)
+    figure.update_layout(height=HEIGHT + (0 if is_empty else 20 * -(-named // 2)))
+    return figure
+
+
+def data_mean_square(run: Run) -> float:
+    """v of the analytic curve: the mean square of the run's last predicted x0, an estimate of
+    the data's from this one picture.
+    """
+    return run.records[-1].x0_rms ** 2
+
+
+def analytic_rms(sigma: float, mean_square: float) -> float:
+    """sqrt(abar v + 1 - abar) with abar = 1 / (1 + sigma^2): the RMS of sqrt(abar) x0 +
+    sqrt(1 - abar) eps for x0 of mean square v and independent unit noise (Ho et al. 2020, eq. 4).
+    """
+    abar = 1 / (1 + sigma**2)
+    return math.sqrt(abar * mean_square + 1 - abar)
+
+
+def channel_rms(record: StepRecord, channel: int) -> float | None:
+    """RMS of one channel in x_VP, from its mean and standard deviation; None beyond the last."""
+    if channel >= len(record.channel_mean):
+        return None
+    return math.hypot(record.channel_mean[channel], record.channel_std[channel])
+
+
+def _line(
+    run: Run, index: int, line: Line, axis: Along, colouring: Colouring, label: str, is_log: bool
+) -> go.Scatter:
+    return go.Scatter(
+        x=[axis.place(record) for record in run.records],
+        y=[_drawable(line.of(record), is_log) for record in run.records],
+        name=escaped(colouring.names[index] or label),
+        legendgroup=colouring.names[index],
+        showlegend=line.dash is None and colouring.names.index(colouring.names[index]) == index,
+        meta={"run": index, "line": line.name},
+        line={
+            "color": colouring.colours[index],
+            "dash": line.dash or colouring.dashes[index],
+            "width": 2,
+        },
+        **_points(run, index, f"{escaped(label)} {line.name}".strip()),
+    )
+
+
+def _points(run: Run, index: int, label: str) -> dict[str, Any]:
+    """How the points of a run look, and what they say under the mouse."""
+    return {
+        "mode": "lines+markers" if len(run.records) <= 60 else "lines",
+        "marker": {"size": 4},
+        "connectgaps": False,
+        "customdata": [
+            [index, record.step_index + 1, record.timestep, record.sigma] for record in run.records
+        ],
+        "hovertemplate": f"{label}<br>step %{{customdata[1]}} · timestep %{{customdata[2]:.4g}} · "
+        "σ %{customdata[3]:.3g}<br><b>%{y:.4g}</b><extra></extra>",
+    }
+
+
+def _channel_lines(run: Run, index: int, axis: Along) -> list[go.Scatter]:
+    """Standard deviation (solid) and mean (dotted) of every channel, a colour a channel."""
+    lines: list[go.Scatter] = []
+    for channel in range(len(run.records[0].channel_mean)):
+        for what, dash in (("std", "solid"), ("mean", "dot")):
+            lines.append(
+                go.Scatter(
+                    x=[axis.place(record) for record in run.records],
+                    y=[getattr(record, f"channel_{what}")[channel] for record in run.records],
+                    name=f"Channel {channel + 1}",
+                    legendgroup=str(channel),
+                    showlegend=what == "std",
+                    meta={"run": index, "line": f"channel {channel + 1} {what}"},
+                    line={
+                        "color": LINE_COLOURS[channel % len(LINE_COLOURS)],
+                        "dash": dash,
+                        "width": 2,
+                    },
+                    **_points(run, index, f"Channel {channel + 1}, {what}"),
+                )
+            )
+    return lines
+
+
+def _analytic(run: Run, axis: Along) -> go.Scatter:
+    mean_square = data_mean_square(run)
+    return go.Scatter(
+        x=[axis.place(record) for record in run.records],
+        y=[analytic_rms(record.sigma, mean_square) for record in run.records],
+        mode="lines",
+        name=f"√(ᾱv + 1 − ᾱ), v = {mean_square:.3g}",
+        line={"color": _GREY, "dash": "dash", "width": 2},
+        hoverinfo="skip",
+    )
+
+
+def _lay_out(figure: go.Figure, row: StepFigure, axis: Along, *, is_empty: bool) -> None:
+    figure.update_layout(
+        margin={"t": 12, "b": 8, "l": 8, "r": 8},
+        hovermode="closest",
+        legend={"orientation": "h", "yanchor": "top", "y": -0.28, "x": 0, "font": {"size": 11}},
+        showlegend=True,
+        dragmode="zoom",
+    )
+    figure.update_xaxes(
+        title={"text": axis.label, "standoff": 6},
+        type="log" if axis.is_log else "linear",
+        autorange="reversed" if axis.is_falling else True,
+        showgrid=False,
+        exponentformat="power",
+        dtick=1 if axis.is_log else None,
+    )
+    figure.update_yaxes(
+        title={"text": row.axis, "standoff": 6},
+        type="log" if row.is_log else "linear",
+        exponentformat="power",
+        dtick=1 if row.is_log else None,
+        nticks=6,
+    )
+    if is_empty:
+        figure.update_xaxes(visible=False)
+        figure.update_yaxes(visible=False)
+        figure.update_layout(showlegend=False)
+        figure.add_annotation(
+            text=NO_GUIDANCE.replace(": ", ":<br>", 1) if row.needs_guidance else "Nothing here",
+            xref="paper",
+            yref="paper",
+            x=0.5,
+            y=0.5,
+            showarrow=False,
+        )
+
+
+def _name_runs(figure: go.Figure, colouring: Colouring) -> None:
+    """A scale beside the figure for numbers, else names beneath it while there are few."""
+    count = len(set(colouring.names))
+    if colouring.low is not None:
+        figure.update_traces(showlegend=False, selector=_is_of_a_run)
+        figure.add_trace(
+            go.Scatter(
+                x=[None],
+                y=[None],
+                mode="markers",
+                showlegend=False,
+                hoverinfo="skip",
+                marker={
+                    "color": [colouring.low],
+                    "colorscale": SCALE,
+                    "cmin": colouring.low,
+                    "cmax": colouring.high,
+                    "showscale": True,
+                    "colorbar": {
+                        "title": {"text": colouring.title, "side": "right"},
+                        "thickness": 8,
+                        "outlinewidth": 0,
+                        "nticks": 5,
+                    },
+                },
+            )
+        )
+    elif not 1 < count <= _MOST_NAMED:
+        figure.update_traces(showlegend=False, selector=_is_of_a_run)
+
+
+def _is_of_a_run(trace: Any) -> bool:
+    return trace.meta is not None
+
+
+def _drawable(value: float | None, is_log: bool) -> float | None:
+    """What Plotly can place: no infinity, and on a logarithmic axis nothing up to 0."""
+    if value is None or not math.isfinite(value) or (is_log and value <= 0):
+        return None
+    return value
