@@ -1,0 +1,58 @@
+"""The command line: python -m core generate --prompt "a red apple" --out apple.png"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from core.commands import export, generate, sweep
+from core.commands.console import BAD_INPUT, CANCELLED, FAILED, UsageError, say
+from core.diffusion.models import ModelError
+from core.diffusion.settings import SettingsError
+from core.output.infotext import VERSION
+from core.runs.store import StoreError
+
+PROGRAM = "python -m core"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line and exit code 2; argparse would print the whole usage above it."""
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code: 0, 1 failed, 2 bad input, 130 cancelled."""
+    try:
+        options = _parser().parse_args(arguments)
+        return options.run(options)
+    except SettingsError as error:
+        for problem in error.problems:
+            say(f"error: {problem}")
+        return BAD_INPUT
+    except (UsageError, ModelError) as error:
+        for line in str(error).splitlines():
+            say(f"error: {line}")
+        return BAD_INPUT
+    except StoreError as error:
+        say(f"error: {error}")
+        return FAILED
+    except KeyboardInterrupt:
+        return CANCELLED
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog=PROGRAM, description="Diffusion Lightbox without a browser.")
+    parser.add_argument("--version", action="version", version=VERSION)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in (generate, sweep, export):
+        command.add_to(commands)
+    return parser
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(main())

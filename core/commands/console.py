@@ -1,0 +1,103 @@
+"""What every command shares: words to the person, exit codes, files written whole."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from core.runs.queue import Job, Queue
+
+OK, FAILED, BAD_INPUT, CANCELLED = 0, 1, 2, 130  # 130: what a shell gives a program at Ctrl+C
+
+
+class UsageError(Exception):
+    """Input that cannot be used; the message says which and why."""
+
+
+def whole(text: str) -> int:
+    """For argparse: a whole number, or an error in words."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
+def number(text: str) -> float:
+    """For argparse: a number, or an error in words."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+
+
+def truth(text: str) -> bool:
+    """For argparse: true or false, or an error in words."""
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text.lower() == "true"
+
+
+READERS: dict[type, Callable[[str], Any]] = {bool: truth, int: whole, float: number, str: str}
+
+
+def check_writable(target: Path) -> None:
+    """Raises UsageError where a file of that name cannot be made."""
+    if not target.parent.is_dir():
+        raise UsageError(f"{target}: the folder {target.parent} does not exist")
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder")
+    if not os.access(target.parent, os.W_OK):
+        raise UsageError(f"{target}: the folder {target.parent} cannot be written")
+
+
+def write_file(target: Path, data: bytes) -> None:
+    """Whole or not at all: a reader never sees half a picture."""
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        beside.write_bytes(data)
+        beside.replace(target)
+    finally:
+        with suppress(OSError):
+            beside.unlink()
+
+
+class ProgressLine:
+    """One line on a terminal that is drawn again and again; nothing where there is none."""
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._width = 0
+
+    def show(self, job: Job, queue: Queue) -> None:
+        if not self._is_terminal:
+            return
+        if job.steps_done == 0:
+            status = queue.worker_status()
+            text = status.message or f"{status.state} ..."
+        else:
+            left = f", {job.seconds_left:.0f} s left" if job.seconds_left is not None else ""
+            done = f"{job.done_cells} of {job.total_cells} images"
+            text = f"{done}, UNet call {job.steps_done} of {job.steps_total}{left}"
+        self._draw(text)
+
+    def end(self) -> None:
+        if self._width:
+            self._draw("")
+            sys.stderr.write("\r")
+            self._width = 0
+
+    def _draw(self, text: str) -> None:
+        sys.stderr.write("\r" + text.ljust(self._width))
+        sys.stderr.flush()
+        self._width = max(self._width, len(text))
+
+
+def say(text: str) -> None:
+    """To stderr: stdout carries the names of the files alone."""
+    print(text, file=sys.stderr)

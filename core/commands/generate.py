@@ -1,0 +1,179 @@
+"""generate: one image, or one for each of a batch of seeds."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from core.commands.console import (
+    FAILED,
+    OK,
+    READERS,
+    UsageError,
+    check_writable,
+    say,
+    whole,
+    write_file,
+)
+from core.commands.jobs import compute
+from core.diffusion.models import ModelInfo, describe
+from core.diffusion.settings import MAX_SEED, GenerationSettings
+from core.runs.jobs import Cell
+from core.runs.store import Store
+
+MAX_COUNT = 1000
+
+HELP = {
+    "model": 'which model: "bundled", a name in LIGHTBOX_MODELS, a folder in diffusers layout, a '
+    ".safetensors checkpoint, or a hub id",
+    "prompt": "what the picture shows",
+    "negative_prompt": "what it is steered away from; needs guidance above 1",
+    "seed": "draws the noise; -1 draws a seed and prints it",
+    "width": "in pixels; default: the model's own",
+    "height": "in pixels; default: the model's own",
+    "num_inference_steps": "denoising steps; default: the model's own",
+    "guidance_scale": "how strongly the prompt pulls, 1 is off; default: the model's own",
+    "guidance_rescale": "0 to 1: undoes the contrast that guidance adds",
+    "scheduler": 'such as "Euler a" or "DPM++ 2M Karras"; default: the model\'s own',
+    "variation_seed": "the seed that --variation-strength moves towards",
+    "variation_strength": "0 to 1: how far",
+    "variation_method": "how the two noises are mixed",
+    "variation_region": "left,top,right,bottom in pixels: where the method region changes noise",
+    "variation_channel": "which latent channel the method channel changes, from 0",
+    "variation_chain": 'earlier variations, such as "slerp:7:0.2 rotate:9:0.1"',
+    "prompt_2": "the prompt that --prompt-blend goes towards",
+    "prompt_blend": "0 to 1: how far from the prompt's embeddings to the second's",
+    "loras": 'LoRA files in LIGHTBOX_MODELS with their weights, such as "ink:0.8, paper:0.5"',
+    "snapshot": "the picture predicted after so many UNet calls, in place of the finished one",
+    "init_image": "the source of image-to-image, by the SHA-256 that it is kept under",
+    "strength": "0 to 1: the share of the steps that changes the source",
+    "exact_steps": "true: run all --num-inference-steps, of a longer schedule",
+    "match_noise": "true: begin with as much noise as DDIM would",
+    "posterior": "how the source is encoded: sample, mean, or latents",
+    "mask_image": "what is made anew in the source, by the SHA-256 of a mask that is kept",
+}
+
+
+def add_to(commands: Any) -> None:
+    """Adds the command to argparse's subparsers."""
+    generate = commands.add_parser("generate", help="make one image, or one for each of --count")
+    generate.set_defaults(run=run)
+    for field in fields(GenerationSettings):
+        generate.add_argument(
+            "--" + field.name.replace("_", "-"),
+            type=READERS[type(field.default)],
+            required=field.name == "prompt",
+            # None is "not given": the model's own default is taken then.
+            default=None,
+            metavar=type(field.default).__name__.upper(),
+            help=HELP[field.name],
+        )
+    generate.add_argument("--out", type=Path, required=True, metavar="FILE", help="a PNG file")
+    generate.add_argument(
+        "--count",
+        type=whole,
+        default=1,
+        metavar="N",
+        help="N seeds, each one higher, in one batch; the seed is added to the file's name",
+    )
+    generate.add_argument(
+        "--strict", action="store_true", help="one at a time, pixel for pixel as diffusers does it"
+    )
+    generate.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="where images are kept (LIGHTBOX_DATA)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carries the command out and returns its exit code."""
+    info = describe(options.model or GenerationSettings().model)
+    wanted = _batch(_settings(options, info), options.count)
+    for one in wanted:
+        one.require_valid(vae_scale_factor=info.vae_scale_factor)
+    targets = _targets(options.out, wanted)
+    _warn_of_cut_prompts(wanted[0], info)
+
+    store = Store(options.data)
+    cells = compute(store, wanted, strict=options.strict, label="command line")
+    return _deliver(store, cells, targets, strict=options.strict)
+
+
+def _settings(options: argparse.Namespace, info: ModelInfo) -> GenerationSettings:
+    """What was given, and the model's own defaults for the rest."""
+    given = {
+        field.name: value
+        for field in fields(GenerationSettings)
+        if (value := getattr(options, field.name)) is not None
+    }
+    return complete(given, info, count=options.count)
+
+
+def complete(given: Mapping[str, Any], info: ModelInfo, *, count: int = 1) -> GenerationSettings:
+    """Settings from what was given, the model's own defaults for the rest, -1 as a drawn seed."""
+    values = {
+        "width": info.default_width,
+        "height": info.default_height,
+        "num_inference_steps": info.default_num_inference_steps,
+        "guidance_scale": info.default_guidance_scale,
+        "scheduler": info.default_scheduler,
+        **given,
+    }
+    if values.get("seed") == -1:
+        values["seed"] = secrets.randbelow(MAX_SEED - max(count, 1) + 2)
+        say(f"seed: {values['seed']}")
+    return GenerationSettings.from_dict(values)
+
+
+def _batch(settings: GenerationSettings, count: int) -> list[GenerationSettings]:
+    if not 1 <= count <= MAX_COUNT:
+        raise UsageError(f"--count {count} is outside 1 to {MAX_COUNT}")
+    return [replace(settings, seed=settings.seed + step) for step in range(count)]
+
+
+def _targets(out: Path, wanted: Sequence[GenerationSettings]) -> list[Path]:
+    """Where each picture goes; found out before anything is computed."""
+    if out.suffix.lower() != ".png":
+        raise UsageError(f"--out {out}: pictures are written as PNG, so name it {out.stem}.png")
+    check_writable(out)
+    if len(wanted) == 1:
+        return [out]
+    return [out.with_name(f"{out.stem}-{one.seed}{out.suffix}") for one in wanted]
+
+
+def _warn_of_cut_prompts(settings: GenerationSettings, info: ModelInfo) -> None:
+    longest = max(len(text.encode()) for text in (settings.prompt, settings.negative_prompt))
+    if longest <= 75:
+        return  # a token is at least a byte: nothing is cut, and the tokenizer need not load
+    from core.diffusion.prompts import Tokenizer
+
+    for problem in settings.validate(tokenizer=Tokenizer(info.folder)):
+        if problem.severity == "warning":
+            say(f"warning: {problem}")
+
+
+def _deliver(store: Store, cells: Sequence[Cell], targets: Sequence[Path], *, strict: bool) -> int:
+    """Copies the stored pictures, byte for byte; says what there is none of."""
+    code = OK
+    for cell, target in zip(cells, targets, strict=True):
+        if cell.state != "done" or cell.digest is None:
+            say(f"error: seed {cell.settings.seed}: {cell.reason or cell.state}")
+            code = FAILED
+            continue
+        stored = store.get(cell.digest)
+        if strict and stored is not None and not stored.computed.get("strict"):
+            say(
+                f"note: seed {cell.settings.seed} was stored before, computed in a batch: it may "
+                "differ from diffusers in the last bits"
+            )
+        try:
+            write_file(target, store.image_bytes(cell.digest))
+        except OSError as error:
+            say(f"error: {target} could not be written: {error.strerror or error}")
+            code = FAILED
+            continue
+        print(target)
+    return code

@@ -1,0 +1,59 @@
+"""Sweeps by name: from a TOML file, or from those that were saved."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from core.commands.console import UsageError
+from core.commands.generate import complete
+from core.diffusion.models import describe
+from core.diffusion.settings import GenerationSettings, SettingsError
+from core.runs.store import Store
+from core.sweeps.plan import Plan, make_plan
+from core.sweeps.sweep import Sweep, SweepError
+
+
+def find_sweep(spec: str, store: Store) -> Sweep:
+    """The sweep of a TOML file, else the one saved under that name. Raises UsageError."""
+    path = Path(spec)
+    if path.suffix.lower() == ".toml" or path.is_file():
+        return read_spec(path)
+    saved = {one.name: one.sweep for one in store.sweeps()}
+    if spec not in saved:
+        known = f"; saved are: {', '.join(saved)}" if saved else ""
+        raise UsageError(f"{spec!r} is neither a .toml file nor a saved sweep{known}")
+    return saved[spec]
+
+
+def read_spec(path: Path) -> Sweep:
+    """A sweep from TOML: [base] with settings, [x], [y], [z] with axis and values.
+
+    What [base] does not name is the model's own default. Raises UsageError.
+    """
+    try:
+        spec = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is no TOML file: {error}") from error
+    base: Any = spec.get("base", {})
+    if not isinstance(base, Mapping):
+        raise UsageError(f"{path}: base must be a table of settings")
+    info = describe(str(base.get("model", GenerationSettings().model)))
+    try:
+        return Sweep.from_dict({**spec, "base": complete(base, info).to_dict()})
+    except SweepError as error:
+        raise UsageError(f"{path}: {error}") from error
+    except SettingsError as error:
+        raise UsageError(f"{path}: base: {error}") from error
+
+
+def plan_of(sweep: Sweep, store: Store) -> Plan:
+    """A plan without problems. Raises UsageError with a line for each that there is."""
+    plan = make_plan(sweep, describe=describe, holds=store.holds)
+    if plan.problems:
+        raise UsageError("\n".join(map(str, plan.problems)))
+    return plan

@@ -1,0 +1,96 @@
+"""sweep: a grid from a spec file, computed as far as it is missing, and exported."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from core.commands.console import FAILED, OK, say
+from core.commands.export import FILMS, check_targets, write_exports
+from core.commands.jobs import compute
+from core.commands.specs import find_sweep, plan_of
+from core.export import Takeaway
+from core.output.sheet import SheetOptions
+from core.runs.store import Store
+from core.sweeps.plan import Plan
+from core.sweeps.sweep import Sweep
+
+
+def add_to(commands: Any) -> None:
+    """Adds the command to argparse's subparsers."""
+    sweep = commands.add_parser("sweep", help="compute the grid of a spec file; see examples/")
+    sweep.set_defaults(run=run)
+    sweep.add_argument("spec", help="a TOML file, or the name of a saved sweep")
+    sweep.add_argument(
+        "--export",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write the grid as .png, .jpg, .webp, .pdf, .html, .csv, .zip, .mp4 or .gif; "
+        "may be given again",
+    )
+    sweep.add_argument(
+        "--plan", action="store_true", help="say what it would cost, and compute nothing"
+    )
+    sweep.add_argument("--save", metavar="NAME", help="keep the sweep under a name, for the app")
+    sweep.add_argument(
+        "--strict", action="store_true", help="one at a time, pixel for pixel as diffusers does it"
+    )
+    sweep.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="where images are kept (LIGHTBOX_DATA)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carries the command out and returns its exit code."""
+    check_targets(options.export)
+    store = Store(options.data)
+    sweep = find_sweep(options.spec, store)
+    plan = plan_of(sweep, store)
+    _say_plan(sweep, plan)
+    if options.save:
+        store.save_sweep(options.save, sweep)
+    if options.plan:
+        return OK
+    has_film = any(target.suffix.lower() in FILMS for target in options.export)
+    cells = compute(
+        store,
+        plan.submission(),
+        strict=options.strict,
+        record="latents" if has_film else "norms",
+        label=f"sweep {Path(options.spec).stem}",
+    )
+    ended = {cell.digest: cell for cell in cells}
+    reasons: dict[int, str] = {}
+    for index, digest in enumerate(plan.digests):
+        cell = ended[digest]
+        if cell.state != "done":
+            reasons[index] = cell.reason or cell.state
+            say(f"error: cell {index + 1}: {reasons[index]}")
+    if options.strict:
+        _say_what_was_batched(store, plan)
+    taken = Takeaway(store=store, sweep=sweep, plan=plan, reasons=reasons, options=SheetOptions())
+    write_exports(taken, options.export)
+    return FAILED if reasons else OK
+
+
+def _say_what_was_batched(store: Store, plan: Plan) -> None:
+    images = [store.get(digest) for digest in dict.fromkeys(plan.digests)]
+    batched = sum(1 for image in images if image and not image.computed.get("strict"))
+    if batched:
+        say(
+            f"note: {batched} cells were stored before, computed in a batch: they may differ from "
+            "diffusers in the last bits"
+        )
+
+
+def _say_plan(sweep: Sweep, plan: Plan) -> None:
+    columns, rows, pages = sweep.shape()
+    grid = f"{columns} x {rows}" + (f" x {pages}" if pages > 1 else "")
+    merged = f", {len(plan.merged)} the same as another" if plan.merged else ""
+    say(
+        f"{grid} cells{merged}: {plan.stored} stored, {plan.to_compute} to compute "
+        f"({plan.unet_rows} UNet rows)"
+    )
