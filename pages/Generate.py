@@ -1,0 +1,35 @@
+"""Generate: a prompt becomes a picture that is watched while it develops."""
+
+import streamlit as st
+
+from ui.catalog import GENERATE
+from ui.controls import (
+    PREFIX,
+    count_tokens,
+    default_values,
+    parameters,
+    prompt_box,
+    settings_form,
+    use_found,
+)
+from ui.drop import drop_zone
+from ui.frame import open_page
+from ui.links import check_address, mend_address
+from ui.stage import note_click, show_stage, submit
+
+with open_page(GENERATE) as runtime:
+    st.title("Generate", anchor=False)
+    mend_address(PREFIX, default_values(runtime.model))
+    broken = check_address(PREFIX, parameters())
+    counter = prompt_box(runtime.model, on_click=note_click)
+    stage, panel = st.columns([0.64, 0.36], gap="medium")
+    with panel.container(border=True):
+        form = settings_form(runtime.model)
+        with st.expander("Settings from a picture", icon=":material/upload_file:"):
+            drop_zone(runtime, use=use_found)
+    with stage:
+        submit(runtime, form)
+        show_stage(runtime, form)
+    count_tokens(counter, form.settings.model)
+    if broken:
+        st.rerun()  # with the address mended

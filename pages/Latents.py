@@ -1,0 +1,36 @@
+"""Latents: what happens to the numbers between noise and picture, run over run."""
+
+import streamlit as st
+
+from ui.catalog import LATENTS
+from ui.frame import open_page
+from ui.latents import image_of, runs_of
+from ui.latents_figures import show_downloads, show_figures
+from ui.latents_form import PREFIX, defaults, look_form, parameters, run_in_view
+from ui.latents_step import show_step
+from ui.links import check_address, mend_address
+from ui.run_picker import pick_runs
+
+with open_page(LATENTS) as runtime:
+    st.title("Latents", anchor=False)
+    images = pick_runs(runtime, PREFIX, several=True)
+    runs = runs_of(runtime, images)
+    broken = False
+    if runs:
+        controls = st.container()
+        figures, panel = st.columns([0.68, 0.32], gap="medium")
+        stage = panel.container(border=True)
+        with stage:
+            focus = run_in_view(runs)
+        steps = len(runs[focus].records)
+        mend_address(PREFIX, defaults(steps))
+        with controls:
+            broken = check_address(PREFIX, parameters(steps))
+            look = look_form(runs, focus)
+        with figures:
+            show_figures(runs, look)
+        with stage:
+            show_step(runtime, runs, look, image_of(images, runs[focus]))
+        show_downloads(runs)
+    if broken:
+        st.rerun()  # with the address mended

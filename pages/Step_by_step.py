@@ -1,0 +1,57 @@
+"""Step by step: the pipeline taken apart, on the reader's own prompt."""
+
+import streamlit as st
+
+from core.diffusion.models import describe
+from ui.catalog import STEPS
+from ui.controls import count_tokens
+from ui.frame import open_page
+from ui.links import check_address, mend_address
+from ui.steps_attention import show_attention
+from ui.steps_form import (
+    ATTENTION,
+    FUTURE,
+    PREFIX,
+    THE_RUN,
+    choose_view,
+    defaults,
+    parameters,
+    prompt_box,
+)
+from ui.steps_future import show_future
+from ui.steps_mistakes import show_mistakes
+from ui.steps_run import show_run
+from ui.steps_work import make_notebook, take_apart
+
+with open_page(STEPS) as runtime:
+    st.title("Step by step", anchor=False)
+    mend_address(PREFIX, defaults(runtime.model))
+    broken = check_address(PREFIX, parameters())
+    settings, counter = prompt_box(runtime.model)
+    count_tokens(counter, settings.model, PREFIX)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        view = choose_view()
+        st.download_button(
+            "Notebook",
+            lambda: make_notebook(settings),
+            file_name=f"lightbox-{settings.seed}.ipynb",
+            mime="application/x-ipynb+json",
+            icon=":material/download:",
+            on_click="ignore",
+            help="This run for Jupyter, on plain diffusers: the same picture, to the last bit.",
+        )
+    if settings.snapshot:
+        st.caption("The snapshot that the settings ask for is left aside: the whole run is shown.")
+    run = take_apart(runtime, settings)
+    if run is not None:
+        info = describe(settings.model)
+        if view == THE_RUN:
+            show_run(run, info)
+        elif view == FUTURE:
+            show_future(runtime, run, info)
+        elif view == ATTENTION:
+            show_attention(runtime, run)
+        else:
+            show_mistakes(runtime, run)
+    if broken:
+        st.rerun()  # with the address mended

@@ -1,0 +1,133 @@
+"""CATALOG: one row a page. Navigation, the cards of the home page and "Send to" read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+ASSETS = Path(__file__).parent / "assets"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A page of the app. `receives` says what "Send to" may hand it; None means nothing.
+
+    `prefix` begins the name of each of its parameters in the address, so that two pages never
+    share one by accident.
+    """
+
+    path: str
+    title: str
+    icon: str
+    summary: str
+    prefix: str
+    receives: Literal["settings", "image"] | None = None
+
+    @property
+    def picture(self) -> Path:
+        """What the page looks like, for its card on the home page."""
+        return ASSETS / f"{self.title.lower().replace(' ', '-')}.png"
+
+
+HOME = Page(
+    path="streamlit_app.py",
+    title="Home",
+    icon=":material/wb_iridescent:",
+    summary="What this is, and what was made last.",
+    prefix="home",
+)
+GENERATE = Page(
+    path="pages/Generate.py",
+    title="Generate",
+    icon=":material/photo_camera:",
+    summary="Type a prompt and watch the picture develop, step by step. Every setting of the "
+    "sampler is in reach, and in the address.",
+    prefix="generate",
+    receives="settings",
+)
+SWEEP = Page(
+    path="pages/Sweep.py",
+    title="Sweep",
+    icon=":material/grid_on:",
+    summary="Change one setting along the columns, another down the rows, and watch the whole "
+    "grid develop at once. Compare any two cells, measure them, take the grid home.",
+    prefix="sweep",
+    receives="settings",
+)
+GALLERY = Page(
+    path="pages/Gallery.py",
+    title="Gallery",
+    icon=":material/photo_library:",
+    summary="Every picture made here, newest first, with all that made it: search, filter, open, "
+    "and send one back to work on.",
+    prefix="gallery",
+    receives="image",
+)
+IMAGE_TO_IMAGE = Page(
+    path="pages/Image_to_image.py",
+    title="Image to image",
+    icon=":material/imagesmode:",
+    summary="Lay noise on a picture and let a prompt take it away again: any strength beside any "
+    "other, what each one starts from, and only a part of the picture where you like.",
+    prefix="img2img",
+    receives="image",
+)
+LATENTS = Page(
+    path="pages/Latents.py",
+    title="Latents",
+    icon=":material/ssid_chart:",
+    summary="What happens between noise and picture, in curves: norms, guidance, settling, of one "
+    "run or of many laid over each other, and the latents themselves at any step.",
+    prefix="latents",
+    receives="image",
+)
+SCHEDULER_LAB = Page(
+    path="pages/Schedulers.py",
+    title="Schedulers",
+    icon=":material/timeline:",
+    summary="Where the steps of a scheduler lie, before any picture is made: timesteps, noise "
+    "levels and UNet calls, with every spacing and Karras' side by side.",
+    prefix="schedulers",
+)
+FILM = Page(
+    path="pages/Film.py",
+    title="Film",
+    icon=":material/movie:",
+    summary="Watch a picture, or a whole grid, come out of the noise: play it, step through it "
+    "frame by frame, and take it home as a film.",
+    prefix="film",
+    receives="image",
+)
+STEPS = Page(
+    path="pages/Step_by_step.py",
+    title="Step by step",
+    icon=":material/account_tree:",
+    summary="The pipeline taken apart on your own prompt: tokens, noise, one call of the model, "
+    "guidance, the scheduler's formula. Change the future from any step on, and break it on "
+    "purpose.",
+    prefix="steps",
+    receives="settings",
+)
+VARIATIONS = Page(
+    path="pages/Variations.py",
+    title="Variations",
+    icon=":material/family_history:",
+    summary="Pictures like this one: vary the noise that it starts from in eight ways, raise "
+    "families of children, and walk from seed to seed.",
+    prefix="variations",
+    receives="image",
+)
+
+CATALOG = (
+    HOME,
+    GENERATE,
+    SWEEP,
+    IMAGE_TO_IMAGE,
+    LATENTS,
+    SCHEDULER_LAB,
+    FILM,
+    STEPS,
+    VARIATIONS,
+    GALLERY,
+)

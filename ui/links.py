@@ -1,0 +1,176 @@
+"""Settings in the address: the names of the parameters, and what a broken link says.
+
+Widgets bound to the address drop a value that they cannot take without a word; this says it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import streamlit as st
+
+from core.diffusion.models import list_models
+from core.diffusion.settings import (
+    INIT_FIELDS,
+    MAX_GUIDANCE,
+    MAX_SEED,
+    MAX_SIDE,
+    MAX_STEPS,
+    POSTERIORS,
+)
+from core.diffusion.variations import METHODS
+from ui.catalog import IMAGE_TO_IMAGE, SWEEP
+from ui.views import show_warning
+
+MAX_COUNT = 16
+SOURCE_PAGES = (SWEEP.prefix, IMAGE_TO_IMAGE.prefix)
+"""The pages whose settings may have a source picture."""
+
+MOST_RUNS = 64
+"""How many runs a page lays over each other."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """One parameter of a page: `field` is its name without the page's prefix."""
+
+    field: str
+    kind: Literal["int", "float", "text", "choice"]
+    low: float = -math.inf
+    high: float = math.inf
+    choices: tuple[str, ...] = ()
+
+    def problem(self, text: str) -> str:
+        """What is wrong with `text` as a value, "" if nothing."""
+        if self.kind == "text":
+            return ""
+        if self.kind == "choice":
+            return "" if text in self.choices else "is not one of the choices"
+        try:
+            value = int(text) if self.kind == "int" else float(text)
+        except ValueError:
+            return "is not a whole number" if self.kind == "int" else "is not a number"
+        if not math.isfinite(value) or not self.low <= value <= self.high:
+            return f"is outside {self.low:g} to {self.high:g}"
+        return ""
+
+
+def settings_parameters(models: Sequence[str], schedulers: Sequence[str]) -> tuple[Parameter, ...]:
+    """Every setting of an image and the number of images; a seed of -1 draws one."""
+    method_labels = tuple(method.label for method in METHODS.values())
+    return (
+        Parameter(field="prompt", kind="text"),
+        Parameter(field="negative_prompt", kind="text"),
+        Parameter(field="seed", kind="int", low=-1, high=MAX_SEED),
+        Parameter(field="count", kind="int", low=1, high=MAX_COUNT),
+        Parameter(field="num_inference_steps", kind="int", low=1, high=MAX_STEPS),
+        Parameter(field="guidance_scale", kind="float", low=0, high=MAX_GUIDANCE),
+        Parameter(field="guidance_rescale", kind="float", low=0, high=1),
+        Parameter(field="scheduler", kind="choice", choices=tuple(schedulers)),
+        Parameter(field="width", kind="int", low=8, high=MAX_SIDE),
+        Parameter(field="height", kind="int", low=8, high=MAX_SIDE),
+        Parameter(field="variation_seed", kind="int", low=0, high=MAX_SEED),
+        Parameter(field="variation_strength", kind="float", low=0, high=1),
+        Parameter(field="variation_method", kind="choice", choices=method_labels),
+        Parameter(field="variation_region", kind="text"),
+        Parameter(field="variation_channel", kind="int", low=0, high=15),
+        Parameter(field="variation_chain", kind="text"),
+        Parameter(field="prompt_2", kind="text"),
+        Parameter(field="prompt_blend", kind="float", low=0, high=1),
+        Parameter(field="loras", kind="text"),
+        Parameter(field="snapshot", kind="int", low=0, high=2 * MAX_STEPS),
+        Parameter(field="model", kind="choice", choices=tuple(models)),
+    )
+
+
+def source_parameters() -> tuple[Parameter, ...]:
+    """The settings of image-to-image, of the pages that have them."""
+    switch = ("true", "false")
+    return (
+        Parameter(field="init_image", kind="text"),
+        Parameter(field="mask_image", kind="text"),
+        Parameter(field="strength", kind="float", low=0, high=1),
+        Parameter(field="exact_steps", kind="choice", choices=switch),
+        Parameter(field="match_noise", kind="choice", choices=switch),
+        Parameter(field="posterior", kind="choice", choices=POSTERIORS),
+    )
+
+
+def check_address(prefix: str, parameters: Sequence[Parameter]) -> bool:
+    """Says once what a link had that cannot be used. True when something was found just now.
+
+    The message stays until `forget_problems`: the address itself is mended at once.
+    """
+    found = broken_parameters(prefix, parameters, st.query_params)
+    is_new = bool(found) and found != st.session_state.get(f"{prefix}:broken")
+    if is_new:
+        known = {f"{prefix}_{parameter.field}" for parameter in parameters}
+        for name in found.keys() - known:
+            del st.query_params[name]  # the others are mended by the controls bound to them
+        st.session_state[f"{prefix}:broken"] = found
+        st.session_state[f"{prefix}:mend"] = list(found)
+    if said := st.session_state.get(f"{prefix}:broken"):
+        lines = "\n\n".join(f"{name} = {text!r} {why}." for name, (text, why) in said.items())
+        show_warning(
+            "Part of the link could not be used", lines, "The default is used in its place."
+        )
+    return is_new
+
+
+def broken_parameters(
+    prefix: str, parameters: Sequence[Parameter], query: Mapping[str, str]
+) -> dict[str, tuple[str, str]]:
+    """Name -> (value, what is wrong) of each parameter under `prefix` that cannot be used."""
+    known = {f"{prefix}_{parameter.field}": parameter for parameter in parameters}
+    found: dict[str, tuple[str, str]] = {}
+    for name, text in query.items():
+        if name in known:
+            if why := known[name].problem(text):
+                found[name] = (text, why)
+        elif name.startswith(f"{prefix}_"):
+            found[name] = (text, "is not a parameter of this page")
+    return found
+
+
+def forget_problems(prefix: str) -> None:
+    st.session_state.pop(f"{prefix}:broken", None)
+
+
+def put_settings(prefix: str, values: Mapping[str, object]) -> dict[str, str]:
+    """Sets a page's controls before they are drawn: in a callback, or from another page.
+
+    Returns them as parameters of the address. A model that this machine does not have is left
+    out: the page keeps its own.
+    """
+    query: dict[str, str] = {}
+    for field, value in values.items():
+        if field == "model" and value not in list_models():
+            continue
+        if field in INIT_FIELDS and prefix not in SOURCE_PAGES:
+            continue
+        if field == "posterior" and value == "latents":
+            continue  # the source itself says it
+        st.session_state[f"{prefix}_{field}"] = value
+        shown = METHODS[str(value)].label if field == "variation_method" else str(value)
+        query[f"{prefix}_{field}"] = shown.lower() if isinstance(value, bool) else shown
+    forget_problems(prefix)
+    return query
+
+
+def put_runs(prefix: str, digests: Sequence[str]) -> dict[str, str]:
+    """Sets whose runs a page shows, as `put_settings` does its controls."""
+    name = f"{prefix}_images"
+    kept = list(dict.fromkeys(digests))[:MOST_RUNS]
+    st.session_state[name] = kept
+    return {name: ",".join(kept)} if kept else {}
+
+
+def mend_address(prefix: str, defaults: Mapping[str, object]) -> None:
+    """Puts the default where a broken value was cut to size instead of dropped ("1.5" to 1)."""
+    for name in st.session_state.pop(f"{prefix}:mend", ()):
+        field = name.removeprefix(f"{prefix}_")
+        if field in defaults:
+            st.session_state[name] = defaults[field]

@@ -1,0 +1,100 @@
+"""Sending a picture from one page to another, as CATALOG says which page takes what."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.diffusion.settings import GenerationSettings
+from core.runs.store import StoredImage
+from ui.catalog import (
+    CATALOG,
+    GALLERY,
+    GENERATE,
+    IMAGE_TO_IMAGE,
+    STEPS,
+    SWEEP,
+    VARIATIONS,
+    Page,
+)
+from ui.links import put_runs, put_settings
+from ui.runtime import Runtime
+
+OPEN = f"{GALLERY.prefix}_open"
+"""The digest of the picture that the Gallery shows opened."""
+
+DIALOGS = (OPEN, f"{SWEEP.prefix}:opened", f"{VARIATIONS.prefix}:child")
+"""What stands open in a dialog: leaving its page closes it."""
+
+
+def targets(here: Page) -> list[Page]:
+    """The pages that "Send to" offers on the page `here`."""
+    return [page for page in CATALOG if page.receives and page is not here]
+
+
+def send_menu(runtime: Runtime, image: StoredImage, here: Page) -> None:
+    """The "Send to" menu of one picture. The settings of one that was made from another picture
+    belong to Image to image, and nowhere else but in a sweep.
+    """
+    has_source = bool(image.settings.init_image)
+    pages = [page for page in targets(here) if not (has_source and page is STEPS)]
+    chosen = st.menu_button(
+        "Send to",
+        [page.path for page in pages],
+        key=f"send:{image.digest}",
+        icon=":material/send:",
+        format_func=lambda path: _label(path, has_source=has_source),
+    )
+    if chosen:
+        send(runtime, image, next(page for page in CATALOG if page.path == chosen))
+
+
+def send(runtime: Runtime, image: StoredImage, page: Page) -> None:
+    """Opens `page` with this picture or its settings.
+
+    In the session and in the address: a parameter at its default is dropped from the address, so
+    that alone would leave what the page's controls held before.
+    """
+    for name in DIALOGS:
+        st.session_state.pop(name, None)
+    if page is IMAGE_TO_IMAGE:
+        query = start_from(image)
+    elif page is GENERATE and image.settings.init_image:
+        page, query = IMAGE_TO_IMAGE, make_again(image.settings)
+    elif page.receives == "settings":
+        one = {"count": 1} if page is GENERATE else {}
+        query = put_settings(page.prefix, {**image.settings.to_dict(), **one})
+        st.session_state[f"{page.prefix}:job"] = None  # what was on its stage makes room
+    elif page is GALLERY:
+        query = {OPEN: image.digest}
+        st.session_state[OPEN] = image.digest
+    else:
+        query = put_runs(page.prefix, [image.digest])
+    st.switch_page(page.path, query_params=query)
+
+
+def start_from(image: StoredImage) -> dict[str, str]:
+    """Sets Image to image to this picture's own latents; returns what the address says."""
+    prefix = IMAGE_TO_IMAGE.prefix
+    settings = {
+        name: getattr(image.settings, name)
+        for name in ("prompt", "negative_prompt", "guidance_scale", "num_inference_steps")
+    }
+    query = put_settings(prefix, {**settings, "from": "Stored", "start": "Its own latents"})
+    return query | put_runs(prefix, [image.digest])
+
+
+def make_again(settings: GenerationSettings) -> dict[str, str]:
+    """Sets Image to image to the settings of a picture that was made from another."""
+    prefix = IMAGE_TO_IMAGE.prefix
+    for uploaded in ("upload", "mask"):
+        st.session_state.pop(f"{prefix}:{uploaded}", None)
+    masked = bool(settings.mask_image)
+    mask = {"masked": masked, "mask_from": "Upload", "inverted": False} if masked else {}
+    return put_settings(prefix, {"masked": False, **settings.to_dict(), "from": "Yours", **mask})
+
+
+def _label(path: str, *, has_source: bool) -> str:
+    page = next(page for page in CATALOG if page.path == path)
+    if has_source and page is GENERATE:
+        return f"{IMAGE_TO_IMAGE.icon} {IMAGE_TO_IMAGE.title}: its settings"
+    return f"{page.icon} {page.title}"

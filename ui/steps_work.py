@@ -1,0 +1,96 @@
+"""The model's work for the Step by step page, and the code that stands beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from core.diffusion.anatomy import Run
+from core.diffusion.models import describe
+from core.diffusion.settings import GenerationSettings
+from core.output.excerpts import ExcerptError, excerpt
+from core.output.notebook import notebook
+from core.runs.tasks import Work
+from ui.result import loadable
+from ui.runtime import Runtime
+from ui.tasks import await_task
+
+
+def work_on(
+    runtime: Runtime,
+    kind: str,
+    settings: GenerationSettings,
+    begin: Callable[[Any], Work],
+    label: str,
+    *,
+    more: object = None,
+) -> Any | None:
+    """`await_task` under a key of all that matters: the model, the settings, and `more`.
+
+    A task of this `kind` that this session began with other settings is stopped: nobody looks at
+    it any more.
+    """
+    info = describe(settings.model)
+    settings.require_valid(vae_scale_factor=info.vae_scale_factor)
+    content = json.dumps([kind, settings.to_dict(), info.fingerprint, repr(more)])
+    name = f"{kind} {hashlib.sha256(content.encode()).hexdigest()}"
+    tasks, place = runtime.worker.tasks, f"steps:task {kind}"
+    before: str | None = st.session_state.get(place)
+    if before != name:
+        if before is not None:
+            tasks.cancel(before)
+        # Another session's task is joined, and left alone when this one turns away.
+        known = tasks.state(name)
+        is_joined = known is not None and known.state != "cancelled"
+        tasks.submit(name, settings.model, begin)
+        st.session_state[place] = None if is_joined else name
+    return await_task(runtime, name, settings.model, begin, label)
+
+
+def take_apart(runtime: Runtime, settings: GenerationSettings) -> Run | None:
+    """The run of these settings with every tensor; None while it is computed."""
+
+    def work(model: Any) -> Work:
+        from core.diffusion.unrolled import unroll
+
+        return unroll(model, settings)
+
+    whole = replace(settings, snapshot=0)
+    return work_on(runtime, "run", whole, work, "Taking the run apart")
+
+
+def make_notebook(settings: GenerationSettings) -> bytes:
+    """The run for Jupyter; written by hand too where the model's loop is the plain one."""
+    family = describe(settings.model).family
+    is_plain = family.guidance == "free" and not family.added
+    return notebook(settings, *loadable(settings.model), by_hand=is_plain)
+
+
+@contextmanager
+def block(title: str, words: str, code: str) -> Generator[None]:
+    """One part of the pipeline: its title, what it does, and beside it the code that does it."""
+    with st.container(border=True):
+        st.subheader(title, anchor=False)
+        left, right = st.columns([0.56, 0.44], gap="medium")
+        with right:
+            show_code(code)
+        with left:
+            st.caption(words)
+            yield
+
+
+def show_code(name: str) -> None:
+    """The lines of `core.output.excerpts.EXCERPTS[name]`, and where they stand."""
+    try:
+        found = excerpt(name)
+    except (ExcerptError, OSError):
+        st.caption("The source of this part is not installed here.")
+        return
+    st.code(found.source, language="python")
+    st.caption(f"`{found.file}`, line {found.line}")

@@ -1,0 +1,27 @@
+"""Words to try in a prompt: for the preset "Prompt words"."""
+
+from __future__ import annotations
+
+import re
+
+# Kinds of words that exchange for one another; the first kind found in a prompt is varied.
+KINDS = (
+    ("apple", "owl", "robot", "rocket", "sunflower", "penguin", "ghost", "cat", "dog", "fox"),
+    ("red", "blue", "green", "yellow", "purple", "orange", "pink", "black", "white"),
+    ("flat", "glossy", "detailed"),
+)
+COUNT = 5
+
+
+def fitting_words(prompt: str) -> list[str]:
+    """A word of the prompt, which is searched for, and others of its kind to take its place.
+
+    A prompt of other words gives its longest word and some of the first kind.
+    """
+    words: list[str] = re.findall(r"[^\W\d_]+", prompt)
+    for kind in KINDS:
+        found = next((word for word in words if word.lower() in kind), None)
+        if found is not None:
+            return [found, *[word for word in kind if word != found.lower()]][:COUNT]
+    longest = max(words, key=len, default=prompt.strip())
+    return [longest, *KINDS[0]][:COUNT]
