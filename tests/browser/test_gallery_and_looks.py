@@ -1,0 +1,84 @@
+"""The Gallery in a real browser, and every page in light, dark and narrow."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import ARTEFACTS, Server, Visitor, generate, settle, wait_until
+from tests.browser.measure import overflow
+from ui.catalog import CATALOG, HOME
+
+LOOKS = {
+    "light": {"width": 1360, "color_scheme": "light"},
+    "dark": {"width": 1360, "color_scheme": "dark"},
+    "narrow": {"width": 400, "color_scheme": "light"},
+}
+
+
+@pytest.fixture
+def pictures(visitor: Visitor, server: Server) -> None:
+    """At least six pictures are stored."""
+    if server.store.count() < 6:
+        page = visitor.open(
+            "/Generate?generate_count=6&generate_num_inference_steps=4"
+            "&generate_prompt=a+red+apple+on+a+blue+background&generate_seed=1"
+        )
+        generate(page)
+        wait_until(lambda: server.store.count() >= 6, "six pictures")
+        page.get_by_role("button", name="Download PNG").wait_for()
+        settle(page)
+        page.screenshot(path=ARTEFACTS / "generate-batch.png")
+
+
+@pytest.mark.usefixtures("pictures")
+def test_open_send_and_delete(visitor: Visitor, server: Server) -> None:
+    page = visitor.open("/Gallery")
+    newest = server.store.search(limit=1)[0]
+    page.get_by_test_id("stMain").get_by_role("button", name="ago").or_(
+        page.get_by_test_id("stMain").get_by_role("button", name="just now")
+    ).first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("Download PNG").wait_for()
+    settle(page)
+    page.screenshot(path=ARTEFACTS / "gallery-opened.png")
+    page.wait_for_url(f"**gallery_open={newest.digest}**")
+
+    dialog.get_by_role("button", name="Send to").click()
+    page.get_by_role("menuitem", name="Generate").or_(
+        page.get_by_role("option", name="Generate")
+    ).first.click()
+    page.wait_for_url("**/Generate?**")
+    expect(page.get_by_label("Seed", exact=True)).to_have_value(str(newest.settings.seed))
+
+    page = visitor.open(f"/Gallery?gallery_open={newest.digest}")
+    before = server.store.count()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Delete", exact=True).click()
+    dialog.get_by_role("button", name="Keep").wait_for()
+    assert server.store.count() == before
+    dialog.get_by_role("button", name="Delete for good").click()
+    wait_until(lambda: server.store.get(newest.digest) is None, "the picture to go")
+    expect(dialog).to_have_count(0)
+    assert not newest.path.exists()
+    assert "gallery_open" not in page.url
+
+
+@pytest.mark.usefixtures("pictures")
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("title", [page.title for page in CATALOG])
+def test_every_page_in_every_look(visitor: Visitor, server: Server, title: str, look: str) -> None:
+    one = server.store.search(limit=1)[0].settings
+    path = {
+        HOME.title: "/",
+        "Generate": f"/Generate?generate_prompt={one.prompt}&generate_seed={one.seed}"
+        f"&generate_num_inference_steps={one.num_inference_steps}",
+    }.get(title, f"/{title.replace(' ', '_')}")
+    page = visitor.open(path, **LOOKS[look])
+    page.screenshot(path=ARTEFACTS / f"{title.lower().replace(' ', '-')}-{look}.png")
+    assert overflow(page) <= 0, f"{title} is wider than a {look} window"
+    background = page.evaluate(
+        "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
+    )
+    brightness = sum(int(part) for part in background[4:-1].split(",")[:3])
+    assert (brightness < 200) == (look == "dark")

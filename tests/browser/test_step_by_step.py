@@ -1,0 +1,127 @@
+"""Step by step in a real browser: the sliders, both futures, the maps, the notebook."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import urlencode
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import Visitor, settle, wait_until
+
+PICTURE = "[data-testid=stImage] img"
+
+
+def link(**parameters: object) -> str:
+    quick = {"num_inference_steps": 6, "scheduler": "DDIM"} | parameters
+    return "/Step_by_step?" + urlencode({f"steps_{k}": v for k, v in quick.items()})
+
+
+def opened(visitor: Visitor, **parameters: object) -> Page:
+    page = visitor.open(link(**parameters))
+    page.get_by_role("radiogroup").first.wait_for()
+    return page
+
+
+def slider(page: Page, label: str) -> Locator:
+    return page.get_by_test_id("stSlider").filter(has_text=label).get_by_role("slider")
+
+
+def pixels(page: Page, title: str) -> str:
+    """What the picture of that name shows, as a data: address, whatever its own address is."""
+    return page.get_by_role("img", name=title, exact=True).first.evaluate(
+        """async image => {
+            await image.decode();
+            const canvas = document.createElement("canvas");
+            [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+            canvas.getContext("2d").drawImage(image, 0, 0);
+            return canvas.toDataURL();
+        }"""
+    )
+
+
+def test_the_sliders_show_another_call_and_the_next_x0_of_another_guidance(
+    visitor: Visitor,
+) -> None:
+    page = opened(visitor, call=3)
+    page.get_by_text("4 · Guidance is an arrow").wait_for()
+    timestep = page.get_by_test_id("stMetricValue").first
+    before = timestep.inner_text()
+    slider(page, "UNet call").focus()
+    page.keyboard.press("ArrowRight")
+    expect(timestep).not_to_have_text(before)
+    page.wait_for_url("**steps_call=4**")
+
+    first = pixels(page, "Predicted x0 at scale 5")
+    slider(page, "Guidance scale").focus()
+    page.keyboard.press("PageUp")
+    page.get_by_text("They differ by").wait_for()
+    page.wait_for_url("**steps_scale=*")
+    settle(page)
+    scale = float(slider(page, "Guidance scale").input_value())
+    assert scale > 5
+    assert pixels(page, f"Predicted x0 at scale {scale:g}") != first
+    assert pixels(page, "The run's own, at 5") == first
+    assert page.locator(".js-plotly-plot").count() == 1
+
+
+def test_both_futures_stand_side_by_side(visitor: Visitor) -> None:
+    page = opened(visitor, view="Another future", prompt="a red apple")
+    page.get_by_text("Nothing is different yet").wait_for()
+    page.get_by_role("button", name="Ideas").click()
+    page.get_by_text("Other words from here").click()
+    page.get_by_text("Changed from call 2 on").wait_for()
+    settle(page)
+    before = pixels(page, "The run as it was")
+    after = pixels(page, "The other future")
+    assert before != after
+    expect(page.get_by_label("Prompt from there on")).to_have_value("a yellow apple")
+    one, other = (
+        page.get_by_role("img", name=name).bounding_box()
+        for name in ("The run as it was", "The other future")
+    )
+    assert one is not None
+    assert other is not None
+    assert abs(one["y"] - other["y"]) < 2, "side by side"
+    assert other["x"] > one["x"] + one["width"]
+
+    slider(page, "From UNet call").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    page.get_by_text("Changed from call 5 on").wait_for()
+    settle(page)
+    later = pixels(page, "The other future")
+    assert later != after
+    again = visitor.open(page.url.removeprefix(visitor.url))
+    again.get_by_text("Changed from call 5 on").wait_for()
+    settle(again)
+    assert pixels(again, "The other future") == later, "the address says it all"
+
+
+def test_maps_come_when_they_are_asked_for(visitor: Visitor) -> None:
+    page = opened(visitor, view="Attention", prompt="a red apple")
+    page.get_by_role("button", name="Compute the maps").click()
+    page.get_by_role("img", name="Where apple acts").wait_for()
+    settle(page)
+    assert pixels(page, "Where red acts") != pixels(page, "Where a acts")
+
+
+def test_the_notebook_can_be_taken_home(visitor: Visitor, tmp_path: Path) -> None:
+    page = opened(visitor, prompt="an owl & a cat", seed=11)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Notebook").click()
+    file = tmp_path / waiting.value.suggested_filename
+    waiting.value.save_as(file)
+    assert file.suffix == ".ipynb"
+    book = json.loads(file.read_text(encoding="utf-8"))
+    code = "\n".join("".join(cell["source"]) for cell in book["cells"])
+    assert "'an owl & a cat'" in code
+    assert "manual_seed(11)" in code
+
+
+def test_every_mistake_has_its_two_pictures(visitor: Visitor) -> None:
+    page = opened(visitor, view="Broken on purpose", num_inference_steps=3)
+    wait_until(lambda: page.get_by_role("img", name="Wrong").count() == 6, "the mistakes")
+    settle(page)
+    assert page.get_by_role("img", name="Right").count() == 6

@@ -1,0 +1,43 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from PIL import Image
+
+if TYPE_CHECKING:
+    from core.diffusion.engine import Engine
+    from core.diffusion.models import LoadedModel
+
+
+# One thread: beside other programs the threads of a pool wait for each other at every layer, and
+# a test of two seconds takes minutes. Set before torch is imported; subprocesses inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Machines are busy: no test asserts a time.
+settings.register_profile("lightbox", deadline=None)
+settings.load_profile("lightbox")
+
+
+def max_difference(one: Image.Image, other: Image.Image) -> int:
+    """The largest difference of any subpixel, in 1/255."""
+    return int(np.abs(np.asarray(one).astype(int) - np.asarray(other).astype(int)).max())
+
+
+@pytest.fixture(scope="session")
+def model() -> LoadedModel:
+    from core.diffusion.models import load_model
+
+    return load_model("bundled", device="cpu")
+
+
+@pytest.fixture
+def engine(model: LoadedModel) -> Engine:
+    from core.diffusion.engine import Engine
+
+    return Engine(model)

@@ -1,0 +1,174 @@
+"""The recorded quantities against diffusers' own values, an independent loop and closed forms."""
+
+import functools
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from core.diffusion.engine import Engine
+from core.diffusion.quantities import GUIDANCE_QUANTITIES
+from core.diffusion.schedulers import SCHEDULERS
+from core.diffusion.settings import GenerationSettings
+from core.diffusion.trajectory import Trajectory, TrajectoryError
+
+BASE = GenerationSettings(
+    prompt="a yellow star", width=64, height=64, seed=3, num_inference_steps=5, guidance_scale=4.0
+)
+
+
+def record(engine: Engine, settings: GenerationSettings, *, strict: bool = True) -> Trajectory:
+    trajectory = engine.generate([settings], strict=strict, record="latents")[0].trajectory
+    assert trajectory is not None
+    return trajectory
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_sigma_is_the_noise_level_that_the_model_sees(engine: Engine, name: str) -> None:
+    """For sigma-space schedulers `scale_model_input` divides by sqrt(1 + sigma^2): read it off."""
+    settings = replace(BASE, scheduler=name)
+    records = record(engine, settings).records
+    row = SCHEDULERS[name]
+    scheduler = row.build(engine.model.info.scheduler_config)
+    scheduler.set_timesteps(settings.num_inference_steps)
+    assert [r.timestep for r in records] == [float(t) for t in scheduler.timesteps]
+    if row.sigma_space:
+        latents = torch.ones(1, 4, 2, 2, dtype=torch.float64)
+        seen = []
+        for t in scheduler.timesteps:
+            scale = float(
+                scheduler.scale_model_input(latents, t).flatten()[0] / latents.flatten()[0]
+            )
+            seen.append(math.sqrt(1 / scale**2 - 1))
+            latents = scheduler.step(torch.zeros_like(latents), t, latents).prev_sample
+        assert [r.sigma for r in records] == pytest.approx(seen, rel=1e-3, abs=1e-4)
+    elif "Karras" not in name:
+        abar = [float(scheduler.alphas_cumprod[int(t)]) for t in scheduler.timesteps]
+        expected = [math.sqrt((1 - a) / a) for a in abar]
+        assert [r.sigma for r in records] == pytest.approx(expected, rel=1e-4)
+    assert [r.log_snr for r in records] == pytest.approx([-2 * math.log(r.sigma) for r in records])
+
+
+@pytest.mark.parametrize("name", ["DDIM", "Euler", "Euler a"])
+def test_x0_is_the_schedulers_own_pred_original_sample(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The schedulers that tell their x0, within 5e-4 of its range."""
+    row, theirs = SCHEDULERS[name], []
+    cls = type(row.build(engine.model.info.scheduler_config))
+    step = cls.step
+
+    def spy(self: object, *args: object, **kwargs: object) -> tuple[torch.Tensor]:
+        out = step(self, *args, **kwargs | {"return_dict": True})
+        theirs.append(out.pred_original_sample)
+        return (out.prev_sample,)
+
+    functools.update_wrapper(spy, step)
+    monkeypatch.setattr(cls, "step", spy)
+    ours = record(engine, replace(BASE, scheduler=name)).pred_original_sample
+    assert ours is not None
+    expected = torch.cat(theirs).numpy()
+    np.testing.assert_allclose(ours, expected, atol=5e-4 * max(np.abs(expected).max(), 1))
+
+
+@pytest.mark.parametrize("prompt", ["a yellow star", "a robot on a pink background"])
+@pytest.mark.parametrize("name", ["DDIM", "Euler", "DPM++ 2M", "Heun", "UniPC"])
+def test_every_quantity_equals_an_independent_loop(engine: Engine, name: str, prompt: str) -> None:
+    """A plain diffusers loop in NumPy's float64, which shares no line with ours."""
+    settings = replace(BASE, scheduler=name, prompt=prompt)
+    trajectory = record(engine, settings)
+    model = engine.model
+    scheduler = SCHEDULERS[name].build(model.info.scheduler_config)
+    scheduler.set_timesteps(5)
+    pipe = model.pipeline(name)
+    cond, uncond = pipe.encode_prompt(prompt, "cpu", 1, True, "")
+    generator = torch.Generator("cpu").manual_seed(3)
+    latents = torch.randn(1, 4, 8, 8, generator=generator) * scheduler.init_noise_sigma
+    weight, bias = np.array(model.info.preview_weight), np.array(model.info.preview_bias)
+    previous, x0s = None, []
+    with torch.no_grad():
+        for index, t in enumerate(scheduler.timesteps):
+            scaled = scheduler.scale_model_input(torch.cat([latents] * 2), t)
+            out = model.unet(scaled, t, torch.cat([uncond, cond])).sample
+            eps_u, eps_c = (e.double().numpy()[0] for e in out.split(1))
+            guided = eps_u + 4.0 * (eps_c - eps_u)
+            x = scaled[0].double().numpy()
+            r = trajectory.records[index]
+            alpha = 1 / np.sqrt(1 + r.sigma**2)
+            x0 = (x - r.sigma * alpha * guided) / alpha
+            gap, root = eps_c - eps_u, np.sqrt(x.size)
+            unit = eps_c / np.linalg.norm(eps_c)
+            along = (gap * unit).sum()
+            cos = (eps_c * eps_u).sum() / np.linalg.norm(eps_c) / np.linalg.norm(eps_u)
+            rgb = np.einsum("chw,cr->rhw", x0, weight) + bias[:, None, None]
+            expected = {
+                "latent_rms": np.linalg.norm(x) / root,
+                "raw_latent_norm": float(latents.double().norm()),
+                "x0_rms": np.linalg.norm(x0) / root,
+                "guidance_gap": np.linalg.norm(gap) / root,
+                "guidance_gap_x0": np.linalg.norm(gap) * r.sigma / root,
+                "misalignment": 1 - cos,
+                "guidance_parallel": abs(along) / root,
+                "guidance_orthogonal": np.linalg.norm(gap - along * unit) / root,
+                "std_inflation": guided.std() / eps_c.std(),
+                "saturation": (np.abs(rgb) >= 1).mean(),
+            }
+            for key, value in expected.items():
+                got = getattr(r, key)
+                tolerance = 0.02 if key == "saturation" else 2e-6
+                assert got == pytest.approx(value, rel=1e-3, abs=tolerance), (key, index)
+            if previous is None:
+                assert r.settling is None
+            else:
+                change = np.linalg.norm(x0 - previous) / root
+                assert r.settling == pytest.approx(change, rel=1e-3)
+            assert r.channel_mean == pytest.approx(x.mean((1, 2)), abs=1e-5)
+            assert r.channel_std == pytest.approx(x.std((1, 2)), rel=1e-4)
+            previous = x0
+            x0s.append(x0)
+            noise_pred = torch.from_numpy(guided)[None].float()
+            latents = scheduler.step(noise_pred, t, latents).prev_sample
+    last = x0s[-1].ravel() / np.linalg.norm(x0s[-1])
+    cosines = [float(x.ravel() @ last / np.linalg.norm(x)) for x in x0s]
+    assert [r.x0_cos_final for r in trajectory.records] == pytest.approx(cosines, abs=1e-4)
+
+
+@pytest.mark.parametrize("num_inference_steps", [1, 2, 5])
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_calls_are_recorded_not_steps(engine: Engine, name: str, num_inference_steps: int) -> None:
+    settings = replace(
+        BASE, scheduler=name, num_inference_steps=num_inference_steps, width=8, height=8
+    )
+    expected = SCHEDULERS[name].calls(num_inference_steps)
+    assert len(record(engine, settings).records) == expected
+    if num_inference_steps == 5:
+        assert expected == {"PNDM": 6, "Heun": 9, "DPM2": 9, "DPM2 a": 9}.get(name, 5)
+
+
+def test_without_guidance_there_are_no_guidance_quantities(engine: Engine) -> None:
+    records = record(engine, replace(BASE, guidance_scale=1.0)).records
+    for name in GUIDANCE_QUANTITIES:
+        assert {getattr(r, name) for r in records} == {None}
+    assert all(r.latent_rms > 0 for r in records)
+
+
+def test_recording_changes_no_pixel(engine: Engine) -> None:
+    images = [
+        engine.generate([BASE], strict=True, record=how)[0].image.tobytes()
+        for how in ("none", "norms", "latents")
+    ]
+    assert len(set(images)) == 1
+
+
+def test_a_trajectory_survives_the_file(engine: Engine) -> None:
+    trajectory = record(engine, BASE)
+    data = trajectory.to_bytes()
+    back = Trajectory.from_bytes(data)
+    assert back.records == trajectory.records
+    np.testing.assert_array_equal(back.latents, trajectory.latents)
+    np.testing.assert_array_equal(back.pred_original_sample, trajectory.pred_original_sample)
+    for cut in (0, 4, 100, len(data) // 2, len(data) - 1):
+        with pytest.raises(TrajectoryError, match="Compute the image again"):
+            Trajectory.from_bytes(data[:cut])

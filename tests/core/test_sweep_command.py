@@ -1,0 +1,195 @@
+"""python -m core sweep and export: the same sweeps without a browser."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from core.__main__ import main
+from core.commands.specs import read_spec
+from core.output.infotext import read_png
+from core.output.sheet import read_sweep
+from core.runs.store import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+SPEC = """
+[base]
+prompt = "a red apple"
+width = 32
+height = 32
+num_inference_steps = 2
+seed = 5
+
+[x]
+axis = "seed"
+values = "1-2"
+
+[y]
+axis = "guidance_scale"
+values = "1, 3"
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "spec.toml"
+    path.write_text(SPEC)
+    return path
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def sweep(spec: Path | str, data: Path, *more: str) -> int:
+    return main(["sweep", str(spec), "--data", str(data), *more])
+
+
+def test_a_spec_is_computed_and_exported_in_every_format(
+    spec: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suffixes = (".png", ".jpg", ".webp", ".pdf", ".html", ".csv", ".zip", ".mp4", ".gif")
+    targets = [tmp_path / f"grid{suffix}" for suffix in suffixes]
+    options = [part for target in targets for part in ("--export", str(target))]
+    assert sweep(spec, data, "--save", "apples", *options) == 0
+    captured = capsys.readouterr()
+    assert captured.out.split() == [str(target) for target in targets]
+    assert "2 x 2 cells: 0 stored, 4 to compute (12 UNet rows)" in captured.err
+    made = {target.suffix: target.read_bytes() for target in targets}
+    wanted = read_spec(spec)
+    for suffix in (".png", ".jpg", ".webp", ".pdf"):
+        assert read_sweep(made[suffix]) == wanted
+    rows = list(csv.DictReader(io.StringIO(made[".csv"].decode("utf-8-sig"))))
+    assert [(row["seed"], float(row["guidance_scale"])) for row in rows] == [
+        ("1", 1.0),
+        ("2", 1.0),
+        ("1", 3.0),
+        ("2", 3.0),
+    ]
+    assert float(rows[0]["final_latent_rms"]) > 0
+    assert float(rows[0]["rmse"]) == 0 < float(rows[3]["rmse"])
+    with zipfile.ZipFile(io.BytesIO(made[".zip"])) as archive:
+        pictures = [name for name in archive.namelist() if name.endswith(".png")]
+        cells = {cell.settings for cell in wanted.cells()}
+        assert {read_png(archive.read(name)).settings for name in pictures} == cells
+    assert b"data:image/png" in made[".html"]
+    assert made[".mp4"][4:8] == b"ftyp"
+    with Image.open(io.BytesIO(made[".gif"])) as film:
+        assert film.n_frames == 3  # two calls and the finished grid
+
+    # All of it again costs nothing, and the saved name is the same sweep.
+    assert main(["export", "apples", "--data", str(data), "--out", str(targets[0])]) == 0
+    assert targets[0].read_bytes() == made[".png"]
+    assert sweep("apples", data, "--plan") == 0
+    assert "4 stored, 0 to compute (0 UNet rows)" in capsys.readouterr().err
+
+
+def test_what_the_spec_leaves_out_is_the_models_own_default(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text('[base]\nprompt = "x"\nseed = -1\n[x]\naxis = "seed"\nvalues = [1, 2]\n')
+    card = json.loads((ROOT / "models" / "bundled" / "lightbox.json").read_text())
+    base = read_spec(path).base
+    assert base.guidance_scale == card["default_guidance_scale"]
+    assert base.scheduler == card["default_scheduler"]
+    assert base.seed >= 0
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in (ROOT / "examples").glob("*.toml")))
+def test_the_examples_are_sound(name: str, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sweep(ROOT / "examples" / name, data, "--plan") == 0
+    assert "0 stored" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[base", "is no TOML file"),
+        ("base = 3", "base must be a table of settings"),
+        ('[base]\nprompt = "a"\n[q]\n', "q: no part of a sweep"),
+        ('[base]\npromt = "a"\n', "did you mean prompt?"),
+        ('[base]\n[x]\naxis = "seed"\nvalues = "1-a"\n', "value 1 ('1-a')"),
+        ('[base]\n[x]\naxis = "seed"\nvalues = "1-9"\n[y]\naxis="seed"\nvalues="1"', "2 times"),
+        ('[base]\n[x]\naxis = "guidance_scale"\nvalues = "500"\n', "500 is outside 0 to 100"),
+        ('[base]\nmodel = "/no/where"\n', "is not on this machine"),
+        (
+            '[base]\nprompt = "a"\n[x]\naxis = "prompt_search_replace"\nvalues = "b, c"\n',
+            "is not in the prompt",
+        ),
+    ],
+)
+def test_a_bad_spec_is_one_clear_message_and_no_model_call(
+    tmp_path: Path,
+    data: Path,
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+    message: str,
+) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    assert sweep(path, data) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert all(line.startswith("error: ") for line in captured.err.splitlines())
+    assert captured.out == ""
+    assert Store(data).count() == 0
+
+
+def test_names_that_lead_nowhere(
+    spec: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sweep("nothing", data) == 2
+    assert sweep(tmp_path / "missing.toml", data) == 2
+    assert sweep(spec, data, "--export", "grid.bmp") == 2
+    assert sweep(spec, data, "--export", str(tmp_path / "no" / "grid.png")) == 2
+    out = str(tmp_path / "grid.png")
+    assert main(["export", str(spec), "--data", str(data), "--out", out]) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 5
+    assert "nothing of it is stored" in errors[-1]
+
+
+def test_killed_in_the_middle_it_goes_on_where_it_was(spec: Path, data: Path) -> None:
+    """A strict sweep: what was finished stays to the byte, and the whole is the same pixels."""
+    spec.write_text(
+        SPEC.replace('"1-2"', '"1-4"').replace(
+            "num_inference_steps = 2", "num_inference_steps = 12"
+        )
+    )
+    command = [sys.executable, "-m", "core", "sweep", str(spec), "--strict", "--data", str(data)]
+    first = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    store = Store(data)
+    deadline = time.monotonic() + 120
+    while store.count() < 2:
+        assert time.monotonic() < deadline
+        assert first.poll() is None, "it ended before it could be killed"
+        time.sleep(0.005)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    kept = {image.digest: store.image_bytes(image.digest) for image in store.search()}
+    assert 2 <= len(kept) < 8
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+    assert store.count() == 8
+    for digest, before in kept.items():
+        assert store.image_bytes(digest) == before
+    whole = data.with_name("whole")
+    assert sweep(spec, whole, "--strict") == 0
+    for image in Store(whole).search():
+        other = Store(whole).image_bytes(image.digest)
+        assert _pixels(store.image_bytes(image.digest)) == _pixels(other)
+
+
+def _pixels(data: bytes) -> bytes:
+    with Image.open(io.BytesIO(data)) as image:
+        return image.tobytes()

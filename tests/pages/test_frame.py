@@ -1,0 +1,164 @@
+"""What surrounds every page: navigation, status, and errors that never show a traceback."""
+
+from __future__ import annotations
+
+import logging
+import tomllib
+from typing import Any
+
+import pytest
+
+from core.diffusion.models import ModelError
+from core.runs.store import StoreError
+from core.runs.worker import FolderInUse, Worker
+from tests.pages.conftest import GALLERY, GENERATE, ROOT, App, messages
+from ui.catalog import CATALOG, HOME
+from ui.links import Parameter
+from ui.runtime import _cookie_token  # pyright: ignore[reportPrivateUsage]
+from ui.stage import progress_text
+from ui.views import ago, display_width, duration, plain
+
+PAGES = [page.path for page in CATALOG]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_opens_with_its_title_and_the_links(app: App, path: str) -> None:
+    at = app.open(None if path == HOME.path else path)
+    assert not at.exception
+    assert not messages(at)
+    assert len(at.title) == 1
+    links = [link.label for link in at.sidebar.page_link]
+    assert links == [page.title for page in CATALOG]
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize(
+    ("error", "title"),
+    [
+        (
+            FolderInUse("The folder is taken.", pid=12, host="here"),
+            "Another app holds the data folder",
+        ),
+        (StoreError("The folder is read-only."), "The data folder cannot be used"),
+    ],
+)
+def test_an_unusable_folder_is_one_message(
+    app: App, path: str, error: Exception, title: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Any = None) -> Worker:
+        raise error
+
+    monkeypatch.setattr(Worker, "shared", refuse)
+    at = app.open(None if path == HOME.path else path)
+    assert messages(at) == [f"{title}: {error}"]
+    assert not at.exception
+
+
+def test_a_model_that_is_no_model_is_one_message(app: App, monkeypatch: Any) -> None:
+    def refuse(source: str) -> None:
+        raise ModelError("unet/ holds pickle weights: save it as safetensors.")
+
+    monkeypatch.setattr("ui.runtime.describe", refuse)
+    at = app.open(GENERATE)
+    (message,) = messages(at)
+    assert message.startswith("The model cannot be used: unet/ holds pickle weights")
+
+
+@pytest.mark.parametrize("path", [GENERATE, GALLERY])
+def test_an_unexpected_error_is_a_message_and_a_line_in_the_log(
+    app: App, path: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*args: Any) -> None:
+        raise ZeroDivisionError("a secret in the message")
+
+    target = "ui.stage.show_stage" if path == GENERATE else "ui.album.filter_bar"
+    app.put(1)
+    monkeypatch.setattr(target, fail)
+    with caplog.at_level(logging.ERROR, "lightbox.ui"):
+        at = app.open(path)
+    assert not at.exception
+    (message,) = messages(at)
+    assert message.startswith("Something went wrong here")
+    assert "secret" not in message
+    assert "ZeroDivisionError: a secret" in caplog.text
+
+
+def test_the_status_names_model_and_device(app: App) -> None:
+    at = app.open(GALLERY)
+    texts = [element.value for element in (*at.sidebar.markdown, *at.sidebar.caption)]
+    assert any("Ready" in text or "Starting" in text for text in texts)
+    assert app.model.name in texts
+
+
+def test_home_shows_a_card_a_page_and_the_newest_pictures(app: App) -> None:
+    at = app.open()
+    assert "Nothing has been made yet" in [box.value for box in at.subheader]
+    image = app.put(3)
+    at.run()
+    assert f"home:open:{image.digest}" in [button.key for button in at.button]
+    at.button(key=f"home:open:{image.digest}").click().run()
+    assert any(image.digest in code.value for code in at.code), "the Gallery opens it"
+    for page in CATALOG[1:]:
+        assert page.picture.is_file(), f"{page.title} has a card, and the card a picture"
+
+
+def test_the_server_is_closed_to_others_and_tells_no_details() -> None:
+    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    assert config["server"]["address"] == "127.0.0.1"
+    assert config["server"]["enableXsrfProtection"]
+    assert config["server"]["enableCORS"]
+    assert config["server"]["maxUploadSize"] == 20
+    assert config["browser"]["gatherUsageStats"] is False
+    assert config["client"]["showErrorDetails"] == "none"
+    assert config["client"]["showSidebarNavigation"] is False
+    assert {"light", "dark"} <= config["theme"].keys()
+    assert "://" not in str(config["theme"]), "fonts come from no other host"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_are_thin(path: str) -> None:
+    assert len((ROOT / path).read_text(encoding="utf-8").splitlines()) <= 120
+
+
+def test_the_owner_is_the_cookies_token_whatever_its_mask() -> None:
+    # Two replies' cookies of one browser: the token 00112233 under two masks.
+    first, second = "2|ffffffff|ffeeddcc|1700000000", "2|00000000|00112233|1700000000"
+    assert _cookie_token(first) == _cookie_token(second) == bytes.fromhex("00112233")
+    for broken in ("", "2|zz|00|1", "2||00|1", "no cookie"):
+        assert _cookie_token(broken) == b""
+
+
+def test_words_for_times_and_sizes() -> None:
+    assert [duration(s) for s in (0.844, 12.4, 200)] == ["0.84 s", "12 s", "3 min 20 s"]
+    assert duration(0.3, rough=True) == "1 s"
+    assert [ago(0, now=s) for s in (5, 60, 7300, 90000 * 2)] == [
+        "just now",
+        "1 minute ago",
+        "2 hours ago",
+        "2 days ago",
+    ]
+    assert display_width(160, 96, 512) == 512
+    assert display_width(96, 160, 512) == 307
+
+
+def test_plain_text_means_nothing_to_markdown() -> None:
+    assert plain("*a* [b](c) $d$") == r"\*a\* \[b\]\(c\) \$d\$"
+    assert plain("größe 3") == "größe 3"
+
+
+def test_a_parameter_knows_what_it_takes() -> None:
+    whole = Parameter(field="n", kind="int", low=1, high=9)
+    assert [whole.problem(text) for text in ("1", "9")] == ["", ""]
+    assert all(whole.problem(text) for text in ("0", "10", "1.0", "", "x", "nan"))
+    real = Parameter(field="x", kind="float", low=0, high=1)
+    assert not real.problem("0.5")
+    assert all(real.problem(text) for text in ("inf", "nan", "-1", "", "1,5"))
+
+
+def test_progress_says_step_and_time_left(app: App) -> None:
+    app.lab.hold()
+    at = app.open(GENERATE, generate_count="2", generate_seed="1")
+    at.button(key="generate:go").click().run()
+    job = app.newest_job()
+    words = progress_text(job, app.queue.cells(job.id))
+    assert words == "Waiting for its turn" or words.startswith("Step 0 of 40")

@@ -1,0 +1,389 @@
+"""The Generate page: each control, a click, the picture, and what can go wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.diffusion.models import describe, list_models
+from core.diffusion.schedulers import SCHEDULERS
+from core.diffusion.settings import INIT_FIELDS, MAX_SEED, GenerationSettings
+from core.diffusion.variations import METHODS
+from core.output.infotext import write_png
+from tests.core.runs.doubles import generation, wait_for
+from tests.pages.conftest import GALLERY, GENERATE, App, messages, unescaped
+from ui.stage import JOB
+from ui.sweep_jobs import LABEL
+
+LONG = " ".join(["apple"] * 90)
+
+
+def click(at: AppTest) -> AppTest:
+    return at.button(key="generate:go").click().run()
+
+
+def labels(at: AppTest) -> list[str]:
+    return [button.label for button in at.button]
+
+
+def test_the_form_begins_with_the_models_own_defaults(app: App) -> None:
+    click(app.open(GENERATE))
+    (asked,) = app.asked()
+    assert replace(asked, seed=0) == GenerationSettings(
+        seed=0,
+        width=app.model.default_width,
+        height=app.model.default_height,
+        num_inference_steps=app.model.default_num_inference_steps,
+        guidance_scale=app.model.default_guidance_scale,
+        scheduler=app.model.default_scheduler,
+    )
+
+
+WIDGETS: list[tuple[str, str, Any]] = [
+    ("text_area", "prompt", "an owl"),
+    ("text_area", "negative_prompt", "blurry"),
+    ("number_input", "seed", 77),
+    ("number_input", "num_inference_steps", 3),
+    ("number_input", "guidance_scale", 5.5),
+    ("number_input", "guidance_rescale", 0.7),
+    ("selectbox", "scheduler", "UniPC"),
+    ("number_input", "width", 96),
+    ("number_input", "height", 160),
+    ("number_input", "variation_seed", 8),
+    ("number_input", "variation_strength", 0.25),
+    ("selectbox", "variation_method", "rotate"),
+    ("text_input", "variation_region", "0,0,64,64"),
+    ("number_input", "variation_channel", 2),
+    ("text_input", "variation_chain", "slerp:7:0.2"),
+    ("text_input", "prompt_2", "a robot"),
+    ("number_input", "prompt_blend", 0.5),
+    ("number_input", "snapshot", 2),
+]
+
+
+@pytest.mark.parametrize(("widget", "field", "value"), WIDGETS, ids=[w[1] for w in WIDGETS])
+def test_each_control_reaches_the_image(app: App, widget: str, field: str, value: Any) -> None:
+    at = app.open(GENERATE)
+    getattr(at, widget)(key=f"generate_{field}").set_value(value)
+    click(at)
+    (asked,) = app.asked()
+    assert getattr(asked, field) == value
+
+
+@pytest.mark.parametrize(("widget", "field", "value"), WIDGETS, ids=[w[1] for w in WIDGETS])
+def test_each_parameter_of_a_link_reaches_the_image(
+    app: App, widget: str, field: str, value: Any
+) -> None:
+    in_link = METHODS[value].label if field == "variation_method" else str(value)
+    at = app.open(GENERATE, **{f"generate_{field}": in_link})
+    assert not messages(at)
+    click(at)
+    (asked,) = app.asked()
+    assert getattr(asked, field) == value
+
+
+BROKEN = [
+    ("seed", "many", "is not a whole number"),
+    ("seed", str(MAX_SEED + 1), "is outside"),
+    ("num_inference_steps", "0", "is outside 1 to 1000"),
+    ("num_inference_steps", "7.5", "is not a whole number"),
+    ("guidance_scale", "nan", "is outside 0 to 100"),
+    ("guidance_scale", "high", "is not a number"),
+    ("scheduler", "Euler%20b", "is not one of the choices"),
+    ("model", "/nowhere", "is not one of the choices"),
+    ("width", "-8", "is outside"),
+    ("stepz", "4", "is not a parameter of this page"),
+]
+
+
+@pytest.mark.parametrize(("field", "text", "why"), BROKEN)
+def test_a_broken_parameter_is_said_once_and_the_default_used(
+    app: App, field: str, text: str, why: str
+) -> None:
+    at = app.open(GENERATE, **{f"generate_{field}": text})
+    (message,) = messages(at)
+    assert message.startswith("Part of the link could not be used")
+    assert f"generate_{field}" in message
+    assert text in message
+    assert why in message
+    assert len(messages(at.run())) == 1, "the message stays until something is done"
+    assert not messages(click(at))
+    (asked,) = app.asked()
+    default = GenerationSettings().to_dict()
+    default["guidance_scale"] = app.model.default_guidance_scale
+    if field not in ("seed", "stepz"):
+        assert getattr(asked, field) == default[field]
+
+
+def test_a_drawn_seed_is_shown_and_can_be_used_again(app: App) -> None:
+    at = click(app.open(GENERATE))
+    seed = app.asked()[0].seed
+    assert 0 <= seed <= MAX_SEED
+    assert at.number_input(key="generate_seed").value == -1
+    app.finish()
+    at.run()
+    reuse = at.button(key="generate:reuse")
+    assert reuse.label == f"Reuse {seed}"
+    reuse.click().run()
+    assert at.number_input(key="generate_seed").value == seed
+    at.button(key="generate:draw").click().run()
+    assert at.number_input(key="generate_seed").value == -1
+
+
+def test_a_batch_has_consecutive_seeds_and_every_picture_can_be_looked_at(app: App) -> None:
+    at = app.open(GENERATE, generate_seed="40", generate_count="3")
+    click(at)
+    assert [one.seed for one in app.asked()] == [40, 41, 42]
+    app.finish()
+    at.run()
+    (pick,) = at.pills
+    assert pick.options == ["40", "41", "42"]
+    pick.set_value(42).run()
+    assert any("Seed: 42" in code.value for code in at.code)
+
+
+def test_the_last_seeds_leave_room_for_a_batch(app: App) -> None:
+    at = click(app.open(GENERATE, generate_seed=str(MAX_SEED), generate_count="2"))
+    (message,) = messages(at)
+    assert "These settings cannot run" in message
+    assert "Seed" in message
+
+
+def test_size_presets_and_swap(app: App) -> None:
+    at = app.open(GENERATE)
+    at.menu_button(key="generate:shape").set_value("Landscape 3:2").run()
+    width, height = (at.number_input(key=f"generate_{side}").value for side in ("width", "height"))
+    assert width > height
+    assert width % 16 == height % 16 == 0
+    at.button(key="generate:swap").click().run()
+    assert at.number_input(key="generate_width").value == height
+    assert at.number_input(key="generate_height").value == width
+
+
+def test_an_example_becomes_the_prompt(app: App) -> None:
+    at = app.open(GENERATE)
+    at.menu_button(key="generate:example").set_value(app.model.example_prompts[1]).run()
+    assert at.text_area(key="generate_prompt").value == app.model.example_prompts[1]
+
+
+def test_every_scheduler_says_what_it_is(app: App) -> None:
+    at = app.open(GENERATE)
+    for name, row in SCHEDULERS.items():
+        at.selectbox(key="generate_scheduler").set_value(name).run()
+        assert row.note in [unescaped(caption.value) for caption in at.caption]
+
+
+def test_tokens_are_counted_and_what_is_cut_off_is_shown(app: App) -> None:
+    at = app.open(GENERATE, generate_prompt="a red apple")
+    assert "3 of 75 tokens" in [box.proto.popover.label for box in at.get("popover")]
+    assert "a · red · apple" in [code.value for code in at.code]
+    assert not at.warning
+    at.text_area(key="generate_prompt").set_value(LONG).run()
+    (message,) = messages(at)
+    assert message.startswith("The prompt is too long")
+    assert message.count("apple") == 15
+
+
+def test_one_click_is_one_job(app: App) -> None:
+    at = click(app.open(GENERATE))
+    at.run()
+    at.run()
+    assert len(app.queue.jobs()) == 1
+    click(at)
+    assert len(app.queue.jobs()) == 2
+
+
+def test_a_click_run_twice_is_one_job(app: App) -> None:
+    """As after a run that was cut short between submitting and remembering the job."""
+    at = app.open(GENERATE)
+    for _ in range(2):
+        at.session_state["generate:click"] = "one and the same"
+        at.run()
+    assert len(app.queue.jobs()) == 1
+
+
+def test_progress_then_stop(app: App) -> None:
+    app.lab.hold()
+    at = click(app.open(GENERATE))
+    wait_for(lambda: app.newest_job().state == "running")
+    at.run()
+    assert at.progress[0].text.startswith("Step 0 of 20")
+    job = app.newest_job()
+    at.button(key=f"stop:{job.id}").click().run()
+    app.lab.gate.set()
+    assert app.finish().state == "cancelled"
+    at.run()
+    assert not at.progress
+    assert [box.proto.title for box in at.info] == ["Stopped"]
+
+
+def test_every_setting_has_its_control() -> None:
+    """A setting that a page could not show would be lost on the way from another page."""
+    fields = {field.name for field in dataclasses.fields(GenerationSettings)}
+    # Those of image-to-image have their own page, and such a picture is sent there; the control of
+    # the LoRA files is there where there are any.
+    assert fields == {field for _, field, _ in WIDGETS} | {"model", "loras"} | set(INIT_FIELDS)
+
+
+def test_a_running_job_is_found_again_after_a_reload(app: App, monkeypatch: Any) -> None:
+    monkeypatch.setattr("ui.stage.owner_id", lambda: "this browser")
+    app.lab.hold()
+    click(app.open(GENERATE))
+    wait_for(lambda: app.newest_job().state == "running")
+    again = app.open(GENERATE)
+    assert again.progress, "a new session of the same browser shows the running job"
+
+
+def test_a_running_sweep_is_never_taken_for_a_picture_of_this_page(
+    app: App, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("ui.stage.owner_id", lambda: "this browser")
+    app.lab.hold()
+    click(app.open(GENERATE, generate_prompt="Sweep: an owl"))
+    picture = app.newest_job().id
+    label = f"{LABEL}Seed: a cat"
+    app.queue.submit([GenerationSettings()], owner="this browser", token="1", label=label)
+    again = app.open(GENERATE)
+    assert again.session_state[JOB] == picture
+
+
+def test_everything_is_asked_of_the_chosen_model(app: App, monkeypatch: Any, tmp_path: Any) -> None:
+    other = tmp_path / "models" / "other"
+    shutil.copytree(app.model.folder, other)
+    config = other / "unet" / "config.json"
+    config.write_text(config.read_text() + "\n")
+    monkeypatch.setenv("LIGHTBOX_MODELS", str(other.parent))
+    source = list_models()[1]
+    guidance_scale = app.model.default_guidance_scale
+    asked = GenerationSettings(seed=3, model=source, guidance_scale=guidance_scale)
+    image = app.store.put(generation(asked, record="none"), describe(source))
+    at = app.open(GENERATE, generate_seed="3", generate_model=source)
+    assert not messages(at)
+    assert any(image.digest in code.value for code in at.code)
+    assert any(repr(str(other)) in code.value for code in at.code), "the program loads it"
+    shutil.rmtree(other / "vae")
+    at.button(key="generate:go").click().run()
+    assert messages(at)[0].startswith("This model cannot be used: other lacks vae")
+    assert "generate:click" not in at.session_state
+    assert not app.queue.jobs()
+
+
+def test_a_reload_shows_the_last_picture_but_never_in_place_of_another_link(
+    app: App, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("ui.stage.owner_id", lambda: "this browser")
+    click(app.open(GENERATE, generate_prompt="an owl"))
+    app.finish()
+    assert app.open(GENERATE, generate_prompt="an owl").get("image")
+    assert not app.open(GENERATE, generate_prompt="a cat").get("image")
+
+
+def test_a_finished_picture_comes_with_all_that_made_it(app: App) -> None:
+    at = click(app.open(GENERATE, generate_prompt="an owl", generate_seed="5"))
+    app.finish()
+    at.run()
+    assert len(at.get("image")) == 1
+    metrics = {metric.label: metric.value for metric in at.metric}
+    assert metrics["Seed"] == "5"
+    assert metrics["CLIP score"] == "25.0"
+    assert metrics["Time"] == "0.50 s"
+    texts = [code.value for code in at.code]
+    assert any(text.startswith("an owl\nSteps: 20, Sampler: DPM++ 2M") for text in texts)
+    (program,) = [text for text in texts if "StableDiffusionPipeline" in text]
+    assert "manual_seed(5)" in program
+    assert repr(str(app.model.folder)) in program
+    assert at.menu_button(key=f"send:{app.store.search()[0].digest}").options
+
+
+def test_a_link_to_a_stored_picture_shows_it_at_once(app: App) -> None:
+    image = app.put(9)
+    at = app.open(GENERATE, generate_prompt="a red apple", generate_seed="9")
+    assert len(at.get("image")) == 1
+    assert any(image.digest in code.value for code in at.code)
+    assert not app.queue.jobs()
+
+
+def test_a_failed_picture_says_why_and_can_be_tried_again(app: App) -> None:
+    app.lab.fails = lambda one: "A *latent* was not finite."
+    at = click(app.open(GENERATE))
+    app.finish()
+    at.run()
+    assert messages(at) == ["The picture could not be made: A *latent* was not finite."]
+    app.lab.fails = lambda one: ""
+    at.button(key=f"retry:{app.newest_job().id}").click().run()
+    assert app.finish().state == "done"
+    assert not messages(at.run())
+
+
+def test_settings_that_cannot_run_are_said_and_nothing_is_queued(app: App) -> None:
+    at = app.open(GENERATE, generate_width="130", generate_height="100")
+    (message,) = messages(click(at))
+    assert message.startswith("These settings cannot run")
+    assert "Width 130 is not a multiple of 8" in message
+    assert "Height 100" in message
+    assert not app.queue.jobs()
+    assert not messages(at.run()), "the next run does not submit again"
+
+
+def test_a_damaged_stored_picture_is_said_and_nothing_else_is_lost(app: App) -> None:
+    image = app.put(9)
+    image.path.write_bytes(b"not a picture")
+    at = app.open(GENERATE, generate_prompt="a red apple", generate_seed="9")
+    assert any("This picture cannot be shown" in message for message in messages(at))
+    click(at)
+    assert app.finish().state == "done"
+    assert not messages(at.run()), "asking again computes it again"
+
+
+def picture(app: App, **changes: Any) -> bytes:
+    one = GenerationSettings(
+        prompt="a blue owl", seed=123, guidance_scale=6.0, scheduler="DDIM", width=96, **changes
+    )
+    made = generation(one)
+    return write_png(made.image, one, app.model, made.computed)
+
+
+@pytest.mark.parametrize(("button", "seed"), [("use_all", 123), ("use_most", -1)])
+def test_a_dropped_picture_gives_its_settings(app: App, button: str, seed: int) -> None:
+    at = app.open(GENERATE)
+    at.file_uploader(key="generate:drop").upload("any name.png", picture(app)).run()
+    at.button(key=f"generate:{button}").click().run()
+    assert at.text_area(key="generate_prompt").value == "a blue owl"
+    assert at.number_input(key="generate_guidance_scale").value == 6.0
+    assert at.selectbox(key="generate_scheduler").value == "DDIM"
+    assert at.number_input(key="generate_width").value == 96
+    assert at.number_input(key="generate_seed").value == seed
+
+
+def test_a_dropped_file_that_is_no_picture(app: App) -> None:
+    at = app.open(GENERATE)
+    at.file_uploader(key="generate:drop").upload("fake.png", b"#!/bin/sh").run()
+    (message,) = messages(at)
+    assert message.startswith("This file cannot be used")
+    assert not at.exception
+
+
+def test_the_form_outlives_a_visit_to_another_page(app: App) -> None:
+    at = app.open(GENERATE)
+    for widget, field, value in WIDGETS:
+        getattr(at, widget)(key=f"generate_{field}").set_value(value)
+    at.run()
+    app.turn_to(at, GALLERY)
+    app.turn_to(at, GENERATE)
+    for widget, field, value in WIDGETS:
+        assert getattr(at, widget)(key=f"generate_{field}").value == value, field
+
+
+def test_a_prompt_is_never_read_as_markdown(app: App) -> None:
+    evil = "[link](https://example.com) **bold** $x$ :red[r] <b>b</b> ![i](u)"
+    at = click(app.open(GENERATE, generate_prompt=evil, generate_seed="1"))
+    app.finish()
+    app.turn_to(at.run(), GALLERY)
+    app.turn_to(at, GENERATE)
+    shown = [element.value for element in (*at.markdown, *at.caption, *at.error, *at.warning)]
+    assert not any("example.com" in text for text in shown)

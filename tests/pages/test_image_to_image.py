@@ -1,0 +1,387 @@
+"""The Image to image page: sources, strip, grids, masks. The VAE is the bundled model's own."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from core.diffusion.images import MaskShape, draw_mask, input_digest, prepare
+from core.diffusion.models import LoadedModel, describe
+from core.diffusion.settings import GenerationSettings
+from core.output.infotext import write_png
+from core.runs.queue import Queue
+from core.runs.store import Store
+from core.runs.worker import Worker
+from tests.core.runs.doubles import Lab, generation, wait_for
+from tests.pages.conftest import GALLERY, GENERATE, App, messages, unescaped
+from ui.catalog import IMAGE_TO_IMAGE, SWEEP
+from ui.img2img_form import CROSSINGS
+from ui.img2img_mask import FILE as MASK_FILE
+from ui.img2img_source import UPLOAD
+from ui.samples import SAMPLES
+from ui.sweep_grid import OPENED
+
+PAGE = IMAGE_TO_IMAGE.path
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: LoadedModel) -> Iterator[App]:
+    """The pages' app whose tasks run on the bundled model, while cells are made by the fake."""
+    monkeypatch.setenv("LIGHTBOX_DATA", str(tmp_path / "data"))
+    lab, store = Lab(), Store(tmp_path / "data")
+    worker = lab.worker(store, describe=describe, load=lambda source: model)
+    monkeypatch.setattr(Worker, "shared", lambda folder=None: worker)
+    worker.start()
+    yield App(lab=lab, store=store, queue=Queue(store), model=describe("bundled"))
+    lab.gate.set()
+    assert worker.stop(), "the worker did not stop"
+
+
+def settled(at: AppTest) -> AppTest:
+    """The page once every task and job that it waits for is over."""
+    tasks = Worker.shared(None).tasks
+    for _ in range(16):
+        wait_for(lambda: tasks.waiting() is None)
+        at.run()
+        if not at.progress:
+            assert not at.exception
+            return at
+    raise AssertionError("the page still waits")
+
+
+def opened(app: App, **query: str) -> AppTest:
+    words = {"img2img_prompt": "an owl", "img2img_num_inference_steps": "10"}
+    return settled(app.open(PAGE, **(words | query)))
+
+
+def run(app: App, at: AppTest) -> AppTest:
+    """Presses Run and waits for the pictures."""
+    at.button(key="img2img:run").click().run()
+    app.finish()
+    return settled(at)
+
+
+def asked(app: App) -> GenerationSettings:
+    """The one picture that was asked for."""
+    (settings,) = app.asked()
+    return settings
+
+
+def shown(at: AppTest) -> str:
+    """Every word on the page."""
+    boxes = (*at.caption, *at.info, *at.markdown)
+    return unescaped(" ".join(str(box.value) for box in boxes))
+
+
+def png(size: tuple[int, int] = (200, 100), colour: str = "red") -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", size, colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def sample(name: str) -> Image.Image:
+    return Image.open(next(one.path for one in SAMPLES if one.name == name)).convert("RGB")
+
+
+@pytest.mark.parametrize("one", SAMPLES, ids=lambda one: one.name)
+def test_a_sample_is_what_its_code_draws(one: Any) -> None:
+    assert np.array_equal(np.asarray(Image.open(one.path)), np.asarray(one.draw()))
+    assert one.path.stat().st_size < 20_000
+
+
+def test_it_opens_with_a_sample_and_says_what_the_run_will_be(app: App) -> None:
+    at = opened(app)
+    assert not messages(at)
+    assert "What the VAE gets: 128 × 128" in shown(at)
+    assert "Through the VAE and back: what strength 0 looks like" in shown(at)
+    assert "8 of 10 steps · from timestep" in shown(at)
+    assert at.button(key="img2img:run").label == "Run"
+    assert not list((app.store.folder / "inputs").rglob("*.png")), "nothing is kept before Run"
+
+
+def test_a_run_starts_from_exactly_the_picture_that_is_shown(app: App) -> None:
+    at = run(app, opened(app))
+    source = prepare(sample("apple"), 128, 128, "crop")
+    settings = asked(app)
+    assert settings.init_image == input_digest(source)
+    assert (settings.strength, settings.posterior, settings.seed) == (0.8, "sample", 1)
+    assert np.array_equal(app.store.inputs.read(settings.init_image), source)
+    assert not messages(at)
+    assert any("Init image hash" in code.value for code in at.code)
+    assert any("StableDiffusionImg2ImgPipeline" in code.value for code in at.code)
+    labels = [button.proto.label for button in at.get("download_button")]
+    assert labels[:2] == ["Download PNG", "Source"]
+    assert at.button(key="img2img:run").disabled
+
+
+def test_every_control_reaches_the_settings(app: App) -> None:
+    at = opened(app, img2img_sample="Fish", img2img_seed="5", img2img_guidance_scale="2.5")
+    at.slider(key="img2img_strength").set_value(0.45).run()
+    at.toggle(key="img2img_exact_steps").set_value(True).run()
+    at.toggle(key="img2img_match_noise").set_value(True).run()
+    at.segmented_control(key="img2img_posterior").set_value("mean").run()
+    at.slider(key="img2img_across").set_value(0).run()
+    run(app, settled(at))
+    settings = asked(app)
+    assert (settings.strength, settings.exact_steps, settings.match_noise) == (0.45, True, True)
+    assert (settings.posterior, settings.seed, settings.guidance_scale) == ("mean", 5, 2.5)
+    assert settings.init_image == input_digest(
+        prepare(sample("fish"), 128, 128, "crop", (0.0, 0.5))
+    )
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
+def test_each_fit_and_any_size(app: App, fit: Any) -> None:
+    at = opened(
+        app, img2img_sample="Mushroom", img2img_width="96", img2img_height="64", img2img_down="20"
+    )
+    at.segmented_control(key="img2img_fit").set_value(fit).run()
+    assert "What the VAE gets: 96 × 64" in shown(settled(at))
+    run(app, at)
+    assert (asked(app).width, asked(app).height) == (96, 64)
+    where = (0.5, 0.2) if fit == "crop" else (0.5, 0.5)
+    assert asked(app).init_image == input_digest(prepare(sample("mushroom"), 96, 64, fit, where))
+
+
+def test_an_upload_is_prepared_and_forgotten_on_request(app: App) -> None:
+    at = opened(app, img2img_from="Yours")
+    assert "Choose one on the right" in shown(at)
+    at.file_uploader(key="img2img:file").upload("any name.png", png()).run()
+    assert "What the VAE gets" in shown(settled(at))
+    run(app, at)
+    red = np.zeros((128, 128, 3), np.uint8)
+    red[..., 0] = 255
+    assert asked(app).init_image == input_digest(red)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [(b"#!/bin/sh", "not a PNG"), (png((1, 500)), "too few"), (png((8, 2000)), "strip")],
+)
+def test_what_is_no_picture_is_said(app: App, data: bytes, words: str) -> None:
+    at = opened(app, img2img_from="Yours")
+    at.file_uploader(key="img2img:file").upload("fake.png", data).run()
+    assert [m for m in messages(at) if words in m]
+    assert not at.exception
+
+
+def test_a_pasted_picture_is_a_source(app: App) -> None:
+    """The browser hands its bytes to `_take_pasted`, which keeps them as an upload is kept."""
+    at = opened(app, img2img_from="Yours")
+    at.session_state[UPLOAD] = png(colour="blue")
+    assert "What the VAE gets" in shown(settled(at.run()))
+
+
+def test_the_source_of_an_earlier_run_is_found_by_its_link(app: App) -> None:
+    kept = app.store.inputs.keep(prepare(sample("face"), 128, 128, "crop"))
+    at = opened(app, img2img_from="Yours", img2img_init_image=kept)
+    assert "The source of an earlier run" in shown(at)
+    run(app, at)
+    assert asked(app).init_image == kept
+    gone = opened(app, img2img_from="Yours", img2img_init_image="5e" * 32)
+    assert [m for m in messages(gone) if "needs its source picture" in m]
+
+
+def test_the_strip(app: App) -> None:
+    at = opened(app, img2img_view="Strength strip", img2img_strengths="0.05, 0.3, 0.35, 1")
+    assert at.button(key="img2img:run").label == "Run 3 pictures"
+    run(app, at)
+    assert [one.strength for one in app.asked()] == [0.05, 0.3, 1.0]
+    words = shown(at)
+    for steps in ("0 of 10 steps", "3 of 10 steps", "10 of 10 steps"):
+        assert steps in words
+    assert "0.35** = 0.3: the same steps" in words
+    assert "Where no step is left" in words
+    at.segmented_control(key="img2img_look").set_value("Compare").run()
+    assert at.table[0].value["Differs in"].tolist() == ["Strength"]
+    at.segmented_control(key="img2img_look").set_value("Distances").run()
+    charts = settled(at).get("plotly_chart")
+    assert len(charts) == 3
+    points = json.loads(charts[0].proto.spec)["data"][0]
+    assert points["mode"] == "lines+markers"
+    assert not messages(at)
+
+
+def test_both_ends_of_the_strength_are_explained(app: App) -> None:
+    assert "rounds down to no step" in shown(opened(app, img2img_strength="0.05"))
+    assert "Strength 1 is not pure noise: 0." in shown(opened(app, img2img_strength="1.0"))
+    masked = opened(app, img2img_strength="1.0", img2img_masked="true")
+    assert "starts from noise alone" in shown(masked)
+
+
+@pytest.mark.parametrize("name", CROSSINGS)
+def test_each_grid(app: App, name: str) -> None:
+    at = opened(app, img2img_view="Grids", img2img_columns="0.5, 1")
+    at.segmented_control(key="img2img_cross").set_value(name).run()
+    at.text_input(key=f"img2img_rows_{name}").set_value("2, 4").run()
+    run(app, at)
+    found = {(one.strength, getattr(one, name)) for one in app.asked()}
+    assert found == {(0.5, 2), (1.0, 2), (0.5, 4), (1.0, 4)}
+    at.session_state[OPENED] = (1, 1, 0)
+    at.run()
+    assert any("Denoising strength: 1" in code.value for code in at.code), "the cell is open"
+    assert not messages(at)
+
+
+def test_a_list_that_cannot_be_read_is_said_and_nothing_runs(app: App) -> None:
+    at = opened(app, img2img_view="Strength strip", img2img_strengths="0.5, many")
+    assert "many" in shown(at)
+    assert at.button(key="img2img:run").disabled
+    over = opened(app, img2img_view="Strength strip", img2img_strengths="0.5, 1.5")
+    assert [m for m in messages(over) if "1.5" in m]
+
+
+def test_a_drawn_mask(app: App) -> None:
+    at = opened(app, img2img_masked="true")
+    at.segmented_control(key="img2img_shape_0").set_value("Rectangle").run()
+    at.slider(key="img2img_shape_across_0").set_value((0, 50)).run()
+    at.toggle(key="img2img_inverted").set_value(True).run()
+    run(app, settled(at))
+    mask = app.store.inputs.read(asked(app).mask_image)
+    assert (mask[40:80, :64] == 0).all()
+    assert (mask[:, 64:] == 255).all()
+    assert "75% of the picture" in shown(at)
+    assert {"Before", "Mask", "After"} <= {str(box.value) for box in at.caption}
+    assert not messages(at)
+
+
+def test_several_shapes_make_one_mask(app: App) -> None:
+    at = opened(app, img2img_masked="true", img2img_shapes="2")
+    at.slider(key="img2img_shape_across_1").set_value((90, 100)).run()
+    run(app, settled(at))
+    mask = app.store.inputs.read(asked(app).mask_image)
+    assert mask[64, 64] == 255
+    assert mask[64, 121] == 255
+    assert mask[64, 108] == 0
+
+
+def test_an_uploaded_mask(app: App) -> None:
+    at = opened(app, img2img_masked="true", img2img_mask_from="Upload")
+    assert "White is made anew" in shown(at)
+    half = Image.new("L", (32, 32), 0)
+    half.paste(255, (0, 0, 32, 16))
+    buffer = io.BytesIO()
+    half.save(buffer, "PNG")
+    at.session_state[MASK_FILE] = buffer.getvalue()
+    run(app, settled(at.run()))
+    mask = app.store.inputs.read(asked(app).mask_image)
+    assert mask[:60].min() == 255
+    assert mask[70:].max() == 0
+    again = opened(
+        app,
+        img2img_masked="true",
+        img2img_mask_from="Upload",
+        img2img_mask_image=asked(app).mask_image,
+    )
+    assert "The mask of an earlier run" in shown(again)
+
+
+def test_a_mask_counts_pixels_by_their_centres() -> None:
+    box = MaskShape(kind="rectangle", left=0.25, top=0.0, right=0.75, bottom=0.5)
+    assert (draw_mask([box], 8, 4) == 255).sum() == 4 * 2
+    disc = MaskShape(kind="ellipse", left=0.0, top=0.0, right=1.0, bottom=1.0)
+    share = (draw_mask([disc], 200, 100) == 255).mean()
+    assert abs(share - np.pi / 4) < 0.01
+    empty = MaskShape(kind="ellipse", left=0.5, top=0.0, right=0.5, bottom=1.0)
+    assert draw_mask([empty], 8, 8).max() == 0
+
+
+def test_one_click_from_a_stored_picture_starts_from_its_own_latents(app: App) -> None:
+    settings = GenerationSettings(prompt="a cat", width=16, height=16, num_inference_steps=4)
+    image = app.store.put(generation(settings, record="norms"), app.model)
+    at = app.open(GALLERY, gallery_open=image.digest)
+    at.menu_button(key=f"send:{image.digest}").set_value(PAGE).run()
+    wait_for(lambda: bool(app.queue.jobs()))
+    assert app.newest_job().label.startswith("Recording")
+    app.finish()
+    settled(app.turn_to(at, PAGE))
+    assert not messages(at)
+    assert at.text_area(key="img2img_prompt").value == "a cat"
+    at.text_area(key="img2img_prompt").set_value("a dog").run()
+    run(app, at)
+    found = asked(app)
+    trajectory = app.store.trajectory(image.digest)
+    assert trajectory is not None
+    assert trajectory.latents is not None
+    assert found.posterior == "latents"
+    assert found.prompt == "a dog"
+    assert np.array_equal(app.store.inputs.read(found.init_image), trajectory.latents[-1])
+
+
+def test_the_newest_picture_stays_the_source_when_there_are_newer_ones(app: App) -> None:
+    image = app.put(3)
+    at = opened(app, img2img_from="Stored", img2img_start="Its pixels")
+    run(app, at)
+    assert at.session_state["img2img_images"] == [image.digest]
+    assert at.button(key="img2img:run").disabled
+
+
+def test_a_picture_made_from_another_comes_back_with_its_settings(app: App) -> None:
+    at = opened(app, img2img_strength="0.4", img2img_masked="true")
+    run(app, at)
+    made = asked(app)
+    digest = made.digest(app.model.fingerprint)
+    gallery = app.open(GALLERY, gallery_open=digest)
+    gallery.menu_button(key=f"send:{digest}").set_value(GENERATE).run()
+    assert gallery.title[0].value == "Image to image"
+    settled(app.turn_to(gallery, PAGE))
+    assert gallery.title[0].value == "Image to image"
+    assert not messages(gallery)
+    assert gallery.slider(key="img2img_strength").value == 0.4
+    assert gallery.button(key="img2img:run").disabled, "it is the stored picture itself"
+
+
+def test_a_dropped_picture_that_was_made_from_another_is_sent_on(app: App) -> None:
+    source = app.store.inputs.keep(prepare(sample("face"), 128, 128, "crop"))
+    for init_image in (source, "5e" * 32):
+        settings = GenerationSettings(prompt="a cat", init_image=init_image, strength=0.3)
+        data = write_png(Image.new("RGB", (128, 128)), settings, app.model, {})
+        at = app.open(GENERATE)
+        at.file_uploader(key="generate:drop").upload("made.png", data).run()
+        if init_image == source:
+            at.button(key="generate:open_source").click().run()
+            assert settled(app.turn_to(at, PAGE)).slider(key="img2img_strength").value == 0.3
+        else:
+            assert "is not stored here" in shown(at)
+            assert not [b for b in at.button if b.key == "generate:use_all"]
+
+
+def test_the_grid_goes_on_as_a_sweep_with_its_source(app: App) -> None:
+    at = run(app, opened(app, img2img_view="Strength strip", img2img_strengths="0.5, 1"))
+    source = app.asked()[0].init_image
+    at.button(key="img2img:as_sweep").click().run()
+    app.turn_to(at, SWEEP.path)
+    assert at.title[0].value == "Sweep"
+    assert "nothing to compute" in shown(at)
+    assert at.session_state["sweep_init_image"] == source
+    assert not messages(at)
+    at.button(key="sweep:without_source").click().run()
+    assert [m for m in messages(at) if "there is no source picture" in m]
+
+
+def test_a_sweep_link_with_a_source_that_is_gone_says_so(app: App) -> None:
+    at = app.open(
+        SWEEP.path,
+        sweep_init_image="5e" * 32,
+        sweep_x="Strength",
+        sweep_x_values="0.5, 1",
+        sweep_prompt="a cat",
+    )
+    assert "needs its source picture" in shown(at)
+    assert not at.exception
+
+
+def test_a_broken_link_is_mended(app: App) -> None:
+    at = opened(app, img2img_strength="7", img2img_from="Nowhere", img2img_colour="red")
+    said = " ".join(messages(at))
+    for name in ("img2img_strength", "img2img_from", "img2img_colour"):
+        assert name in said
+    assert at.slider(key="img2img_strength").value == 0.8

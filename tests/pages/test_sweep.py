@@ -1,0 +1,433 @@
+"""The Sweep page: axes, the plan, a run, its end, and every way of going on from there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.diffusion.settings import MAX_SEED, GenerationSettings
+from core.output.infotext import write_png
+from core.output.sheet import SheetCell, SheetError, SheetOptions, write_sheet
+from core.sweeps.plan import work_of
+from core.sweeps.sweep import Axis, Sweep, parse_axis
+from tests.core.runs.doubles import generation, wait_for
+from tests.pages.conftest import GALLERY, App, messages, unescaped
+from ui.catalog import SWEEP
+from ui.sweep_export import watched
+from ui.sweep_plan import PRESETS
+from ui.sweep_words import fitting_words
+
+PAGE = SWEEP.path
+PROMPT = "a red apple"
+TWO_BY_TWO = {
+    "sweep_prompt": PROMPT,
+    "sweep_x": "Seed",
+    "sweep_x_values": "1, 2",
+    "sweep_y": "Guidance scale",
+    "sweep_y_values": "3, 5",
+}
+
+
+def run_button(at: AppTest) -> Any:
+    return at.button(key="sweep:run")
+
+
+def run(at: AppTest) -> AppTest:
+    return run_button(at).click().run()
+
+
+def grid(at: AppTest) -> list[dict[str, Any]]:
+    """What the browser is told of the cells of the page in view."""
+    (component,) = at.get("bidi_component")
+    return json.loads(component.proto.json)["cells"]
+
+
+def states(at: AppTest) -> list[str]:
+    return [cell["state"] for cell in grid(at)]
+
+
+def view(at: AppTest, title: str) -> AppTest:
+    return at.segmented_control(key="sweep_view").set_value(title).run()
+
+
+def captions(at: AppTest) -> str:
+    return "\n".join(unescaped(one.value) for one in at.caption)
+
+
+def finished(app: App, **query: str) -> AppTest:
+    """The page with a sweep that has run."""
+    at = run(app.open(PAGE, **{**TWO_BY_TWO, **query}))
+    app.finish()
+    return at.run()
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.title)
+def test_each_preset_is_one_click_from_a_result(app: App, preset: Any) -> None:
+    at = app.open(PAGE)
+    at.button(key=f"sweep:preset:{preset.title}").click().run()
+    app.finish()
+    at.run()
+    assert not messages(at)
+    assert set(states(at)) == {"done"}
+    assert len(grid(at)) >= 4
+    assert at.text_area(key="sweep_prompt").value == app.model.example_prompts[0]
+
+
+def test_a_link_holds_the_whole_sweep(app: App) -> None:
+    at = run(app.open(PAGE, **TWO_BY_TWO, sweep_num_inference_steps="7"))
+    assert [(one.seed, one.guidance_scale) for one in app.asked()] == [
+        (1, 3.0),
+        (2, 3.0),
+        (1, 5.0),
+        (2, 5.0),
+    ]
+    assert {(one.prompt, one.num_inference_steps) for one in app.asked()} == {(PROMPT, 7)}
+    assert not messages(at)
+
+
+def test_the_plan_says_what_it_costs(app: App) -> None:
+    at = app.open(PAGE, **TWO_BY_TWO, sweep_num_inference_steps="10")
+    said = captions(at)
+    assert "**2 × 2** = 4 cells" in said
+    assert "80 UNet rows" in said, "4 cells, 10 calls, two rows each"
+    assert run_button(at).label == "Run 4 cells"
+
+
+def test_cells_that_come_out_the_same_are_merged_and_marked(app: App) -> None:
+    at = app.open(PAGE, sweep_x="Guidance scale", sweep_x_values="0, 0.5, 3")
+    assert "3 cells · 2 distinct" in captions(at)
+    assert [cell["marks"] for cell in grid(at)] == [[], ["= 0"], []]
+    run(at)
+    assert len(app.asked()) == 2
+
+
+def test_extending_computes_only_what_is_new_and_swapping_nothing(app: App) -> None:
+    at = finished(app)
+    assert states(at) == ["done"] * 4
+    assert run_button(at).disabled
+    at.text_input(key="sweep_x_values").set_value("1-3").run()
+    assert states(at).count("missing") == 2
+    assert run_button(at).label == "Run 2 cells"
+    run(at)
+    assert len(app.asked()) == 2
+    app.finish()
+    at.run()
+    at.button(key="sweep:swap_axes").click().run()
+    assert states(at) == ["done"] * 6
+    assert run_button(at).disabled
+    assert at.text_input(key="sweep_x_values").value == "3, 5"
+
+
+def test_one_click_is_one_job(app: App) -> None:
+    at = run(app.open(PAGE, **TWO_BY_TWO))
+    at.run()
+    assert len(app.queue.jobs()) == 1
+    assert run_button(at.run()).disabled
+
+
+def test_a_seed_to_draw_is_drawn_once_and_shown(app: App) -> None:
+    at = app.open(PAGE, sweep_x="Steps", sweep_x_values="2, 3", sweep_seed="-1")
+    run(at)
+    (seed,) = {one.seed for one in app.asked()}
+    assert 0 <= seed <= MAX_SEED
+    assert at.number_input(key="sweep_seed").value == seed
+
+
+def test_new_seeds_and_axes_that_move_together(app: App) -> None:
+    at = app.open(
+        PAGE,
+        sweep_x="Steps",
+        sweep_x_values="4, 8",
+        sweep_x_link="Guidance scale",
+        sweep_x_link_values="2, 6",
+        sweep_new_seed="New per column",
+        sweep_seed="10",
+    )
+    run(at)
+    found = [(one.num_inference_steps, one.guidance_scale, one.seed) for one in app.asked()]
+    assert found == [(4, 2.0, 10), (8, 6.0, 11)]
+
+
+BAD = [
+    ({"sweep_x": "Seed", "sweep_x_values": "1-1000000000"}, "would be 1000000000 values"),
+    (
+        {"sweep_x": "Seed", "sweep_x_values": "1", "sweep_y": "Seed", "sweep_y_values": "2"},
+        "is used 2 times",
+    ),
+    ({"sweep_x": "Steps", "sweep_x_values": "0, 5"}, "0 is outside 1 to 1000"),
+    (
+        {"sweep_x": "Prompt: search and replace", "sweep_x_values": "owl, cat"},
+        "the term to search for, is not in the prompt",
+    ),
+    ({"sweep_x": "Steps", "sweep_x_values": "4, soup, 1-"}, "soup"),
+    ({"sweep_x": "Width x height", "sweep_x_values": "13x13"}, "13 is not a multiple of 8"),
+    ({"sweep_x": "Scheduler", "sweep_x_values": "DDIM, Eulr"}, "did you mean"),
+    ({"sweep_x": "Model", "sweep_x_values": "/nowhere"}, "nowhere"),
+    (
+        {
+            "sweep_x": "Steps",
+            "sweep_x_values": "1, 2",
+            "sweep_x_link": "Seed",
+            "sweep_x_link_values": "1",
+        },
+        "cannot move together",
+    ),
+]
+
+
+@pytest.mark.parametrize(("query", "why"), BAD, ids=[why for _, why in BAD])
+def test_bad_input_is_said_and_nothing_runs(app: App, query: dict[str, str], why: str) -> None:
+    at = app.open(PAGE, sweep_prompt=PROMPT, **query)
+    (message,) = messages(at)
+    assert message.startswith("This sweep cannot run yet")
+    assert why in message
+    assert run_button(at).disabled
+    assert not app.queue.jobs()
+    assert not app.lab.admitted
+
+
+def test_all_problems_at_once(app: App) -> None:
+    at = app.open(
+        PAGE,
+        sweep_x="Steps",
+        sweep_x_values="soup",
+        sweep_y="Guidance scale",
+        sweep_y_values="3, 500",
+    )
+    (message,) = messages(at)
+    assert "soup" in message
+    assert "500 is outside 0 to 100" in message
+
+
+def test_stop_keeps_what_is_finished_and_resume_computes_the_rest(app: App) -> None:
+    app.lab.max_rows = 2
+    app.lab.step_seconds = 0.02
+    at = run(app.open(PAGE, **TWO_BY_TWO))
+    wait_for(lambda: app.newest_job().done_cells >= 1)
+    at.button(key="sweep:stop").click().run()
+    app.finish()
+    at.run()
+    kept = states(at).count("done")
+    assert 1 <= kept < 4
+    (info,) = at.info
+    assert "Resume computes only the others" in info.value
+    assert run_button(at).label.startswith(f"Resume {4 - kept} cell")
+    app.lab.step_seconds = 0
+    run(at)
+    assert len(app.asked()) == 4 - kept
+    app.finish()
+    assert states(at.run()) == ["done"] * 4
+
+
+def test_a_failed_cell_is_drawn_with_its_reason_and_tried_again_alone(app: App) -> None:
+    app.lab.fails = lambda one: "Not a finite number" if one.seed == 2 else ""
+    at = finished(app)
+    assert states(at) == ["done", "failed", "done", "failed"]
+    assert "Not a finite number" in grid(at)[1]["words"]
+    assert "2 of 4 cells failed" in messages(at)[0]
+    app.lab.fails = lambda one: ""
+    before = len(app.lab.admitted)
+    at.button(key="sweep:retry").click().run()
+    app.finish()
+    assert states(at.run()) == ["done"] * 4
+    assert len(app.lab.admitted) - before == 2
+
+
+def test_a_running_grid_shows_progress_and_previews(app: App) -> None:
+    app.lab.hold()
+    at = run(app.open(PAGE, **TWO_BY_TWO))
+    assert set(states(at)) <= {"pending", "running"}
+    assert at.button(key="sweep:stop").label == "Stop"
+    app.lab.gate.set()
+
+
+def test_a_sweep_that_runs_behind_other_controls_is_said_and_found(app: App) -> None:
+    app.lab.hold()
+    at = run(app.open(PAGE, **TWO_BY_TWO))
+    at.text_area(key="sweep_prompt").set_value("an owl").run()
+    assert "Also running: Seed × Guidance scale: a red apple, 0 of 4" in captions(at)
+    at.button(key=f"sweep:show:{app.newest_job().id}").click().run()
+    assert at.text_area(key="sweep_prompt").value == PROMPT
+    assert "Also running" not in captions(at)
+    app.lab.gate.set()
+
+
+def test_the_sweep_survives_a_page_change_and_a_reload(app: App) -> None:
+    at = finished(app)
+    app.turn_to(at, GALLERY)
+    app.turn_to(at, PAGE)
+    assert states(at) == ["done"] * 4
+    assert at.text_input(key="sweep_y_values").value == "3, 5"
+    assert states(app.open(PAGE, **TWO_BY_TWO)) == ["done"] * 4, "another session, the same link"
+
+
+def test_an_opened_cell_says_all_and_goes_to_generate(app: App) -> None:
+    at = finished(app)
+    at.session_state["sweep:opened"] = (1, 1, 0)
+    at.run()
+    assert any("Seed 2" in unescaped(one.value) for one in at.markdown)
+    assert any("CFG scale: 5" in code.value for code in at.code)
+    metrics = {metric.label: metric.value for metric in at.metric}
+    assert float(metrics["RMSE"]) > 0
+    assert metrics["Final latent RMS"] == "1.000"
+    assert "Reference: Seed 1 · Guidance scale 3" in captions(at)
+    at.button(key="sweep:generate").click().run()
+    assert at.number_input(key="generate_seed").value == 2
+    assert at.number_input(key="generate_guidance_scale").value == 5.0
+
+
+def test_a_picture_sent_here_becomes_the_base(app: App) -> None:
+    image = app.put(seed=77, num_inference_steps=9, guidance_scale=4.5)
+    at = app.open(GALLERY, gallery_open=image.digest)
+    at.menu_button(key=f"send:{image.digest}").set_value(PAGE).run()
+    assert not messages(at)
+    assert at.text_area(key="sweep_prompt").value == image.settings.prompt
+    assert at.number_input(key="sweep_seed").value == 77
+    assert at.number_input(key="sweep_num_inference_steps").value == 9
+
+
+def test_compare_shows_only_the_settings_that_differ(app: App) -> None:
+    at = view(finished(app), "Compare")
+    (table,) = at.table
+    assert table.value.to_numpy().tolist() == [["Seed", "1", "2"], ["Guidance", "3\\.0", "5\\.0"]]
+
+
+def test_flipbook_has_a_slider_per_axis_and_every_cell(app: App) -> None:
+    at = view(finished(app), "Flipbook")
+    (component,) = at.get("bidi_component")
+    data = json.loads(component.proto.json)
+    assert [axis["values"] for axis in data["axes"]] == [["1", "2"], ["3", "5"]]
+    assert len(data["cells"]) == 4
+    assert all(cell["src"] for cell in data["cells"])
+
+
+def test_numbers_measure_against_the_reference(app: App) -> None:
+    at = view(finished(app), "Numbers")
+    (table,) = at.dataframe
+    assert table.value["RMSE"][0] == 0
+    assert table.value["RMSE"][1] > 0
+    assert not messages(at)
+
+
+def test_numbers_are_measured_again_after_a_swap(app: App) -> None:
+    at = view(finished(app), "Numbers")
+    at.button(key="sweep:swap_axes").click().run()
+    (table,) = at.dataframe
+    cells = list(zip(table.value["Guidance scale"], table.value["Seed"], strict=True))
+    assert cells == [("3", "1"), ("5", "1"), ("3", "2"), ("5", "2")]
+    assert table.value["RMSE"][1] == 0, "a picture's colour is its seed's"
+    assert table.value["RMSE"][2] > 0
+
+
+def test_a_long_axis_is_kept_whole(app: App) -> None:
+    values = ", ".join(str(2**20 + index) for index in range(300))
+    assert len(values) > 2000
+    at = app.open(PAGE, sweep_x="Seed", sweep_x_values=values).run()
+    assert at.text_input(key="sweep_x_values").value == values
+    assert len(grid(at)) == 300
+    assert grid(at)[-1]["title"].startswith(f"Seed {2**20 + 299}")
+
+
+def test_a_deleted_cell_says_so(app: App) -> None:
+    at = finished(app)
+    app.store.delete([app.queue.cells(app.newest_job().id)[0].digest or ""])
+    assert grid(at.run())[0]["words"] == "Deleted: compute again"
+    assert states(at) == ["missing", "done", "done", "done"]
+
+
+def test_snapshots_of_one_run_are_its_work_once() -> None:
+    run = GenerationSettings(num_inference_steps=10)
+    shots = [replace(run, snapshot=count) for count in (2, 6)]
+    assert work_of(shots, {}) == work_of([shots[1]], {})
+    assert work_of([*shots, run], {}) == work_of([run], {})
+    assert work_of([run, replace(run, seed=1)], {}) == 2 * work_of([run], {})
+
+
+def test_every_way_home_is_offered(app: App) -> None:
+    at = view(finished(app), "Take home")
+    labels = [button.proto.label for button in at.get("download_button")]
+    assert labels == ["PNG", "JPEG", "WebP", "PDF", "Web page", "CSV", "Cells (ZIP)"]
+    at.button(key="sweep:record").click().run()
+    assert app.finish().done_cells == 4
+    view(at, "Take home")
+    labels = [button.proto.label for button in at.get("download_button")]
+    assert labels[4:6] == ["MP4", "GIF"]
+
+
+def test_a_file_that_could_not_be_made_says_why(app: App) -> None:
+    problem: list[str] = []
+
+    def fails() -> bytes:
+        raise SheetError("Too *wide* for one picture.")
+
+    with pytest.raises(SheetError):
+        watched(fails, problem)()
+    at = view(finished(app), "Take home")
+    assert not messages(at)
+    at.session_state["sweep:not_made"] = problem
+    assert messages(at.run()) == ["This file could not be made: Too *wide* for one picture."]
+    assert watched(lambda: b"made", problem)() == b"made"
+    assert not messages(at.run()), "until the next click"
+
+
+def test_sweeps_are_saved_opened_and_deleted_by_name(app: App) -> None:
+    at = app.open(PAGE, **TWO_BY_TWO)
+    at.text_input(key="sweep:name").set_value("Mine *bold*")
+    at.button(key="sweep:save_it").click().run()
+    (saved,) = app.store.sweeps()
+    assert saved.name == "Mine *bold*"
+    at.text_input(key="sweep_x_values").set_value("7").run()
+    at.button(key="sweep:open:Mine *bold*").click().run()
+    assert at.text_input(key="sweep_x_values").value == "1, 2"
+    at.button(key="sweep:delete:Mine *bold*").click().run()
+    assert len(app.store.sweeps()) == 1, "asked first"
+    at.button(key="sweep:really").click().run()
+    assert not app.store.sweeps()
+
+
+def test_a_sweep_without_a_name_is_not_saved(app: App) -> None:
+    at = app.open(PAGE, **TWO_BY_TWO)
+    at.button(key="sweep:save_it").click().run()
+    assert "Not saved" in messages(at)[0]
+
+
+def test_a_dropped_grid_brings_its_sweep_back(app: App) -> None:
+    base = GenerationSettings(prompt="an owl", seed=9, width=64, height=64)
+    linked = Axis(name="seed", values=(1, 2))
+    sweep = Sweep(
+        base=base,
+        x=Axis(name="num_inference_steps", values=(4, 8), linked=linked),
+        z=parse_axis("guidance_scale", "2, 4"),
+    )
+    cells = [SheetCell(x=c.x, y=c.y, z=c.z, image=None) for c in sweep.cells()]
+    picture = write_sheet(sweep, cells, SheetOptions(), "png")
+    at = app.open(PAGE)
+    at.file_uploader(key="sweep:drop").upload("grid.png", picture).run()
+    at.button(key="sweep:use_dropped").click().run()
+    run(at)
+    assert app.asked() == [cell.settings for cell in sweep.cells()]
+
+
+def test_a_picture_without_a_sweep_says_so(app: App) -> None:
+    made = generation(GenerationSettings())
+    picture = write_png(made.image, made.settings, app.model, made.computed)
+    at = app.open(PAGE)
+    at.file_uploader(key="sweep:drop").upload("cell.png", picture).run()
+    assert messages(at)[0].startswith("No sweep could be taken from this file")
+
+
+def test_what_a_person_typed_is_never_read_as_markup(app: App) -> None:
+    evil = "[link](https://example.com) :red[r] **bold** <b>b</b> $x$"
+    at = app.open(PAGE, sweep_prompt=evil, sweep_x="Prompt", sweep_x_values=f'"{evil}", "b"')
+    shown = [one.value for one in (*at.caption, *at.markdown)]
+    assert not [text for text in shown if evil in text]
+
+
+def test_words_that_fit_the_prompt() -> None:
+    assert fitting_words("a glossy robot")[:2] == ["robot", "apple"]
+    assert fitting_words("something red")[0] == "red"
+    assert fitting_words("zzzz y")[0] == "zzzz"
