@@ -149,15 +149,16 @@ def _show_files(runtime: Runtime, film: Film) -> None:
         place = st.container(width="content")
         if film.sweep is None:
             send_menu(runtime, film.filmed[0][0], FILM)
-    format, mime = FILES[chosen or "MP4"]
+    kind = chosen or "MP4"
+    format, mime = FILES[kind]
     path = made(runtime, film, format)
     if path is not None:
         place.download_button(
-            f"Download {path.stat().st_size / 1e6:.1f} MB",
+            f"Download {kind}, {path.stat().st_size / 1e6:.1f} MB",
             path.read_bytes,
             file_name=f"lightbox-film-{path.stem[:8]}.{format}",
             mime=mime,
-            key=f"{PREFIX}:download",
+            key=f"{PREFIX}:download:{format}",
             icon=":material/download:",
             type="primary",
             on_click="ignore",

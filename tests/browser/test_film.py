@@ -77,9 +77,13 @@ def frame_count(path: Path) -> int:
     return len(raw.stdout)
 
 
-def download(page: Page, folder: Path) -> Path:
+def download(page: Page, kind: str, folder: Path) -> Path:
+    """The file of this kind: its button names it, and is there once the file is made."""
+    button = page.get_by_role("button", name=re.compile(f"Download {kind}, .* MB"))
+    button.wait_for()
+    settle(page)  # a click while the script runs asks for the file of the run before
     with page.expect_download() as found:
-        page.get_by_role("button", name=re.compile("Download .* MB")).click()
+        button.click()
     path = folder / found.value.suggested_filename
     found.value.save_as(path)
     return path
@@ -125,29 +129,16 @@ def test_the_slider_steps_and_moves_the_cursor(visitor: Visitor, recorded: Store
     assert page.locator("video").get_attribute("src") == source, "the film goes on"
 
 
-def download_of(page: Page, folder: Path, magic: bytes) -> Path:
-    """The file of the kind just chosen: until it is made, the button still gives the last one."""
-    paths: list[Path] = []
-
-    def is_there() -> bool:
-        settle(page)
-        paths.append(download(page, folder))
-        return paths[-1].read_bytes().startswith(magic)
-
-    wait_until(is_there, "a file of the kind chosen")
-    return paths[-1]
-
-
 def test_every_file_comes_home(visitor: Visitor, recorded: StoredImage, tmp_path: Path) -> None:
     page = open_film(visitor, recorded)
-    assert frame_count(download(page, tmp_path)) == 14
+    assert frame_count(download(page, "MP4", tmp_path)) == 14
     for kind, magic in KINDS.items():
         page.get_by_role("radio", name=kind, exact=True).click()
-        page.wait_for_function("!document.querySelector('[data-testid=stProgress]')")
-        path = download_of(page, tmp_path, magic)
+        path = download(page, kind, tmp_path)
+        assert path.read_bytes().startswith(magic)
         assert frame_count(path) >= 6
     page.get_by_role("radio", name="PNG frames").click()
-    with zipfile.ZipFile(download_of(page, tmp_path, b"PK")) as archive:
+    with zipfile.ZipFile(download(page, "PNG frames", tmp_path)) as archive:
         names = archive.namelist()
         sizes = {Image.open(io.BytesIO(archive.read(name))).size for name in names}
     assert len(names) == 6
