@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +20,9 @@ from core.diffusion.events import (
     Started,
 )
 from core.diffusion.images import InputError
+from core.diffusion.models import ModelInfo
 from core.diffusion.settings import GenerationSettings, SettingsError
+from core.output.infotext import write_png
 from core.runs.dispatch import Dispatch, Lane, Waiting
 from core.runs.progress import Progress
 from core.runs.slot import ModelSlot, Tools, first_line
@@ -37,6 +40,9 @@ ROWS_FOR_SMALL_JOBS = 2
 """UNet rows that large jobs leave free, so that a single image never waits for one of theirs."""
 
 
+MOST_ENCODING = 8
+"""Finished pictures that may wait for their PNG: beyond, the engine waits for the first."""
+
 _Outcome = Literal["settled", "pass over", "full"]
 
 
@@ -47,6 +53,16 @@ class _Flight:
     rows: int
     record: Record
     is_alone: bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Encoding:
+    """A finished image whose PNG is written by another thread, while the engine goes on."""
+
+    generation: Generation
+    model: ModelInfo
+    record: Record
+    png: Future[bytes]
 
 
 class Runner:
@@ -71,6 +87,8 @@ class Runner:
         self.pulse = Pulse()
         self._lane: Lane | None = None
         self._flights: dict[str, _Flight] = {}
+        self._encoding: dict[str, _Encoding] = {}
+        self._encoder = ThreadPoolExecutor(1, thread_name_prefix="lightbox-png")
         self._wanted: dict[str, set[str]] = {}
         self._watched: dict[str, float] = {}
         self._seen_change = -1
@@ -88,7 +106,11 @@ class Runner:
             self._admit()
             self._seen_change = change
         has_task = self._advance_task()
+        if self._keep_encoded(wait=not self._flights and not has_task):
+            self._admit()
         if not self._flights:
+            if self._encoding:
+                return True
             self.pulse.rest()
             if not has_task:
                 self._say("idle", "" if self.slot.model else self._complaint)
@@ -115,7 +137,12 @@ class Runner:
         return True
 
     def put_back(self) -> None:
-        """Lets the cells in flight wait again, and writes down what could not be said before."""
+        """Lets the cells in flight wait again, and writes down what could not be said before.
+
+        What is finished is kept.
+        """
+        while self._encoding:
+            self._keep_encoded(wait=True)
         if self._flights:
             self._forget_engine()
         self._say_unsaid()
@@ -129,7 +156,7 @@ class Runner:
     def preload(self, source: str) -> None:
         """Loads a model before anyone asks, and the network that scores its images."""
         if self._change_model(source):
-            self._scored(PIL.Image.new("RGB", (64, 64)), "a picture")
+            self._scored(PIL.Image.new("RGB", (64, 64)), "a picture", self.slot.info)
 
     def _change_model(self, source: str) -> bool:
         """Makes `source` the one model in memory; where that fails, so do its waiting cells."""
@@ -220,7 +247,7 @@ class Runner:
             log.exception("The engine could not be made")
             self._dispatch.fail_cell(cell, _unexpected(error))
             return "settled"
-        if flight := self._flights.get(digest):
+        if flight := self._flights.get(digest) or self._encoding.get(digest):
             if RECORD_LEVELS[flight.record] < RECORD_LEVELS[cell.record]:
                 return "pass over"
             if self._dispatch.claim(cell, digest):
@@ -257,7 +284,8 @@ class Runner:
 
     def _step(self) -> bool:
         """One denoising step of all in flight; True when a place became free."""
-        chosen = self._progress.choose_previews(self._wanted, self._watched)
+        in_flight = {digest: self._wanted.get(digest, set()) for digest in self._flights}
+        chosen = self._progress.choose_previews(in_flight, self._watched)
         before = len(self._flights)
         rows = sum(flight.rows for flight in self._flights.values())
         try:
@@ -289,23 +317,46 @@ class Runner:
             self._progress.stepped(digest, jobs, event.step, event.total, event.preview)
 
     def _finish(self, digest: str, generation: Generation) -> None:
-        record = self._flights[digest].record
+        """Compressing a large PNG takes as long as some steps: another thread does it."""
+        record, model = self._flights.pop(digest).record, self.slot.info
+        png = self._encoder.submit(
+            write_png, generation.image, generation.settings, model, generation.computed
+        )
+        self._encoding[digest] = _Encoding(
+            generation=generation, model=model, record=record, png=png
+        )
+        if len(self._encoding) > MOST_ENCODING:
+            self._keep_encoded(wait=True)
+
+    def _keep_encoded(self, *, wait: bool) -> bool:
+        """Stores the pictures whose PNG is there, and the first one's when told to `wait`.
+
+        True where there were any.
+        """
+        ready = [digest for digest, one in self._encoding.items() if one.png.done()]
+        ready = ready or list(self._encoding)[: int(wait)]
+        for digest in ready:
+            self._keep(digest, self._encoding.pop(digest))
+        return bool(ready)
+
+    def _keep(self, digest: str, one: _Encoding) -> None:
         self._land(digest)
-        score = self._scored(generation.image, generation.settings.prompt)
+        generation = one.generation
+        score = self._scored(generation.image, generation.settings.prompt, one.model)
         try:
-            self._store.put(generation, self.slot.info, clip_score=score)
+            self._store.put(generation, one.model, clip_score=score, png=one.png.result())
         except StoreError as error:
             self._fail(digest, str(error))
         except Exception as error:
             log.exception("An image could not be stored")
             self._fail(digest, _unexpected(error))
         else:
-            self._dispatch.complete(digest, record)
+            self._dispatch.complete(digest, one.record)
 
-    def _scored(self, image: PIL.Image.Image, prompt: str) -> float | None:
+    def _scored(self, image: PIL.Image.Image, prompt: str, model: ModelInfo) -> float | None:
         """A picture is worth keeping without its score."""
         try:
-            return self._tools.score(image, prompt, self.slot.info.folder)
+            return self._tools.score(image, prompt, model.folder)
         except Exception:
             log.exception("The CLIP score could not be computed")
             return None

@@ -103,11 +103,16 @@ class Store:
         self._look_up_parents()
 
     def put(
-        self, generation: Generation, model: ModelInfo, *, clip_score: float | None = None
+        self,
+        generation: Generation,
+        model: ModelInfo,
+        *,
+        clip_score: float | None = None,
+        png: bytes | None = None,
     ) -> StoredImage:
         """Stores an image once. A sound picture that is there already is never rewritten.
 
-        A trajectory that holds more than the stored one takes its place.
+        `png` is what `write_png` gives for it, where that is done already. A trajectory that holds more than the stored one takes its place.
         """
         settings = generation.settings
         digest = settings.digest(model.fingerprint)
@@ -122,7 +127,7 @@ class Store:
                         "UPDATE images SET recorded = ? WHERE digest = ?", (level, digest)
                     )
         else:
-            png = write_png(generation.image, settings, model, generation.computed)
+            png = png or write_png(generation.image, settings, model, generation.computed)
             self.files.write(self.files.picture(digest), png)
             row = image_row(
                 settings=settings,

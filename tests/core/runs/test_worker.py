@@ -4,13 +4,15 @@ import io
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from core.diffusion.models import ModelError
 from core.diffusion.settings import GenerationSettings
-from core.runs import turns, worker
+from core.output.infotext import write_png
+from core.runs import runner, turns, worker
 from core.runs.dispatch import Dispatch
 from core.runs.queue import Queue
 from core.runs.store import Store, StoreError
@@ -101,6 +103,50 @@ def test_an_image_finishes_every_cell_that_waits_for_it(
         assert cell_states(queue, later)[3] == "done", "before its turn came"
         finish(queue, later)
     assert lab.seeds == [1, 10, 11, 12]
+
+
+def test_a_picture_is_encoded_while_the_engine_goes_on(
+    store: Store, queue: Queue, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.max_rows = 2  # one cell at a time
+    encoded_after: list[int] = []
+
+    def slowly(*given: Any) -> bytes:
+        wait_for(lambda: len(lab.batches) > 4 or len(encoded_after) > 0)
+        encoded_after.append(len(lab.batches))
+        return write_png(*given)
+
+    monkeypatch.setattr(runner, "write_png", slowly)
+    with lab.working(store):
+        wanted = [settings(1), settings(2)]
+        job = finish(queue, submit(queue, wanted))
+
+    assert (job.state, job.done_cells) == ("done", 2)
+    assert encoded_after[0] > 4, "the second cell's steps had begun"
+    assert [image.settings.seed for image in store.search()] == [2, 1]
+
+
+def test_the_same_image_asked_for_while_it_is_encoded_is_not_made_again(
+    store: Store, queue: Queue, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def held(*given: Any) -> bytes:
+        begun.set()
+        assert go_on.wait(20)
+        return write_png(*given)
+
+    monkeypatch.setattr(runner, "write_png", held)
+    lab.step_seconds = 0.005
+    with lab.working(store):
+        first = submit(queue, [settings(1), settings(2, num_inference_steps=1000)], "me")
+        assert begun.wait(20)
+        second = submit(queue, [settings(1)], "you")
+        wait_for(lambda: cell_states(queue, second) == ["running"])
+        go_on.set()
+        assert finish(queue, second).state == "done"
+        finish(queue, first)
+    assert lab.seeds == [1, 2]
 
 
 def test_cancelling_one_job_leaves_an_equal_cell_to_the_other(
@@ -324,8 +370,9 @@ def test_a_store_that_fails_for_a_while_is_waited_for(
             _original(self, *values)
 
         monkeypatch.setattr(Dispatch, name, limited)
+    lab.step_seconds = 0.005  # the second is in flight when the first is stored
     with lab.working(store) as one:
-        job_id = submit(queue, [settings(1), settings(2, num_inference_steps=9)])
+        job_id = submit(queue, [settings(1), settings(2, num_inference_steps=200)])
         wait_for(lambda: queue.worker_status().state == "failed")
         assert queue.worker_status().message == "The disk is full."
         assert cell_states(queue, job_id) == ["running", "running"]
@@ -350,8 +397,9 @@ def test_an_error_of_our_own_does_not_end_the_thread(
         original(self, *values)
 
     monkeypatch.setattr(Dispatch, "complete", faulty)
+    lab.step_seconds = 0.005  # the second is in flight when the first is stored
     with lab.working(store) as one:
-        job_id = submit(queue, [settings(1), settings(2, num_inference_steps=9)])
+        job_id = submit(queue, [settings(1), settings(2, num_inference_steps=1000)])
         finish(queue, job_id)
         assert one.is_running
 
