@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ from core.diffusion.origins import (
     locate,
 )
 from core.diffusion.single_file import recognise
-from core.diffusion.weights import first_line, read_json, refuse_code, weights_of
+from core.diffusion.weights import read_json, refuse_code, weights_of
 
 if TYPE_CHECKING:
     import torch
@@ -108,8 +107,8 @@ class LoadedModel:
     They are run under `torch.no_grad()`. That their weights could have gradients stays as diffusers
     leaves it: PyTorch multiplies matrices in another order where they cannot, and the pictures
     would not be those of a pipeline that somebody else loads. The VAE's dtype may be wider than
-    `dtype`: see `_vae_dtype`. The second tokenizer and encoder are those of the SDXL families,
-    None elsewhere.
+    `dtype`: see `placement.vae_dtype`. The second tokenizer and encoder are those of the SDXL
+    families, None elsewhere.
     """
 
     info: ModelInfo
@@ -172,38 +171,26 @@ def load_model(
     """Loads the parts of a Stable Diffusion model: safetensors only, no code from the model.
 
     `device` defaults to LIGHTBOX_DEVICE, else CUDA where there is one, else the CPU; `dtype` to
-    LIGHTBOX_DTYPE, else float16 on CUDA and float32 elsewhere. A hub id whose files are not all
+    LIGHTBOX_DTYPE, else float16 on CUDA and float32 elsewhere; LIGHTBOX_OFFLOAD says which parts
+    wait in main memory. A hub id whose files are not all
     in the cache is downloaded; `report` is told how far that is. Raises ModelError.
     """
     for name in ("transformers", "diffusers"):
         library(name)  # pages may be importing them at this very moment
-    import torch
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
     from core.diffusion.loading import load_file, load_folder
+    from core.diffusion.placement import choose_device, choose_dtype, offload_mode, place
 
     # Their bars would run through the server's output and the command line's own progress.
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
     info = ensure_here(source, report)
-    target = _device(device)
-    kind = dtype or _dtype(target)
+    target = choose_device(device)
+    kind = dtype or choose_dtype(target)
     parts = (load_file if info.file else load_folder)(info, kind)
-    for name in info.family.weighed_parts:
-        wanted = _vae_dtype(info, parts[name], kind) if name == "vae" else kind
-        try:
-            parts[name] = parts[name].to(target).eval()
-            if wanted != kind:
-                parts[name] = parts[name].to(wanted)
-        except torch.OutOfMemoryError:
-            pass
-        else:
-            continue
-        raise ModelError(
-            f"{info.name} does not fit into the memory of {target}: choose a smaller model, or "
-            "close other programs that use it."
-        )
+    place(info, parts, target, kind, offload_mode(target))
     return LoadedModel(info=info, device=target, dtype=kind, **parts)
 
 
@@ -223,43 +210,6 @@ def ensure_here(source: str, report: Report | None = None) -> ModelInfo:
             raise
     fetch(source, report)
     return describe(source)
-
-
-def _device(wanted: str | None) -> torch.device:
-    import torch
-
-    name = wanted or os.environ.get("LIGHTBOX_DEVICE", "").strip()
-    if not name:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ModelError(
-            f"The device {name!r} cannot be used ({first_line(error)}). LIGHTBOX_DEVICE takes "
-            "cuda, mps or cpu; without it the best one is found."
-        ) from error
-    return device
-
-
-def _dtype(device: torch.device) -> torch.dtype:
-    import torch
-
-    kinds = {name: getattr(torch, name) for name in ("float16", "bfloat16", "float32")}
-    name = os.environ.get("LIGHTBOX_DTYPE", "").strip()
-    if name and name not in kinds:
-        raise ModelError(f"LIGHTBOX_DTYPE is {name!r}: it takes one of {', '.join(kinds)}.")
-    return kinds[name or ("float16" if device.type == "cuda" else "float32")]
-
-
-def _vae_dtype(info: ModelInfo, vae: Any, kind: torch.dtype) -> torch.dtype:
-    """SDXL's VAE overflows in float16, unless its configuration says that it was mended: it is
-    kept in float32, where diffusers' pipeline takes it for each picture.
-    """
-    import torch
-
-    overflows = info.family.base == "SDXL" and vae.config.force_upcast
-    return torch.float32 if overflows and kind == torch.float16 else kind
 
 
 def _state(folder: Path) -> State:

@@ -15,6 +15,7 @@ from core.diffusion.memory import (
     rows_that_fit,
 )
 from core.diffusion.models import LoadedModel
+from core.diffusion.placement import bring
 
 FEWEST_ROWS = 4
 MOST_ROWS = 16
@@ -98,6 +99,7 @@ class UNetRows:
         size = whole[0].shape[1:]
         if self._memory is None or self._measured == size:
             return self._run(*whole)
+        bring(self._model.unet)
         self._memory.begin()
         found = self._run(*whole)
         fit = rows_that_fit(self._memory, used=self._memory.peak(), rows=len(whole[0]))

@@ -112,7 +112,8 @@ class Store:
     ) -> StoredImage:
         """Stores an image once. A sound picture that is there already is never rewritten.
 
-        `png` is what `write_png` gives for it, where that is done already. A trajectory that holds more than the stored one takes its place.
+        `png` is what `write_png` gives for it, where that is done already. A trajectory that holds
+        more than the stored one takes its place.
         """
         settings = generation.settings
         digest = settings.digest(model.fingerprint)
