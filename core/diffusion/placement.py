@@ -85,7 +85,8 @@ def place(
     next one while a layer runs where the device can do both.
     """
     weighed = {name: parts[name].eval() for name in info.family.weighed_parts}
-    weighed["vae"].to(vae_dtype(info, weighed["vae"], dtype))
+    if (wider := vae_dtype(info, weighed["vae"], dtype)) != dtype:
+        weighed["vae"].to(wider)
     if device.type == "cuda":
         for name in ("unet", "vae"):  # the layout in which its convolutions are fastest
             weighed[name].to(memory_format=torch.channels_last)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 
 import torch
 
+from core.diffusion.adapters import active_loras
+from core.diffusion.compiled import TILE, CompiledUNet, compiled_unet, padded
 from core.diffusion.memory import (
     Memory,
     device_memory,
@@ -36,6 +39,9 @@ class UNetRows:
     Where the device's free memory can be measured, the first call at each size says what a row
     takes. Out of memory, the rows are halved; a single one is tried once more.
 
+    Where the UNet is compiled, calls of more than half a tile run in tiles of one shape, the last
+    of them filled up; fewer rows run as diffusers runs them, so strict cells always do.
+
     On a CPU each core takes rows of its own. PyTorch would share each small operation among the
     cores and wait for the slowest each time. Which rows go together changes the order of
     floating-point sums, as any batch does; one or two rows are always run as diffusers runs them.
@@ -48,8 +54,10 @@ class UNetRows:
         max_rows: int,
         cores: int | None = None,
         memory: Memory | None = None,
+        compiled: CompiledUNet | None = None,
     ) -> None:
         self._model = model
+        self._compiled = compiled or compiled_unet(model)
         self.max_rows = self._most = max_rows
         self._memory = memory or device_memory(model.device)
         self._measured: torch.Size | None = None
@@ -108,12 +116,28 @@ class UNetRows:
 
     def _run(self, *whole: torch.Tensor) -> torch.Tensor:
         rows = len(whole[0])
+        if self._is_compiled(whole):
+            parts = zip(*(tensor.split(TILE) for tensor in whole), strict=True)
+            return torch.cat([self._tile(*part) for part in parts])
         tile = min(max(-(-rows // self._cores), FEWEST_ROWS), MOST_ROWS)
         if self._model.device.type != "cpu" or rows <= tile:
             return self._call(*whole)
         parts = zip(*(tensor.split(tile) for tensor in whole), strict=True)
         run = self._lanes.map if self._lanes else map
         return torch.cat(list(run(lambda part: self._call(*part), parts)))
+
+    def _is_compiled(self, whole: tuple[torch.Tensor, ...]) -> bool:
+        """A LoRA's layers are not in what was compiled."""
+        if self._compiled is None or len(whole[0]) <= TILE // 2 or self.max_rows < TILE:
+            return False
+        if active_loras(self._model):
+            return False
+        return self._compiled.is_warm(whole, self._call, self._compiled_call)
+
+    def _tile(self, *part: torch.Tensor) -> torch.Tensor:
+        """At most TILE rows. Few are cheaper as they are than filled up."""
+        rows = len(part[0])
+        return self._call(*part) if rows <= TILE // 2 else self._compiled_call(*padded(part))[:rows]
 
     def _recover(self) -> None:
         """Another program may have had the memory, and given it back since."""
@@ -130,10 +154,17 @@ class UNetRows:
         return torch.cat([self(*part) for part in parts])
 
     def _call(self, *tensors: torch.Tensor) -> torch.Tensor:
+        return self._predict(self._model.unet, *tensors)
+
+    def _compiled_call(self, *tensors: torch.Tensor) -> torch.Tensor:
+        assert self._compiled is not None
+        return self._predict(self._compiled.unet, *tensors)
+
+    def _predict(self, unet: Any, *tensors: torch.Tensor) -> torch.Tensor:
         known = dict(zip(self._model.info.family.added, tensors[3:], strict=True))
         guidance = known.pop("timestep_cond", None)
         with torch.no_grad():  # it counts for one thread alone
-            return self._model.unet(
+            return unet(
                 *tensors[:3],
                 timestep_cond=guidance,
                 added_cond_kwargs=known or None,
