@@ -35,10 +35,6 @@ class Filters:
     scheduler: str | None
     model: str | None
 
-    @property
-    def are_set(self) -> bool:
-        return bool(self.text or self.scheduler or self.model)
-
 
 def parameters(facets: Facets) -> tuple[Parameter, ...]:
     return (

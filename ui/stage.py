@@ -135,7 +135,7 @@ def _develop(runtime: Runtime, job_id: str) -> None:
                 on_click=runtime.queue.cancel,
                 args=(job_id,),
             )
-        _say_if_stuck(runtime)
+        say_if_stuck(runtime)
         _show_cells(runtime, job, cells)
 
     live()
@@ -153,7 +153,8 @@ def progress_text(job: Job, cells: Sequence[Cell]) -> str:
     return " · ".join(words)
 
 
-def _say_if_stuck(runtime: Runtime) -> None:
+def say_if_stuck(runtime: Runtime) -> None:
+    """Why nothing moves yet, below the progress of a job."""
     status = runtime.queue.worker_status()
     if status.state == "failed":
         show_error("The model could not be started", status.message)

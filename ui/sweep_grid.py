@@ -13,7 +13,7 @@ from core.sweeps.sweep import Axis, Sweep
 from ui.frame import safe
 from ui.media import inline, served, smaller
 from ui.runtime import Runtime
-from ui.stage import progress_text
+from ui.stage import progress_text, say_if_stuck
 from ui.sweep_board import Board, BoardCell, make_board
 from ui.sweep_form import BOUND, PREFIX, key, put_sweep
 from ui.views import plain, show_empty, show_error
@@ -69,7 +69,7 @@ def develop(runtime: Runtime, board: Board, *, with_grid: bool) -> None:
                 on_click=runtime.queue.cancel,
                 args=(job.id,),
             )
-        _say_if_stuck(runtime)
+        say_if_stuck(runtime)
         if with_grid:
             current = make_board(runtime.store, board.sweep, board.plan, now, cells)
             _draw(runtime, current, z, addresses)
@@ -163,14 +163,6 @@ def show_end(runtime: Runtime, board: Board) -> None:
 
 def _retry(runtime: Runtime, job: Job) -> None:
     runtime.queue.retry_failed(job.id)
-
-
-def _say_if_stuck(runtime: Runtime) -> None:
-    status = runtime.queue.worker_status()
-    if status.state == "failed":
-        show_error("The model could not be started", status.message)
-    elif status.state in ("starting", "loading"):
-        st.caption("The model is being loaded: this takes a moment after the start.")
 
 
 def _draw(

@@ -25,15 +25,6 @@ SDXL_PREVIEW_WEIGHT = (
 )
 
 
-def known_preview(
-    *, latent_channels: int, is_xl: bool
-) -> tuple[tuple[tuple[float, ...], ...], tuple[float, ...]] | None:
-    """Weight and bias for a model that brings none; None where none is known."""
-    if latent_channels != 4:
-        return None
-    return (SDXL_PREVIEW_WEIGHT if is_xl else SD1_PREVIEW_WEIGHT), (0.0, 0.0, 0.0)
-
-
 def preview_rgb(latents: np.ndarray, info: ModelInfo) -> np.ndarray:
     """A picture of scaled latents (C, h, w) at latent size, uint8 (h, w, 3), without the VAE."""
     weight = np.asarray(info.preview_weight, dtype=np.float32)  # (C, 3)
