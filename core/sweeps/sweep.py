@@ -25,14 +25,22 @@ class SweepError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """A row of AXES and its values; `linked` moves along with it, value by value."""
+    """A row of AXES and its values; `linked` moves along with it, value by value.
+
+    Raises SweepError where another moves along with `linked`.
+    """
 
     name: str
     values: tuple[Any, ...]
     linked: Axis | None = None
 
+    def __post_init__(self) -> None:
+        if self.linked is not None and self.linked.linked is not None:
+            names = ", ".join((self.name, self.linked.name, self.linked.linked.name))
+            raise SweepError(f"{names}: two parameters can move together, not more")
+
     def parts(self) -> tuple[Axis, ...]:
-        return (self, *(self.linked.parts() if self.linked else ()))
+        return (self, self.linked) if self.linked else (self,)
 
     def label(self) -> str:
         """ "Steps with Guidance scale" for linked axes."""

@@ -95,6 +95,14 @@ def test_linked_axes_move_together() -> None:
     )
 
 
+def test_two_parameters_move_together_and_no_third() -> None:
+    values = {"axis": "seed", "values": "1, 2"}
+    for name in ("guidance_scale", "num_inference_steps"):
+        values = {"axis": name, "values": "4, 8", "linked": values}
+    with pytest.raises(SweepError, match="two parameters can move together, not more"):
+        Sweep.from_dict({"x": values})
+
+
 def test_a_whole_prompt_is_set_before_its_words_are_replaced() -> None:
     sweep = Sweep(
         base=BASE,
