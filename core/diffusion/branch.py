@@ -48,9 +48,10 @@ def branch(
     """Runs `settings` with `change`; without a change its pixels are the strict run's.
 
     A new scheduler takes over in variance-preserving coordinates, with as many steps as the run
-    has, at its first level not above the latents' own. Where that lies below, one plain step
-    (DDIM's, with a UNet call of its own) leads down to it; at the run's first call nothing has
-    happened yet, and the new scheduler simply begins. Raises SettingsError.
+    has, at its first level not above the latents' own, and draws on from the run's generator.
+    Where that level lies below, one plain step (DDIM's, with a UNet call of its own) leads down to
+    it; at the run's first call nothing has happened yet, and the new scheduler simply begins.
+    Raises SettingsError.
     """
     before = replace(settings, snapshot=0)
     after = changed(before, change)
@@ -128,6 +129,9 @@ def _hand_over(
     row = SCHEDULERS[after.scheduler]
     fresh = batch.admit(after, strict=True, record="none")
     batch.drop(fresh)  # it is in flight once its latents are there
+    if "generator" in fresh.step_kwargs:
+        # Its own would give once more the noise that has gone into these latents.
+        fresh.step_kwargs["generator"] = cell.generator
     starts = _step_starts(fresh, row)
     first = next((i for i in starts if fresh.sigmas[i] <= sigma * (1 + SAME_LEVEL)), None)
     if first is not None and abs(fresh.sigmas[first] / sigma - 1) <= SAME_LEVEL:
@@ -221,4 +225,5 @@ def _bridge_cell(
         timesteps=timestep,
         sigmas=[sigma],
         step_kwargs={},
+        generator=fresh.generator,
     )

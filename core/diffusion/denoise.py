@@ -35,7 +35,8 @@ class BatchCell:
     """One image on its way from noise to latents. Latents are (1, C, h, w).
 
     `timesteps` and `sigmas` are those of the calls that are run: image-to-image leaves the first
-    of its scheduler's out, and where no step is left there are none.
+    of its scheduler's out, and where no step is left there are none. `generator` is the one that
+    drew the initial noise; a scheduler that takes one finds it in `step_kwargs`.
     """
 
     settings: GenerationSettings
@@ -48,6 +49,7 @@ class BatchCell:
     timesteps: torch.Tensor
     sigmas: list[float]
     step_kwargs: dict[str, Any]
+    generator: torch.Generator
     added: tuple[torch.Tensor, ...] = ()
     uncond_added: tuple[torch.Tensor, ...] = ()
     blend: Blend | None = None
@@ -154,6 +156,7 @@ class Batch:
             timesteps=timesteps,
             sigmas=sigmas,
             step_kwargs={"generator": generator} if row.takes_generator(scheduler) else {},
+            generator=generator,
             blend=blend,
         )
         self.cells.append(cell)

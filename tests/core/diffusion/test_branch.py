@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from diffusers.utils import torch_utils
 
 from core.diffusion.anatomy import Change
 from core.diffusion.branch import branch
@@ -167,3 +169,58 @@ def test_calls_that_do_not_exist_are_refused(model: LoadedModel) -> None:
 def test_settings_that_cannot_run_are_refused(model: LoadedModel) -> None:
     with pytest.raises(SettingsError, match="guidance_scale"):
         next(branch(model, SHORT, Change(start=2, guidance_scale=1e9)))
+
+
+STOCHASTIC = [name for name, row in SCHEDULERS.items() if row.stochastic and not row.distilled_only]
+
+
+@pytest.mark.parametrize("name", STOCHASTIC)
+@pytest.mark.parametrize("before", ["DDIM", "Heun", "Euler a"])
+def test_no_noise_is_drawn_twice(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch, before: str, name: str
+) -> None:
+    """All draws of both schedulers, in order, are those of one generator after the first noise."""
+    if before == name:
+        return
+    drawn: list[torch.Tensor] = []
+    original = torch_utils.randn_tensor
+
+    def spy(*args: Any, **kwargs: Any) -> torch.Tensor:
+        drawn.append(original(*args, **kwargs))
+        return drawn[-1]
+
+    for row in SCHEDULERS.values():
+        module = importlib.import_module(type(row.build(model.info.scheduler_config)).__module__)
+        if hasattr(module, "randn_tensor"):
+            monkeypatch.setattr(module, "randn_tensor", spy)
+    finish(branch(model, replace(SHORT, scheduler=before), Change(start=3, scheduler=name)))
+    generator = torch.Generator("cpu").manual_seed(SHORT.seed)
+    torch.randn((1, 4, 16, 16), generator=generator)
+    assert drawn
+    for one in drawn:
+        assert torch.equal(one, torch.randn((1, 4, 16, 16), generator=generator))
+
+
+def test_a_handover_between_stochastic_schedulers_is_what_diffusers_gives(
+    model: LoadedModel,
+) -> None:
+    """Euler a for three steps, then DPM2 a at the same level, in a plain loop of one generator."""
+    settings = replace(SHORT, scheduler="Euler a", guidance_scale=1.0)
+    future = finish(branch(model, settings, Change(start=3, scheduler="DPM2 a")))
+    assert future.bridged is None
+    pipe = model.pipeline("Euler a")
+    cond, _ = pipe.encode_prompt(SHORT.prompt, "cpu", 1, False)
+    generator = torch.Generator("cpu").manual_seed(SHORT.seed)
+    first, second = pipe.scheduler, model.pipeline("DPM2 a").scheduler
+    for scheduler in (first, second):
+        scheduler.set_timesteps(6)
+    latents = torch.randn((1, 4, 16, 16), generator=generator) * first.init_noise_sigma
+    second.set_begin_index(6)
+    with torch.no_grad():
+        for scheduler, times in ((first, first.timesteps[:3]), (second, second.timesteps[6:])):
+            for timestep in times:
+                x = scheduler.scale_model_input(latents, timestep)
+                prediction = model.unet(x, timestep, cond, return_dict=False)[0]
+                step = scheduler.step(prediction, timestep, latents, generator=generator)
+                latents = step.prev_sample
+    assert np.abs(future.latents - latents[0].numpy()).max() < 1e-4
