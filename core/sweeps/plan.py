@@ -58,10 +58,9 @@ def make_plan(
     """
     problems, infos = _describe_models(sweep, describe)
     factor = max((info.vae_scale_factor for info in infos.values()), default=8)
-    problems += sweep.problems(vae_scale_factor=factor)
-    if problems:
-        return Plan(problems=tuple(problems), merged={})
-    cells = sweep.cells(vae_scale_factor=factor)
+    found, cells = sweep.lay_out(vae_scale_factor=factor)
+    if problems or found:
+        return Plan(problems=(*problems, *found), merged={})
     digests = [cell.settings.digest(infos[cell.settings.model].fingerprint) for cell in cells]
     first: dict[str, int] = {}
     merged: dict[int, int] = {}

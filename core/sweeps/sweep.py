@@ -101,14 +101,10 @@ class Sweep:
 
     def cells(self, *, vae_scale_factor: int = 8) -> list[SweepCell]:
         """Every cell, page by page, row by row. Raises SweepError where `problems` finds any."""
-        problems = self.problems(vae_scale_factor=vae_scale_factor)
+        problems, cells = self.lay_out(vae_scale_factor=vae_scale_factor)
         if problems:
             raise SweepError("; ".join(map(str, problems)))
-        columns, rows, pages = self.shape()
-        return [
-            SweepCell(x=x, y=y, z=z, settings=self._settings_at({"x": x, "y": y, "z": z}))
-            for z, y, x in product(range(pages), range(rows), range(columns))
-        ]
+        return cells
 
     def swapped(self) -> Sweep:
         """Columns and rows exchanged: the same images in another order."""
@@ -117,22 +113,19 @@ class Sweep:
 
     def problems(self, *, vae_scale_factor: int = 8) -> list[SweepProblem]:
         """Everything wrong, at once. Looks at each value, not at each cell, where it can."""
-        found = self._structure_problems()
+        return self.lay_out(vae_scale_factor=vae_scale_factor)[0]
+
+    def lay_out(self, *, vae_scale_factor: int = 8) -> tuple[list[SweepProblem], list[SweepCell]]:
+        """Either everything that is wrong, or every cell, page by page, row by row."""
+        found = [
+            *self._structure_problems(),
+            *self._base_problems(vae_scale_factor),
+            *self._value_problems(vae_scale_factor),
+        ]
         if found:
-            return found
-        used = {_row_of(part).field for axis in self.axes().values() for part in axis.parts()}
-        if self._has("size"):
-            used.add("height")
-        for problem in self.base.validate(vae_scale_factor=vae_scale_factor):
-            # What an axis sets is judged by its values; a snapshot depends on steps besides.
-            if problem.severity == "error" and problem.field not in used | {"snapshot"}:
-                found.append(SweepProblem(axis=problem.field, value="", reason=problem.reason))
-        for side, axis in self.axes().items():
-            for index in range(len(axis.values)):
-                found += self._value_problems(side, axis, index, vae_scale_factor)
-        if not found:
-            found = self._cell_problems(vae_scale_factor)
-        return found
+            return _grouped(found, "value"), []
+        found, cells = self._cells(vae_scale_factor)
+        return (_grouped(found, "cell"), []) if found else ([], cells)
 
     def _structure_problems(self) -> list[SweepProblem]:
         found: list[SweepProblem] = []
@@ -167,8 +160,32 @@ class Sweep:
             add("Sweep", f"{columns} x {rows} x {pages} are more than {MAX_CELLS} cells")
         return found
 
-    def _value_problems(
-        self, side: str, axis: Axis, index: int, vae_scale_factor: int
+    def _base_problems(self, vae_scale_factor: int) -> list[SweepProblem]:
+        """What no axis sets: those fields are judged by their values. A snapshot depends on the
+        steps besides.
+        """
+        parts = [part for axis in self.axes().values() for part in axis.parts()]
+        used = {AXES[part.name].field for part in parts if part.name in AXES} | {"snapshot"}
+        if self._has("size"):
+            used.add("height")
+        return [
+            SweepProblem(axis=problem.field, value="", reason=problem.reason)
+            for problem in self.base.validate(vae_scale_factor=vae_scale_factor)
+            if problem.severity == "error" and problem.field not in used
+        ]
+
+    def _value_problems(self, vae_scale_factor: int) -> list[SweepProblem]:
+        """What is wrong with single values, of the axes whose structure is sound."""
+        found: list[SweepProblem] = []
+        for axis in self.axes().values():
+            is_known = all(part.name in AXES for part in axis.parts())
+            if is_known and len({len(part.values) for part in axis.parts()}) == 1:
+                for index in range(len(axis.values)):
+                    found += self._problems_of_value(axis, index, vae_scale_factor)
+        return found
+
+    def _problems_of_value(
+        self, axis: Axis, index: int, vae_scale_factor: int
     ) -> list[SweepProblem]:
         found: list[SweepProblem] = []
         settings = self.base
@@ -190,41 +207,41 @@ class Sweep:
             ]
         return found
 
-    def _cell_problems(self, vae_scale_factor: int) -> list[SweepProblem]:
-        """What only shows where two axes meet, each said once."""
-        found: dict[SweepProblem, None] = {}
+    def _cells(self, vae_scale_factor: int) -> tuple[list[SweepProblem], list[SweepCell]]:
+        """The sound cells, and what only shows where two axes meet."""
+        found: list[SweepProblem] = []
+        cells: list[SweepCell] = []
+        side_of = {part: side for side, axis in self.axes().items() for part in axis.parts()}
+        moves = [(part, _row_of(part), side_of[part]) for part in _in_order(list(side_of))]
         columns, rows, pages = self.shape()
         for z, y, x in product(range(pages), range(rows), range(columns)):
             at = {"x": x, "y": y, "z": z}
-            where = ", ".join(
-                f"{axis.label()} {axis.value_label(at[side])}" for side, axis in self.axes().items()
-            )
+            settings = self.base
+            if self.new_seed:
+                step = at[{"column": "x", "row": "y", "page": "z"}[self.new_seed]]
+                settings = replace(settings, seed=(settings.seed + step) % (MAX_SEED + 1))
             try:
-                settings = self._settings_at(at)
+                for part, row, side in moves:
+                    settings = row.apply(settings, part.values[at[side]], part.values[0])
             except AxisError as error:
                 label = AXES["prompt_search_replace"].label
-                found[SweepProblem(axis=label, value=where, reason=str(error))] = None
+                found.append(SweepProblem(axis=label, value=self._place(at), reason=str(error)))
                 continue
-            for problem in settings.validate(vae_scale_factor=vae_scale_factor):
-                if problem.severity == "error":
-                    found[SweepProblem(axis=problem.field, value=where, reason=problem.reason)] = (
-                        None
-                    )
-        return list(found)
+            cells.append(SweepCell(x=x, y=y, z=z, settings=settings))
+            found += [
+                SweepProblem(axis=problem.field, value=self._place(at), reason=problem.reason)
+                for problem in settings.validate(vae_scale_factor=vae_scale_factor)
+                if problem.severity == "error"
+            ]
+        return found, cells
+
+    def _place(self, at: Mapping[str, int]) -> str:
+        """ "Snapshot at step 6, Steps 5"."""
+        sides = self.axes().items()
+        return ", ".join(f"{axis.label()} {axis.value_label(at[side])}" for side, axis in sides)
 
     def _has(self, name: str) -> bool:
         return any(part.name == name for axis in self.axes().values() for part in axis.parts())
-
-    def _settings_at(self, at: Mapping[str, int]) -> GenerationSettings:
-        settings = self.base
-        if self.new_seed:
-            step = at[{"column": "x", "row": "y", "page": "z"}[self.new_seed]]
-            settings = replace(settings, seed=(settings.seed + step) % (MAX_SEED + 1))
-        parts = [(p, at[side]) for side, axis in self.axes().items() for p in axis.parts()]
-        order = list(AXES)
-        for part, index in sorted(parts, key=lambda pair: order.index(pair[0].name)):
-            settings = _row_of(part).apply(settings, part.values[index], part.values[0])
-        return settings
 
     def to_dict(self) -> dict[str, Any]:
         axes = {side: _axis_to_dict(axis) for side, axis in self.axes().items()}
@@ -261,6 +278,19 @@ def parse_axis(name: str, text: str, *, is_linked: bool = False) -> Axis:
         return Axis(name=name, values=found.written if is_linked else found.values)
     except ValuesError as error:
         raise SweepError(f"{AXES[name].label}: {error}") from error
+
+
+def _grouped(found: Sequence[SweepProblem], what: Literal["value", "cell"]) -> list[SweepProblem]:
+    """One problem a cause: its first place stands for the others, which are counted."""
+    by_cause: dict[tuple[str, str], list[SweepProblem]] = {}
+    for problem in found:
+        by_cause.setdefault((problem.axis, problem.reason), []).append(problem)
+    return [
+        replace(first, value=f"{first.value} and {len(more)} more {what}{'s' * (len(more) > 1)}")
+        if more
+        else first
+        for first, *more in by_cause.values()
+    ]
 
 
 def _row_of(axis: Axis) -> AxisRow:

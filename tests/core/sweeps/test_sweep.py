@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 
 from core.diffusion.models import describe
 from core.diffusion.schedulers import SCHEDULERS
-from core.diffusion.settings import GenerationSettings
+from core.diffusion.settings import GenerationSettings, Problem
 from core.sweeps.axes import AXES
 from core.sweeps.plan import Plan, make_plan
 from core.sweeps.sweep import MAX_CELLS, Axis, Sweep, SweepError, parse_axis
@@ -151,15 +151,14 @@ def test_every_problem_is_found_at_once_with_axis_value_and_reason() -> None:
         "width=",
         "Guidance scale=200",
         "Guidance scale=-1",
-        "Prompt: search and replace=apple",
-        "Prompt: search and replace=plum",
+        "Prompt: search and replace=apple and 1 more value",
         "Scheduler=Eulr",
     }
     assert "did you mean 'Euler'" in found["Scheduler=Eulr"]
-    assert "not in the prompt" in found["Prompt: search and replace=apple"]
+    assert "not in the prompt" in found["Prompt: search and replace=apple and 1 more value"]
     with pytest.raises(SweepError, match="outside 0 to 100"):
         sweep.cells()
-    assert len(plan_of(sweep).problems) == 6
+    assert len(plan_of(sweep).problems) == 5
     assert plan_of(sweep).cells == ()
 
 
@@ -170,6 +169,49 @@ def test_what_only_shows_where_axes_meet() -> None:
         y=parse_axis("num_inference_steps", "5, 10"),
     )
     assert list(reasons(snapshots)) == ["snapshot=Snapshot at step 6, Steps 5"]
+
+
+def test_one_cause_is_one_problem_however_many_cells_it_spoils() -> None:
+    sweep = Sweep(base=BASE, x=parse_axis("snapshot", "30"), y=parse_axis("seed", "1-300"))
+    (problem,) = plan_of(sweep).problems
+    assert problem.value == "Snapshot at step 30, Seed 1 and 299 more cells"
+    (problem,) = plan_of(Sweep(base=BASE, x=parse_axis("strength", "0-1 [50]"))).problems
+    assert problem.value == "0 and 49 more values"
+    assert "Image-to-image page" in problem.reason
+
+
+def test_values_are_judged_beside_an_axis_that_is_unsound() -> None:
+    sweep = Sweep(
+        base=replace(BASE, width=100),
+        x=parse_axis("seed", "1, 2"),
+        y=parse_axis("seed", "-5"),
+        z=Axis(
+            name="guidance_scale", values=(500.0, 2.0), linked=Axis(name="snapshot", values=(1,))
+        ),
+    )
+    assert set(reasons(sweep)) == {
+        "Seed=",
+        "Seed=-5",
+        "width=",
+        "Guidance scale with Snapshot at step=",
+    }
+    unknown = Sweep(base=BASE, x=Axis(name="sed", values=(1,)), y=parse_axis("seed", "-1, 3"))
+    assert set(reasons(unknown)) == {"sed=", "Seed=-1"}
+
+
+def test_the_largest_sweep_is_laid_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    validated: list[int] = []
+    validate = GenerationSettings.validate
+
+    def counted(self: GenerationSettings, **options: int) -> list[Problem]:
+        validated.append(1)
+        return validate(self, **options)
+
+    monkeypatch.setattr(GenerationSettings, "validate", counted)
+    sweep = Sweep(base=BASE, x=parse_axis("seed", "1-1000"), y=parse_axis("guidance_scale", "1-10"))
+    plan = plan_of(sweep)
+    assert len(plan.cells) == MAX_CELLS
+    assert len(validated) == MAX_CELLS + 1000 + 10 + 1, "each cell, each value and the base"
 
 
 def test_an_axis_twice_and_too_many_cells() -> None:
