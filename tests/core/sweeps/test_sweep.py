@@ -67,6 +67,19 @@ def test_a_plan_counts_the_steps_that_image_to_image_really_runs() -> None:
     assert made.unet_rows == 2 * (0 + 3 + 10)
 
 
+def test_strengths_that_run_the_same_steps_are_one_image() -> None:
+    base = replace(BASE, init_image="5e" * 32, num_inference_steps=30, guidance_scale=3.0)
+    sweep = Sweep(
+        base=base, x=parse_axis("strength", "0.50, 0.51, 0.54"), y=parse_axis("seed", "1, 2")
+    )
+    made = plan_of(sweep)
+    assert made.merged == {1: 0, 4: 3}, "0.50 and 0.51 of 30 steps are both 15, 0.54 is 16"
+    assert (made.distinct, made.unet_rows) == (4, 2 * 2 * (15 + 16))
+    assert [one.strength for one in made.submission()] == [0.5, 0.54, 0.5, 0.54]
+    exact = replace(sweep, base=replace(base, exact_steps=True))
+    assert plan_of(exact).merged == {}, "their schedules differ, though both run 30 steps"
+
+
 def test_cells_come_page_by_page_and_row_by_row() -> None:
     sweep = Sweep(
         base=BASE,
