@@ -6,12 +6,13 @@ import copy
 import logging
 import os
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 
+from core.diffusion.lanes import Lanes
 from core.diffusion.models import LoadedModel
 from core.diffusion.placement import offload_mode
 
@@ -40,7 +41,7 @@ class CompiledUNet:
         twin = copy.deepcopy(unet, shared)
         self.unet = compile(twin) if compile else torch.compile(twin, dynamic=False)
         self._sizes: dict[tuple[torch.Size, ...], Future[bool]] = {}
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="lightbox-compile")
+        self._thread = Lanes(1, "lightbox-compile")
 
     def is_warm(self, whole: tuple[torch.Tensor, ...], plain: Run, compiled: Run) -> bool:
         """Whether calls of this size may be compiled; the first time it is asked begins that."""

@@ -128,6 +128,7 @@ class OnePartAtATime(ModelHook):
         if self.here is not module:
             if self.here is not None:
                 self.here.to(MAIN_MEMORY)
+            self.here = None  # should the move below run out of memory
             module.to(self.execution_device)
             self.here = module
         return args, kwargs

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 from typing import Any
 
 import torch
 
 from core.diffusion.adapters import active_loras
 from core.diffusion.compiled import TILE, CompiledUNet, compiled_unet, padded
+from core.diffusion.lanes import Lanes
 from core.diffusion.memory import (
     Memory,
     device_memory,
@@ -172,17 +171,14 @@ class UNetRows:
             )[0]
 
 
-def _one_thread_each(count: int) -> ThreadPoolExecutor:
+def _one_thread_each(count: int) -> Lanes:
     """Threads in which PyTorch uses one core each, while the caller's keeps all of its own."""
     before = torch.get_num_threads()
-    together = Barrier(count)
 
-    def settle(_: int) -> None:
+    def settle() -> None:
         torch.get_num_threads()  # its first use in a thread would overrule what is set before
         torch.set_num_threads(1)
-        together.wait()  # so that every thread comes by here
 
-    lanes = ThreadPoolExecutor(count, thread_name_prefix="lightbox-lane")
-    list(lanes.map(settle, range(count)))
+    lanes = Lanes(count, "lightbox-lane", settle)
     torch.set_num_threads(before)
     return lanes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +20,7 @@ from core.diffusion.events import (
     Started,
 )
 from core.diffusion.images import InputError
+from core.diffusion.lanes import Lanes
 from core.diffusion.models import ModelInfo
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.output.infotext import write_png
@@ -88,7 +89,7 @@ class Runner:
         self._lane: Lane | None = None
         self._flights: dict[str, _Flight] = {}
         self._encoding: dict[str, _Encoding] = {}
-        self._encoder = ThreadPoolExecutor(1, thread_name_prefix="lightbox-png")
+        self._encoder = Lanes(1, "lightbox-png")
         self._wanted: dict[str, set[str]] = {}
         self._watched: dict[str, float] = {}
         self._seen_change = -1

@@ -21,6 +21,9 @@ from core.diffusion.settings import GenerationSettings
 from tests.conftest import max_difference
 from tests.core.diffusion.test_lora import save_lora
 
+# What torch says of itself while it compiles.
+pytestmark = pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")
+
 
 class Counted:
     """In the compiler's place: the twin itself, its calls counted, its answer changed."""

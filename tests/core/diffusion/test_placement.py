@@ -104,6 +104,24 @@ def test_one_part_at_a_time_is_on_the_device() -> None:
     ]
 
 
+def test_after_a_move_that_failed_the_part_is_brought_again() -> None:
+    moves: list[str] = []
+    hook = OnePartAtATime(torch.device("meta"))
+    unet, vae = (placement.add_hook_to_module(Moved(name, moves), hook) for name in ("unet", "vae"))
+    unet(torch.zeros(1))
+
+    def full(*places: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vae, "to", full)
+        with pytest.raises(torch.OutOfMemoryError):
+            vae(torch.zeros(1))
+    moves.clear()
+    unet(torch.zeros(1))
+    assert moves == ["unet to meta", "unet runs"]
+
+
 class Ground:
     """Measures nothing but whether the UNet was there when measuring began."""
 
