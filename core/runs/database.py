@@ -103,6 +103,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE images ADD COLUMN parent TEXT",
         "CREATE INDEX images_parent ON images (parent)",
     ),
+    # The sweep that a job computes, as JSON; NULL where it computes none.
+    ("ALTER TABLE jobs ADD COLUMN sweep TEXT",),
 )
 """Schema n is reached by running the first n of these; never change one that was released."""
 

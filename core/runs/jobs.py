@@ -75,7 +75,8 @@ class WorkerStatus:
 
 
 _ACTIVE = "cells.state IN ('pending', 'running')"
-JOBS = f"""SELECT jobs.*,
+JOBS = f"""SELECT jobs.id, owner, label, jobs.state, created_at, started_at, finished_at,
+    total_cells, steps_per_second,
     SUM(cells.state = 'done') AS done_cells,
     SUM(cells.state = 'failed') AS failed_cells,
     SUM(cells.step) AS steps_done,

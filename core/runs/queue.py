@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING, Any
 from core.diffusion.events import Record
 from core.diffusion.models import ModelError, describe
 from core.diffusion.schedule import unet_calls
-from core.diffusion.settings import GenerationSettings
+from core.diffusion.settings import GenerationSettings, SettingsError
 from core.runs.bookkeeping import WATCH_SECONDS, prune, settle
 from core.runs.jobs import JOBS, Cell, Job, WorkerStatus, cell_from, is_alive, job_from
 from core.runs.store import RECORD_LEVELS, Store
+from core.sweeps.plan import work_of
+from core.sweeps.sweep import Sweep, SweepError
 
 if TYPE_CHECKING:
     from core.diffusion.models import ModelInfo
 
 __all__ = ["Cell", "Job", "Queue", "WorkerStatus"]
+
+MEASURED_JOBS = 8
 
 
 class Queue:
@@ -31,6 +35,7 @@ class Queue:
         self.store = store
         self._database = store.database
         self._describe = describe
+        self._speeds: dict[str, float | None] = {}
 
     def submit(
         self,
@@ -41,8 +46,11 @@ class Queue:
         strict: bool = False,
         record: Record = "norms",
         label: str = "",
+        sweep: Sweep | None = None,
     ) -> str:
         """Queues one job and returns its id; the same owner and token get the same job again.
+
+        `sweep` is what these images are part of: any session can show it while the job is known.
 
         Cells whose image is stored are done at once, also when it was computed in another way
         than `strict` asks (`StoredImage.computed` says which). Settings that cannot be run fail
@@ -63,8 +71,11 @@ class Queue:
                 return known
             connection.execute(
                 "INSERT INTO jobs (id, owner, token, label, state, strict, record, created_at,"
-                " total_cells) VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?)",
-                (job_id, owner, token, label, strict, record, time.time(), len(cells)),
+                " total_cells, sweep) VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?)",
+                (
+                    *(job_id, owner, token, label, strict, record, time.time(), len(cells)),
+                    json.dumps(sweep.to_dict()) if sweep else None,
+                ),
             )
             connection.executemany(
                 "INSERT INTO cells VALUES (:job_id, :position, :settings, :digest, :model,"
@@ -107,6 +118,32 @@ class Queue:
             (job_id,),
         )
         return [cell_from(row) for row in rows]
+
+    def sweep(self, job_id: str) -> Sweep | None:
+        """The sweep that was submitted with a job; None where there was none."""
+        rows = self._database.read("SELECT sweep FROM jobs WHERE id = ?", (job_id,))
+        if not rows or rows[0][0] is None:
+            return None
+        try:
+            return Sweep.from_dict(json.loads(rows[0][0]))
+        except (SweepError, SettingsError):
+            return None  # written by a version whose settings this one does not know
+
+    def overlaps(self, digests: Collection[str]) -> dict[str, int]:
+        """Job id -> how many of these images are among its cells, of each job that has any."""
+        rows = self._database.read(
+            "SELECT job_id, COUNT(DISTINCT digest) FROM cells"
+            " WHERE digest IN (SELECT value FROM json_each(?)) GROUP BY job_id",
+            (json.dumps(list(digests)),),
+        )
+        return {row[0]: row[1] for row in rows}
+
+    def measured_speed(self) -> float | None:
+        """UNet rows times pixels a second, of the newest jobs that computed anything."""
+        for job in self.jobs(limit=MEASURED_JOBS):
+            if job.is_over and (speed := self._speed_of(job)):
+                return speed
+        return None
 
     def cancel(self, job_id: str) -> None:
         """Stops what waits or runs, within one denoising step; what is finished is kept."""
@@ -197,14 +234,35 @@ class Queue:
         )
         return rows[0][0] if rows else None
 
+    def _speed_of(self, job: Job) -> float | None:
+        """Over the time of the whole job, without what had been stored before it began."""
+        if job.started_at is None or job.finished_at is None:
+            return None
+        if job.id not in self._speeds:
+            made: list[GenerationSettings] = []
+            for cell in self.cells(job.id):
+                image = (
+                    self.store.get(cell.digest) if cell.state == "done" and cell.digest else None
+                )
+                if image is not None and image.created_at >= job.started_at:
+                    made.append(image.settings)
+            work, seconds = work_of(made, self._infos(made)), job.finished_at - job.started_at
+            self._speeds[job.id] = work / seconds if work and seconds > 0 else None
+        return self._speeds[job.id]
+
+    def _infos(self, settings: Sequence[GenerationSettings]) -> dict[str, ModelInfo]:
+        """What is known of the models of these settings."""
+        infos: dict[str, ModelInfo] = {}
+        for source in {one.model for one in settings}:
+            with suppress(ModelError):
+                infos[source] = self._describe(source)
+        return infos
+
     def _new_cells(
         self, job_id: str, settings: Sequence[GenerationSettings], record: str
     ) -> list[dict[str, Any]]:
-        infos: dict[str, ModelInfo] = {}
-        for source in {one.model for one in settings}:
-            # The worker meets the same error, and fails the cells with it where loading fails too.
-            with suppress(ModelError):
-                infos[source] = self._describe(source)
+        # Of one that is not here the worker says so, and fails its cells where loading fails too.
+        infos = self._infos(settings)
         cells = [
             _new_cell(job_id, position, one, infos.get(one.model))
             for position, one in enumerate(settings)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 import threading
 import time
@@ -10,6 +11,7 @@ from core.runs import bookkeeping
 from core.runs.dispatch import Dispatch
 from core.runs.queue import Queue
 from core.runs.store import Store
+from core.sweeps.sweep import Sweep, parse_axis
 from tests.core.runs.doubles import describe, generation, info, settings
 
 
@@ -44,6 +46,45 @@ def test_a_job_keeps_its_cells_in_order(queue: Queue) -> None:
     assert cells[1].digest == wanted[1].digest(info().fingerprint)
     assert queue.worker_status().waiting == 3
     assert queue.job("no such job") is None
+
+
+def test_a_job_knows_its_sweep_in_every_session(queue: Queue, store: Store) -> None:
+    sweep = Sweep(base=settings(), x=parse_axis("seed", "1-2"))
+    wanted = [cell.settings for cell in sweep.cells()]
+
+    job_id = queue.submit(wanted, owner="me", token="1", sweep=sweep)
+
+    assert Queue(Store(store.folder)).sweep(job_id) == sweep
+    assert queue.sweep(queue.submit(wanted, owner="me", token="2")) is None
+    assert queue.sweep("no such job") is None
+    with store.database.write() as connection:
+        connection.execute("UPDATE jobs SET sweep = ?", (json.dumps({"newer": 1}),))
+    assert queue.sweep(job_id) is None, "one of a newer version"
+
+
+def test_jobs_are_found_by_the_images_that_they_share(queue: Queue) -> None:
+    whole = queue.submit([settings(seed) for seed in range(4)], owner="me", token="1")
+    part = queue.submit([settings(3), settings(3), settings(9)], owner="you", token="2")
+    wanted = [settings(seed).digest(info().fingerprint) for seed in range(1, 5)]
+
+    assert queue.overlaps(wanted) == {whole: 3, part: 1}
+    assert queue.overlaps([]) == {}
+
+
+def test_the_speed_is_that_of_the_newest_job_that_computed(queue: Queue, store: Store) -> None:
+    assert queue.measured_speed() is None
+    store.put(generation(settings(1)), info())
+    queue.submit([settings(1)], owner="me", token="stored")
+    assert queue.measured_speed() is None, "it computed nothing"
+    job_id = queue.submit([settings(1), settings(2)], owner="me", token="1")
+    with store.database.write() as connection:
+        connection.execute("UPDATE jobs SET started_at = 100 WHERE id = ?", (job_id,))
+    store.put(generation(settings(2)), info())
+    with store.database.write() as connection:
+        connection.execute("UPDATE cells SET state = 'done' WHERE job_id = ?", (job_id,))
+        connection.execute("UPDATE images SET created_at = 99 WHERE settings LIKE '%\"seed\": 1,%'")
+        connection.execute("UPDATE jobs SET finished_at = 104, state = 'done'")
+    assert queue.measured_speed() == 4 * 2 * 128 * 128 / 4, "four calls of two rows in 4 s"
 
 
 @pytest.mark.parametrize(("scheduler", "calls"), [("Euler", 10), ("Heun", 19), ("DPM2", 19)])

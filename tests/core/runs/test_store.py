@@ -260,6 +260,7 @@ def test_a_folder_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> N
         connection.execute("DROP INDEX images_parent")
         connection.execute("ALTER TABLE images DROP COLUMN parent")
         connection.execute("DROP TABLE sweeps")
+        connection.execute("ALTER TABLE jobs DROP COLUMN sweep")
         connection.execute("PRAGMA user_version = 1")
     older.close()
 
