@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from core.diffusion.models import ModelError, ModelInfo
 from core.diffusion.schedule import unet_calls
-from core.diffusion.settings import GenerationSettings
+from core.diffusion.settings import GenerationSettings, PromptReader
 from core.sweeps.sweep import Sweep, SweepCell, SweepProblem
+
+NEVER_CUT = 75
+"""Bytes: what CLIP reads is 75 tokens, and a token is at least a byte."""
+_EXCERPT = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +22,8 @@ class Plan:
 
     `merged` maps a cell's index to the index of an earlier cell that comes out the same by
     arithmetic. `unet_rows` counts the rows of every UNet call still to run (two with guidance);
-    `seconds` is None while no speed is known. `digests` has one a cell.
+    `seconds` is None while no speed is known. `digests` has one a cell. `cut` names each text that
+    the text encoder does not read to its end: it runs, as in diffusers.
     """
 
     problems: tuple[SweepProblem, ...]
@@ -28,6 +34,7 @@ class Plan:
     stored: int = 0
     unet_rows: int = 0
     seconds: float | None = None
+    cut: tuple[SweepProblem, ...] = ()
 
     @property
     def to_compute(self) -> int:
@@ -50,11 +57,13 @@ def make_plan(
     describe: Callable[[str], ModelInfo],
     holds: Callable[[Collection[str]], Collection[str]],
     row_pixels_per_second: float | None = None,
+    read: Callable[[Path], PromptReader] | None = None,
 ) -> Plan:
     """The plan of a sweep, without any model call.
 
     `holds` gives those of some digests that are stored already; `row_pixels_per_second` is the
-    measured speed: UNet rows times the image's pixels, a second.
+    measured speed: UNet rows times the image's pixels, a second. `read` gives the tokenizer in a
+    model's folder; without it no text is found to be cut.
     """
     problems, infos = _describe_models(sweep, describe)
     factor = max((info.vae_scale_factor for info in infos.values()), default=8)
@@ -82,6 +91,32 @@ def make_plan(
         stored=len(stored),
         unet_rows=sum(rows for _, rows in runs),
         seconds=work / row_pixels_per_second if row_pixels_per_second else None,
+        cut=_cut_texts(cells, infos, read) if read else (),
+    )
+
+
+def _cut_texts(
+    cells: Sequence[SweepCell],
+    infos: Mapping[str, ModelInfo],
+    read: Callable[[Path], PromptReader],
+) -> tuple[SweepProblem, ...]:
+    """Each text that is cut off and has an effect, once."""
+    texts: dict[tuple[str, str, Path], None] = {}
+    for settings in (cell.settings for cell in cells):
+        folder = infos[settings.model].folder
+        texts["prompt", settings.prompt, folder] = None
+        if settings.uses_guidance:
+            texts["negative_prompt", settings.negative_prompt, folder] = None
+        if settings.prompt_blend:
+            texts["prompt_2", settings.prompt_2, folder] = None
+    return tuple(
+        SweepProblem(
+            axis=field,
+            value=f"{text[:_EXCERPT]}…",
+            reason=f"is too long for the text encoder, which never sees: {lost}",
+        )
+        for field, text, folder in texts
+        if len(text.encode(errors="replace")) > NEVER_CUT and (lost := read(folder).cut_off(text))
     )
 
 

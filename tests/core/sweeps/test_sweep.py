@@ -308,6 +308,35 @@ def test_extending_and_swapping_leave_the_old_cells_alone() -> None:
     assert plan_of(other, stored).to_compute == 9
 
 
+class Reads:
+    """A tokenizer of a model that reads 100 characters."""
+
+    def cut_off(self, prompt: str) -> str:
+        return prompt[100:].strip()
+
+
+def test_each_text_that_is_cut_is_said_once_where_it_acts() -> None:
+    long = f"{'owl ' * 25}and a zebra"
+    sweep = Sweep(
+        base=replace(BASE, prompt=f"{long} of the base", negative_prompt=f"{long} and fog"),
+        x=Axis(name="prompt", values=("an owl", long)),
+        y=parse_axis("guidance_scale", "1, 5"),
+        z=parse_axis("seed", "1, 2"),
+    )
+
+    def cut(sweep: Sweep) -> list[tuple[str, str]]:
+        made = make_plan(sweep, describe=describe, holds=lambda _: (), read=lambda _: Reads())
+        return [(one.axis, one.reason.split(": ")[-1]) for one in made.cut]
+
+    assert cut(sweep) == [
+        ("prompt", "and a zebra"),
+        ("negative_prompt", "and a zebra and fog"),
+    ], "the base prompt is in no cell"
+    assert cut(replace(sweep, y=None, base=replace(sweep.base, guidance_scale=1.0))) == [
+        ("prompt", "and a zebra")
+    ]
+
+
 def test_an_unknown_model_is_a_problem_of_the_plan() -> None:
     plan = plan_of(Sweep(base=BASE, x=parse_axis("model", "bundled, /no/where")))
     assert [(p.axis, p.value) for p in plan.problems] == [("Model", "/no/where")]
