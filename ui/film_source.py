@@ -8,16 +8,14 @@ from dataclasses import dataclass
 import streamlit as st
 
 from core.diffusion.models import describe
-from core.diffusion.trajectory import StepRecord
 from core.export import NOT_COMPUTED
 from core.films.film import Shot
-from core.runs.store import Store, StoredImage, StoreError
 from core.sweeps.link import from_word, to_word
 from core.sweeps.plan import Plan, make_plan
 from core.sweeps.sweep import Axis, Sweep, SweepError
 from ui.catalog import SWEEP
 from ui.film_form import BOUND, PREFIX, SOURCES, Source, key
-from ui.recording import needs_tensors, recorded
+from ui.recording import has_no_step, recorded
 from ui.run_picker import pick_runs
 from ui.runtime import Runtime
 from ui.sweep_form import put_sweep
@@ -29,6 +27,7 @@ SEEN = f"{PREFIX}:seen"
 LOST = f"{PREFIX}:lost"
 PAGE = f"{PREFIX}:page"
 CHOICE = f"{PREFIX}:sweep_choice"
+NO_STEP = "No step was run: there is nothing to film."
 MOST_CELLS = 400
 """Of a page of a sweep in a film: more would be a few pixels each."""
 
@@ -93,10 +92,13 @@ def _run(runtime: Runtime) -> Footage | None:
     if not chosen:
         return None
     image = chosen[0]
-    trajectory = needs_tensors(runtime, image)
-    if trajectory is None:
+    if has_no_step(image):
+        st.info(NO_STEP)
         return None
-    shot = Shot(image=image, records=trajectory.records)
+    records = recorded(runtime, [image], "latents").get(image.digest)
+    if records is None:
+        return None
+    shot = Shot(image=image, records=records)
     prompt = image.settings.prompt or "(no prompt)"
     return Footage(title=prompt, shots=(shot,), names=(prompt,))
 
@@ -136,35 +138,26 @@ def _footage(runtime: Runtime, sweep: Sweep, plan: Plan, z: int) -> Footage | No
     digests = {
         cell: digest for cell, digest in zip(plan.cells, plan.digests, strict=True) if cell.z == z
     }
-    with_tensors = store.holds(digests.values(), "latents")
-    shots: list[Shot] = []
-    lacking: dict[str, StoredImage] = {}
-    for cell, digest in digests.items():
-        image, records = store.get(digest), tuple[StepRecord, ...]()
-        if image is not None and digest in with_tensors:
-            try:
-                records = _records(store, str(store.folder), digest)
-            except StoreError as error:
-                show_warning("A trajectory cannot be read", str(error), "No picture is lost.")
-        if image is not None and not records:
-            lacking[digest] = image
-        shots.append(
-            Shot(
-                image=image,
-                records=records,
-                x=cell.x,
-                y=cell.y,
-                z=cell.z,
-                reason="" if image else NOT_COMPUTED,
-            )
-        )
-    missing = sum(shot.image is None for shot in shots)
+    images = {digest: image for digest in digests.values() if (image := store.get(digest))}
+    missing = sum(digest not in images for digest in digests.values())
     if missing:
-        _offer_to_compute(sweep, missing, len(shots))
-    if lacking:
-        recorded(runtime, list(lacking.values()), "latents")
-    if not any(shot.records for shot in shots):
+        _offer_to_compute(sweep, missing, len(digests))
+    records = recorded(runtime, list(images.values()), "latents")
+    if images and all(map(has_no_step, images.values())):
+        st.info(NO_STEP)
+    if not any(records.values()):
         return None
+    shots = [
+        Shot(
+            image=images.get(digest),
+            records=records.get(digest, ()),
+            x=cell.x,
+            y=cell.y,
+            z=cell.z,
+            reason="" if digest in images else NOT_COMPUTED,
+        )
+        for cell, digest in digests.items()
+    ]
     return Footage(
         title=describe_sweep(sweep),
         shots=tuple(shots),
@@ -172,13 +165,6 @@ def _footage(runtime: Runtime, sweep: Sweep, plan: Plan, z: int) -> Footage | No
         sweep=sweep,
         z=z,
     )
-
-
-@st.cache_data(show_spinner=False, max_entries=1024)
-def _records(_store: Store, folder: str, digest: str) -> tuple[StepRecord, ...]:
-    """Without the tensors: those of a whole sweep would fill the memory."""
-    trajectory = _store.trajectory(digest)
-    return trajectory.records if trajectory is not None else ()
 
 
 def _choose_sweep(runtime: Runtime) -> Sweep | None:

@@ -19,7 +19,7 @@ def runs_of(runtime: Runtime, images: Sequence[StoredImage]) -> list[Run]:
     """
     found = recorded(runtime, images, "norms")
     runs = [
-        Run(digest=image.digest, settings=image.settings, records=found[image.digest].records)
+        Run(digest=image.digest, settings=image.settings, records=found[image.digest])
         for image in images
         if image.digest in found
     ]

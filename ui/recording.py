@@ -9,8 +9,9 @@ from typing import Literal
 import streamlit as st
 
 from core.diffusion.models import ModelError, describe
-from core.diffusion.trajectory import Trajectory
-from core.runs.store import StoredImage, StoreError
+from core.diffusion.schedule import unet_calls
+from core.diffusion.trajectory import StepRecord, Trajectory
+from core.runs.store import Store, StoredImage, StoreError
 from ui.frame import safe
 from ui.runtime import Runtime, owner_id
 from ui.stage import progress_text
@@ -28,15 +29,20 @@ Level = Literal["norms", "latents"]
 _OFFERS: dict[Level, tuple[str, str]] = {
     "norms": (
         "Record the numbers",
-        "Nothing was recorded while {pictures} developed. {They} can be computed again to record "
-        "the numbers of every step: the stored pixels stay as they are.",
+        "No numbers of {pictures} are stored. {They} can be computed again to record the numbers "
+        "of every step: the stored pixels stay as they are.",
     ),
     "latents": (
         "Record the tensors",
-        "Only numbers are stored of {pictures}. To show the latents, {they} must be computed "
-        "again: the stored pixels stay as they are.",
+        "The latents of {pictures} are not stored. To show them, {they} must be computed again: "
+        "the stored pixels stay as they are.",
     ),
 }
+
+
+def has_no_step(image: StoredImage) -> bool:
+    """Image-to-image of strength 0 decodes its source again: there is nothing to record."""
+    return unet_calls(image.settings) == 0
 
 
 def needs_tensors(
@@ -46,38 +52,65 @@ def needs_tensors(
 
     `at_once` takes the offer by itself, once a session: for who has asked by coming here.
     """
+    if has_no_step(image):
+        st.info("No step was run for this picture: it has no latents of its own.")
+        return None
     name = _name_of([image], "latents")
     taken: set[str] = st.session_state.setdefault(TAKEN, set())
     if at_once and name not in taken and can_repeat(image):
         taken.add(name)
         _note_click(name)
-    return recorded(runtime, [image], "latents").get(image.digest)
+    try:
+        if runtime.store.holds([image.digest], "latents"):
+            kept = runtime.store.trajectory(image.digest)
+            if kept is not None:
+                return kept
+    except StoreError as error:
+        _say_damaged([str(error)], 1)
+    _offer(runtime, [image], "latents")
+    return None
 
 
 def recorded(
     runtime: Runtime, images: Sequence[StoredImage], level: Level
-) -> dict[str, Trajectory]:
-    """Digest -> trajectory of those that have at least `level`; for the others one offer to
-    compute them again, their progress with Stop, or why that cannot be.
+) -> dict[str, tuple[StepRecord, ...]]:
+    """Digest -> records of those that have at least `level`; for the others one offer to compute
+    them again, their progress with Stop, or why that cannot be. A run without a step has none.
     """
-    found: dict[str, Trajectory] = {}
+    store = runtime.store
+    found: dict[str, tuple[StepRecord, ...]] = {}
     damaged: list[str] = []
-    enough = runtime.store.holds([image.digest for image in images], level)
+    enough = store.holds([image.digest for image in images], level)
     for image in images:
-        try:
-            kept = runtime.store.trajectory(image.digest) if image.digest in enough else None
-        except StoreError as error:
-            damaged.append(str(error))
-            continue
-        if kept is not None:
-            found[image.digest] = kept
+        if has_no_step(image):
+            found[image.digest] = ()
+        elif image.digest in enough:
+            try:
+                found[image.digest] = records_of(store, str(store.folder), image.digest)
+            except StoreError as error:
+                damaged.append(str(error))
     if damaged:
-        count = f"{len(damaged)} of {len(images)} trajectories" if len(images) > 1 else "It"
-        show_warning("A trajectory cannot be read", f"{count}: {damaged[0]}", "No picture is lost.")
+        _say_damaged(damaged, len(images))
     missing = [image for image in images if image.digest not in found]
     if missing:
         _offer(runtime, missing, level)
     return found
+
+
+@st.cache_data(show_spinner=False, max_entries=1024)
+def records_of(_store: Store, folder: str, digest: str) -> tuple[StepRecord, ...]:
+    """What was recorded, without the tensors: those of many runs would fill the memory. Raises
+    StoreError, which is not remembered.
+    """
+    trajectory = _store.trajectory(digest)
+    if trajectory is None:
+        raise StoreError("Nothing is recorded of this picture any more.")
+    return trajectory.records
+
+
+def _say_damaged(reasons: Sequence[str], count: int) -> None:
+    what = f"{len(reasons)} of {count} trajectories: {reasons[0]}" if count > 1 else reasons[0]
+    show_warning("A trajectory cannot be read", what, "No picture is lost.")
 
 
 def _offer(runtime: Runtime, images: Sequence[StoredImage], level: Level) -> None:

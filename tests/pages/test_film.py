@@ -18,7 +18,7 @@ from core.runs.store import Store
 from core.sweeps.link import to_word
 from core.sweeps.sweep import Axis, Sweep
 from tests.core.films.doubles import pixels, put_run, settings
-from tests.core.runs.doubles import wait_for
+from tests.core.runs.doubles import generation, wait_for
 from tests.pages.conftest import GALLERY, App, messages, unescaped
 from ui.catalog import FILM, SWEEP
 from ui.film_form import parameters
@@ -274,10 +274,25 @@ def test_cells_without_tensors_are_recorded(app: App) -> None:
         assert made.image is not None
         forget_tensors(app, made)
     at = app.open(PAGE, film_source="A sweep", film_sweep=word)
-    assert "Only numbers are stored of 2 pictures" in captions(at)
+    assert "The latents of 2 pictures are not stored" in captions(at)
     (record,) = [button for button in at.button if button.label == "Record the tensors"]
     record.click().run()
     assert {one.num_inference_steps for one in app.asked()} == {2, 4}
+
+
+def test_a_sweep_over_strength_films_the_cells_that_took_a_step(app: App) -> None:
+    """Strength 0 runs no step: its picture stands still, and nothing is to be recorded of it."""
+    base = settings(init_image="0" * 64, num_inference_steps=4)
+    sweep = Sweep(base=base, x=Axis(name="strength", values=(0.0, 1.0)))
+    still, moving = sweep.cells()
+    app.store.put(generation(still.settings, record="none"), app.model)
+    word = to_word(sweep)
+    at = app.open(PAGE, film_source="A sweep", film_sweep=word)
+    assert [box.value for box in at.info] == ["No step was run: there is nothing to film."]
+    put_run(app.store, moving.settings, 4, app.model)
+    at = play(app.open(PAGE, film_source="A sweep", film_sweep=word))
+    assert at.slider(key="film_frame").max == 5
+    assert not [button for button in at.button if "Record" in button.label]
 
 
 def forget_tensors(app: App, shot: Shot) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.diffusion.engine import Engine
 from core.diffusion.events import Computed, Generation
+from core.diffusion.images import input_digest
+from core.diffusion.models import load_model
 from core.diffusion.settings import GenerationSettings
 from core.diffusion.trajectory import Trajectory
 from core.output.step_figures import GROUPS, NO_GUIDANCE, STEP_FIGURES
@@ -17,7 +21,7 @@ from core.sweeps.sweep import Axis, Sweep
 from tests.core.output.step_doubles import step_trajectory
 from tests.core.runs.doubles import generation
 from tests.pages.conftest import GALLERY, App, messages, unescaped
-from ui.catalog import LATENTS, SWEEP
+from ui.catalog import FILM, LATENTS, SWEEP
 from ui.links import MOST_RUNS
 
 PAGE = LATENTS.path
@@ -212,7 +216,7 @@ def test_numbers_are_recorded_afterwards(app: App) -> None:
     image = put(app, trajectory=None)
     pixels = app.store.image_bytes(image.digest)
     at = show(app, image)
-    assert "Nothing was recorded while this picture developed" in captions(at)
+    assert "No numbers of this picture are stored" in captions(at)
     assert not figures(at)
     (button,) = [one for one in at.button if one.label == "Record the numbers"]
     button.click().run()
@@ -228,7 +232,7 @@ def test_numbers_are_recorded_afterwards(app: App) -> None:
 def test_tensors_are_recorded_afterwards_once_a_click(app: App) -> None:
     image = put(app, 1)
     at = show(app, image)
-    assert "Only numbers are stored of this picture" in captions(at)
+    assert "The latents of this picture are not stored" in captions(at)
     app.lab.hold()
     (button,) = [one for one in at.button if one.label == "Record the tensors"]
     button.click().run()
@@ -284,6 +288,36 @@ def test_a_trajectory_cut_short_is_a_message_and_can_be_recorded_anew(
     assert not messages(at)
 
 
+def test_the_only_trajectory_is_damaged_and_nothing_false_is_said(app: App) -> None:
+    """Numbers were recorded once: neither now nor after a reload is that denied."""
+    image = put(app)
+    app.store.files.trajectory(image.digest).write_bytes(b"cut short")
+    at = show(app, image)
+    (message,) = messages(at)
+    assert message.startswith("A trajectory cannot be read: The stored trajectory is damaged.")
+    for _ in range(2):
+        assert "No numbers of this picture are stored" in captions(at)
+        assert "Nothing was recorded" not in captions(at)
+        at.run()
+
+
+def test_a_trajectory_is_read_once_for_its_numbers(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rerun with many runs laid over each other does not read their tensors again."""
+    images = [put(app, tensors=True, seed=seed) for seed in (1, 2, 3)]
+    read: list[str] = []
+    trajectory = app.store.trajectory
+    monkeypatch.setattr(
+        app.store, "trajectory", lambda digest: read.append(digest) or trajectory(digest)
+    )
+    at = show(app, *images)
+    first = [read.count(image.digest) for image in images]
+    assert first == [2, 1, 1], "the tensors of the run in view besides"
+    at.segmented_control(key="latents_along").set_value("Sigma").run()
+    assert [read.count(image.digest) for image in images] == [3, 1, 1]
+
+
 def test_a_step_beyond_the_end_is_said_and_the_default_used(app: App) -> None:
     at = show(app, put(app), latents_step="99")
     (message,) = messages(at)
@@ -331,6 +365,22 @@ def test_a_run_without_steps_is_said(app: App) -> None:
     at = show(app, empty, put(app))
     assert any("No step was run" in box.value for box in at.info)
     assert len(curves(at, "x0_rms")) == 1
+
+
+def test_nothing_is_offered_of_a_picture_that_took_no_step(app: App) -> None:
+    """As the real engine makes it of image-to-image at strength 0."""
+    source = np.zeros((64, 64, 3), np.uint8)
+    name = input_digest(source)
+    settings = GenerationSettings(width=64, height=64, init_image=name, strength=0.0)
+    engine = Engine(load_model("bundled", device="cpu"), inputs={name: source}.__getitem__)
+    made = app.store.put(engine.generate([settings], record="latents")[0], app.model)
+    at = show(app, made)
+    assert any("No step was run" in box.value for box in at.info)
+    assert not [button for button in at.button if "Record" in button.label]
+    app.turn_to(at, FILM.path, film_images=made.digest)
+    assert [box.value for box in at.info] == ["No step was run: there is nothing to film."]
+    assert not [button for button in at.button if "Record" in button.label]
+    assert not at.exception
 
 
 def test_pictures_are_laid_over_and_taken_away(app: App) -> None:

@@ -172,3 +172,16 @@ def test_a_trajectory_survives_the_file(engine: Engine) -> None:
     for cut in (0, 4, 100, len(data) // 2, len(data) - 1):
         with pytest.raises(TrajectoryError, match="Compute the image again"):
             Trajectory.from_bytes(data[:cut])
+
+
+@pytest.mark.parametrize("tensors", [False, True])
+def test_a_run_without_a_step_survives_the_file(tensors: bool) -> None:
+    """Its latents (1, C, h, w) are what it began and ended with."""
+    latents = np.ones((1, 4, 2, 2), np.float32) if tensors else None
+    whole = Trajectory(
+        records=(), latents=latents, pred_original_sample=latents[:0] if tensors else None
+    )
+    back = Trajectory.from_bytes(whole.to_bytes())
+    assert back.records == ()
+    np.testing.assert_array_equal(back.latents, latents)
+    assert (back.pred_original_sample is None) == (not tensors)
