@@ -28,7 +28,7 @@ with open_page(LATENTS) as runtime:
             broken = check_address(PREFIX, parameters(steps))
             look = look_form(runs, focus)
         with figures:
-            show_figures(runs, look)
+            show_figures(runtime.store, runs, look)
         with stage:
             show_step(runtime, runs, look, image_of(images, runs[focus]))
         show_downloads(runs)

@@ -15,6 +15,8 @@ from core.output.step_figures import (
 )
 from core.output.step_runs import Run
 from core.output.step_table import write_figure_page, write_step_csv, write_step_parquet
+from core.runs.store import Store
+from ui.latents import channel_square
 from ui.latents_form import PREFIX, Look, norm_form
 from ui.views import plain
 
@@ -24,23 +26,31 @@ FIGURES = f"{PREFIX}-figure-"
 PICTURE_KINDS = {"PNG": "png", "SVG": "svg"}
 
 
-def show_figures(runs: Sequence[Run], look: Look) -> None:
+def show_figures(store: Store, runs: Sequence[Run], look: Look) -> None:
     """A grid of cards: title, what to look for, the figure."""
     kind = PICTURE_KINDS.get(str(st.session_state.get(f"{PREFIX}:camera")), "png")
     grid = st.grid(2, min_column_width=270, gap="small")
     for name in look.figures:
         with grid.cell(), st.container(border=True, height="stretch", gap="xsmall"):
-            _show_one(runs, STEP_FIGURES[name], look, kind)
+            _show_one(store, runs, STEP_FIGURES[name], look, kind)
 
 
-def _show_one(runs: Sequence[Run], row: StepFigure, look: Look, kind: str) -> None:
+def _show_one(store: Store, runs: Sequence[Run], row: StepFigure, look: Look, kind: str) -> None:
     title, note = st.container(), st.container()
-    place, channel = row.name, None
+    place, channel, square = row.name, None, None
     if row.name == "latent_rms":
         is_raw, channel = norm_form(runs)
         row = STEP_FIGURES["raw_norm" if is_raw else "latent_rms"]
+        if channel is not None:
+            square = channel_square(store, runs[look.focus], channel)
     figure = step_figure(
-        runs, row.name, look.along, look.colouring, focus=look.focus, channel=channel
+        runs,
+        row.name,
+        look.along,
+        look.colouring,
+        focus=look.focus,
+        channel=channel,
+        channel_square=square,
     )
     with title.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"**{row.title}**", width="stretch")
@@ -55,7 +65,7 @@ def _show_one(runs: Sequence[Run], row: StepFigure, look: Look, kind: str) -> No
             help="This figure as a page that works offline",
             on_click="ignore",
         )
-    note.caption(plain(row.look + _note(runs, row, look, channel)))
+    note.caption(plain(row.look + _note(runs, row, look, channel, square)))
     with st.container(key=f"{FIGURES}{place}"):
         st.plotly_chart(
             figure,
@@ -74,10 +84,15 @@ def _show_one(runs: Sequence[Run], row: StepFigure, look: Look, kind: str) -> No
         )
 
 
-def _note(runs: Sequence[Run], row: StepFigure, look: Look, channel: int | None) -> str:
-    """What holds of these runs in particular."""
-    if row.name == "latent_rms" and channel is None:
-        square = data_mean_square(runs[look.focus])
+def _note(
+    runs: Sequence[Run], row: StepFigure, look: Look, channel: int | None, square: float | None
+) -> str:
+    """What holds of these runs in particular. `square` is v of one channel."""
+    if row.name == "latent_rms":
+        if channel is None:
+            square = data_mean_square(runs[look.focus])
+        if square is None:
+            return " The dashed curve of one channel needs the tensors of the run in view."
         return f" Here v = {square:.3g}, from the last predicted x₀ of the run in view."
     without = [run for run in runs if not run.settings.uses_guidance]
     if row.needs_guidance and without:

@@ -14,6 +14,9 @@ from core.output.figures import LINE_COLOURS
 from core.output.step_runs import SCALE, Colouring, Run, escaped, labels
 
 NO_GUIDANCE = "Guidance is off here: there is one prediction, and nothing to compare it with"
+SAME_PREDICTIONS = (
+    "The two predictions are the same: there is nothing above 0 for a logarithmic axis"
+)
 HEIGHT = 250
 _GREY = "#8b847a"
 _MOST_NAMED = 8  # colours up to which a figure names them
@@ -179,9 +182,9 @@ STEP_FIGURES: Mapping[str, StepFigure] = _figures(
         title="Std inflation",
         group="Guidance",
         axis="std(ε guided) / std(ε_c)",
-        look="Above 1 guidance blows the prediction up, more at a higher scale: a "
-        "guidance_rescale of 1 divides by this very ratio (Lin et al. 2023, sec. 3.4; "
-        "diffusers' rescale_noise_cfg).",
+        look="Above 1 guidance blows the prediction up, more at a higher scale: after a "
+        "guidance_rescale this is what is left of it (Lin et al. 2023, sec. 3.4; diffusers' "
+        "rescale_noise_cfg).",
         lines=(Line(of=lambda record: record.std_inflation),),
         needs_guidance=True,
     ),
@@ -225,12 +228,14 @@ def step_figure(
     *,
     focus: int = 0,
     channel: int | None = None,
+    channel_square: float | None = None,
 ) -> go.Figure:
     """The figure `name` of STEP_FIGURES over the axis `along` of ALONG.
 
     `focus` is the run in view: "channels" draws it alone, and the analytic curve is its own.
-    `channel` draws one channel's RMS in "latent_rms". What a record lacks is a gap, never zero.
-    Every point carries (run, step from 1, timestep, sigma) as its `customdata`.
+    `channel` draws one channel's RMS in "latent_rms", with the analytic curve where
+    `channel_square` says the mean square of the data in it. What a record lacks is a gap, never
+    zero. Every point carries (run, step from 1, timestep, sigma) as its `customdata`.
     """
     row, axis, names = STEP_FIGURES[name], ALONG[along], labels(runs)
     if name == "channels":
@@ -244,11 +249,12 @@ def step_figure(
             for index, run in enumerate(runs)
             for line in lines
         ]
-        if name == "latent_rms" and channel is None:
-            traces.append(_analytic(runs[focus], axis))
+        square = data_mean_square(runs[focus]) if channel is None else channel_square
+        if name == "latent_rms" and square is not None:
+            traces.append(_analytic(runs[focus], axis, square))
     is_empty = all(value is None for trace in traces for value in trace.y or ())
     figure = go.Figure(traces)
-    _lay_out(figure, row, axis, is_empty=is_empty)
+    _lay_out(figure, row, axis, why_empty=_why_empty(runs, row) if is_empty else "")
     if name != "channels" and not is_empty:
         _name_runs(figure, colouring)
     # Names lie beneath, about two in a row where two figures stand side by side.
@@ -337,8 +343,7 @@ def _channel_lines(run: Run, index: int, axis: Along) -> list[go.Scatter]:
     return lines
 
 
-def _analytic(run: Run, axis: Along) -> go.Scatter:
-    mean_square = data_mean_square(run)
+def _analytic(run: Run, axis: Along, mean_square: float) -> go.Scatter:
     return go.Scatter(
         x=[axis.place(record) for record in run.records],
         y=[analytic_rms(record.sigma, mean_square) for record in run.records],
@@ -349,7 +354,15 @@ def _analytic(run: Run, axis: Along) -> go.Scatter:
     )
 
 
-def _lay_out(figure: go.Figure, row: StepFigure, axis: Along, *, is_empty: bool) -> None:
+def _why_empty(runs: Sequence[Run], row: StepFigure) -> str:
+    if not row.needs_guidance:
+        return "Nothing here"
+    records = [record for run in runs for record in run.records]
+    has_values = any(line.of(record) is not None for line in row.lines for record in records)
+    return SAME_PREDICTIONS if has_values else NO_GUIDANCE
+
+
+def _lay_out(figure: go.Figure, row: StepFigure, axis: Along, *, why_empty: str) -> None:
     figure.update_layout(
         margin={"t": 12, "b": 8, "l": 8, "r": 8},
         hovermode="closest",
@@ -372,12 +385,12 @@ def _lay_out(figure: go.Figure, row: StepFigure, axis: Along, *, is_empty: bool)
         dtick=1 if row.is_log else None,
         nticks=6,
     )
-    if is_empty:
+    if why_empty:
         figure.update_xaxes(visible=False)
         figure.update_yaxes(visible=False)
         figure.update_layout(showlegend=False)
         figure.add_annotation(
-            text=NO_GUIDANCE.replace(": ", ":<br>", 1) if row.needs_guidance else "Nothing here",
+            text=why_empty.replace(": ", ":<br>", 1),
             xref="paper",
             yref="paper",
             x=0.5,

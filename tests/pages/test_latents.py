@@ -157,6 +157,21 @@ def test_the_dashed_curve_names_its_variance(app: App) -> None:
     assert f"Here v = {last**2:.3g}, from the last predicted x₀" in captions(at)
 
 
+def test_one_channel_has_its_dashed_curve_where_the_tensors_are_stored(app: App) -> None:
+    bare, whole = put(app, seed=1), put(app, tensors=True, seed=2)
+    at = show(app, bare)
+    at.selectbox(key="latents:channel").set_value("Channel 3").run()
+    assert "needs the tensors of the run in view" in captions(at)
+    at = show(app, whole)
+    at.selectbox(key="latents:channel").set_value("Channel 3").run()
+    predicted = step_trajectory(6, tensors=True).pred_original_sample
+    assert predicted is not None
+    square = float(np.square(predicted[-1][2]).mean())
+    assert f"Here v = {square:.3g}, from the last predicted x₀" in captions(at)
+    dashed = [t for t in figure(at, "latent_rms")["data"] if t["line"]["dash"] == "dash"]
+    assert [trace["name"] for trace in dashed] == [f"√(ᾱv + 1 − ᾱ), v = {square:.3g}"]
+
+
 def test_the_slider_moves_the_cursor_and_the_pictures(app: App) -> None:
     at = show(app, put(app, tensors=True))
     before = [image.proto.imgs[0].url for image in at.get("image")]

@@ -19,6 +19,7 @@ from core.output.step_figures import (
     ALONG,
     GROUPS,
     NO_GUIDANCE,
+    SAME_PREDICTIONS,
     STEP_FIGURES,
     analytic_rms,
     channel_rms,
@@ -134,6 +135,41 @@ def test_without_guidance_a_guidance_figure_says_so() -> None:
     assert None not in spoken.y
 
 
+def test_predictions_that_are_the_same_are_not_called_guidance_off() -> None:
+    """The prompt is the negative prompt: the gap is 0, which a logarithmic axis cannot hold."""
+    run = step_run(guidance_scale=4.0, prompt="a cat", negative_prompt="a cat")
+    none = {"misalignment": 0.0, "guidance_gap": 0.0, "guidance_gap_x0": 0.0}
+    same = replace(run, records=tuple(replace(record, **none) for record in run.records))
+    for name in ("misalignment", "guidance_gap_x0"):
+        (note,) = draw([same], name).layout.annotations
+        assert note.text.replace("<br>", " ") == SAME_PREDICTIONS
+    assert not draw([same], "guidance_gap").layout.annotations
+    off = step_run("off", guidance_scale=1.0)
+    (note,) = draw([same, off], "misalignment").layout.annotations
+    assert note.text.replace("<br>", " ") == SAME_PREDICTIONS, "guidance is on in one of them"
+
+
+def test_std_inflation_is_recorded_after_the_rescale_and_says_so(engine: Engine) -> None:
+    """A guidance_rescale of 1 gives the guided prediction eps_c's own deviation."""
+    settings = GenerationSettings(
+        prompt="a star",
+        width=64,
+        height=64,
+        num_inference_steps=3,
+        guidance_scale=9.0,
+        scheduler="DDIM",
+    )
+    plain, rescaled = (
+        engine.generate([replace(settings, guidance_rescale=share)])[0].trajectory
+        for share in (0.0, 1.0)
+    )
+    assert plain is not None
+    assert rescaled is not None
+    assert plain.records[0].std_inflation > 1.01
+    assert [r.std_inflation for r in rescaled.records] == pytest.approx([1.0] * 3, abs=1e-4)
+    assert "after a guidance_rescale this is what is left" in STEP_FIGURES["std_inflation"].look
+
+
 def test_the_dashed_curve_is_noise_and_data_added_up() -> None:
     """Against a million draws: x = sqrt(abar) x0 + sqrt(1 - abar) eps for x0 of mean square v."""
     chance = np.random.default_rng(0)
@@ -149,6 +185,10 @@ def test_the_dashed_curve_is_noise_and_data_added_up() -> None:
     v = RUNS[1].records[-1].x0_rms ** 2
     assert data_mean_square(RUNS[1]) == v
     assert list(curve.y) == [analytic_rms(record.sigma, v) for record in RUNS[1].records]
+    assert not [t for t in draw(RUNS, "latent_rms", channel=2).data if t.line.dash == "dash"]
+    figure = draw(RUNS, "latent_rms", focus=1, channel=2, channel_square=0.4)
+    (curve,) = [trace for trace in figure.data if trace.line.dash == "dash"]
+    assert list(curve.y) == [analytic_rms(record.sigma, 0.4) for record in RUNS[1].records]
 
 
 def test_the_channels_are_of_the_run_in_view() -> None:
