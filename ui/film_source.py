@@ -21,7 +21,7 @@ from ui.runtime import Runtime
 from ui.sweep_form import put_sweep
 from ui.sweep_jobs import SWEEPS
 from ui.sweep_saved import describe_sweep
-from ui.views import plain, show_empty, show_error, show_warning
+from ui.views import show_empty, show_error, show_warning
 
 SEEN = f"{PREFIX}:seen"
 LOST = f"{PREFIX}:lost"
@@ -240,10 +240,6 @@ def _names(sweep: Sweep, cells: Sequence[object]) -> tuple[str, ...]:
     """ "Guidance scale 3 · Seed 1" of each cell."""
     axes = sweep.axes().items()
     return tuple(
-        plain(
-            " · ".join(
-                f"{axis.label()} {axis.value_label(getattr(cell, side))}" for side, axis in axes
-            )
-        )
+        " · ".join(f"{axis.label()} {axis.value_label(getattr(cell, side))}" for side, axis in axes)
         for cell in cells
     )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
+from core.output.step_runs import escaped
+
 _PAIR = ("#b5431a", "#2f6f9f")
 _MANY = [[0.0, "#2f6f9f"], [0.5, "#b08a1e"], [1.0, "#b5431a"]]
 _CURSOR = "#8a847b"
@@ -32,7 +34,7 @@ def norm_figure(curves: Sequence[Curve], frame: int, title: str) -> go.Figure:
             go.Scatter(
                 x=list(range(1, len(curve.values) + 1)),
                 y=list(curve.values),
-                name=curve.name,
+                name=escaped(curve.name),
                 mode="lines",
                 line={"color": color, "width": 2 if count <= len(_PAIR) else 1.5},
                 hovertemplate="Frame %{x}<br>%{y:.3f}<extra>%{fullData.name}</extra>",

@@ -253,6 +253,29 @@ def test_a_sweep_of_different_step_counts_plays(app: App) -> None:
     assert not messages(at)
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "drawn"),
+    [
+        ("guidance_scale", (2.5, 4.0), ["Guidance scale 2.5", "Guidance scale 4"]),
+        ("prompt", ("an apple", "<b>an owl</b>"), None),
+    ],
+)
+def test_the_curves_are_named_as_a_person_reads_them(
+    app: App, name: str, values: tuple[Any, ...], drawn: list[str] | None
+) -> None:
+    """Plotly reads HTML, not Markdown: a dot stays a dot, and a tag is a text."""
+    sweep = Sweep(base=settings(), x=Axis(name=name, values=values))
+    for cell in sweep.cells():
+        put_run(app.store, cell.settings, 2, app.model)
+    at = play(app.open(PAGE, film_source="A sweep", film_sweep=to_word(sweep)))
+    (chart,) = at.get("plotly_chart")
+    names = [trace["name"] for trace in json.loads(chart.proto.spec)["data"]]
+    if drawn is None:
+        assert names[1].endswith("&lt;b&gt;an owl&lt;/b&gt;")
+    else:
+        assert names == drawn
+
+
 def test_what_a_sweep_lacks_is_offered(app: App) -> None:
     sweep, word = put_sweep(app, recorded=1)
     at = play(app.open(PAGE, film_source="A sweep", film_sweep=word))
