@@ -22,6 +22,7 @@ from ui.img2img_mask import KINDS as SHAPE_KINDS
 from ui.img2img_mask import MOST_SHAPES, WAYS, mask_form
 from ui.img2img_source import FITS, KINDS, STARTS, Source, choose_source
 from ui.links import Parameter, settings_parameters, source_parameters
+from ui.model_picker import chosen_model
 from ui.runtime import Runtime
 from ui.samples import SAMPLES
 from ui.source_controls import hold_source, strength_controls
@@ -144,7 +145,8 @@ def panel(runtime: Runtime) -> Form | None:
     with st.expander("Settings", icon=":material/tune:"):
         base = settings_form(runtime.model, PREFIX, seed=FIRST_SEED, has_count=False).batch()[0]
     with places[0]:
-        source = choose_source(runtime, base.width, base.height)
+        model = chosen_model(runtime.model, PREFIX)
+        source = choose_source(runtime, model, base.width, base.height)
     with places[1]:
         is_latents = source is not None and source.is_latents
         strengths = strength_controls(PREFIX, has_posterior=not is_latents)

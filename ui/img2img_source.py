@@ -22,6 +22,7 @@ from core.diffusion.images import (
     open_picture,
     prepare,
 )
+from core.diffusion.models import ModelInfo
 from core.runs.store import StoreError
 from ui.catalog import IMAGE_TO_IMAGE
 from ui.links import put_runs
@@ -30,7 +31,7 @@ from ui.run_picker import pick_runs
 from ui.runtime import Runtime
 from ui.samples import SAMPLES
 from ui.source_controls import held_source
-from ui.views import show_error
+from ui.views import plain, show_error
 
 PREFIX = IMAGE_TO_IMAGE.prefix
 BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
@@ -78,8 +79,8 @@ class _Opened:
     latents: np.ndarray | None = None
 
 
-def choose_source(runtime: Runtime, width: int, height: int) -> Source | None:
-    """The source in a frame of that size; None where there is none yet, which is said."""
+def choose_source(runtime: Runtime, model: ModelInfo, width: int, height: int) -> Source | None:
+    """The source for `model` in a frame of that size; None where there is none, which is said."""
     kind = st.segmented_control(
         "Start from",
         list(KINDS),
@@ -92,14 +93,14 @@ def choose_source(runtime: Runtime, width: int, height: int) -> Source | None:
     if kind == KINDS[1]:
         opened = _own(runtime)
     elif kind == KINDS[2]:
-        opened = _stored(runtime)
+        opened = _stored(runtime, model)
     else:
         opened = _sample()
     if opened is None:
         return None
     if opened.latents is not None:
         rows, columns = opened.latents.shape[1:]
-        factor = runtime.model.vae_scale_factor
+        factor = model.vae_scale_factor
         return Source(
             array=opened.latents,
             width=columns * factor,
@@ -185,23 +186,30 @@ def _read(data: bytes) -> Image.Image:
     return open_picture(data)
 
 
-def _stored(runtime: Runtime) -> _Opened | None:
+def _stored(runtime: Runtime, model: ModelInfo) -> _Opened | None:
     images = pick_runs(runtime, PREFIX, several=False)
     if not images:
         return None
     image = images[0]
     # Pinned, also where it was not chosen but the newest: what is made from it will be newer.
     put_runs(PREFIX, [image.digest])
-    start = st.segmented_control(
-        "Start from",
-        list(STARTS),
-        default=STARTS[0],
-        required=True,
-        key=f"{PREFIX}_start",
-        help="Its latents are what the loop ended with: nothing is lost on the way through the "
-        "VAE's encoder.",
-        **BOUND,
-    )
+    if image.model_fingerprint == model.fingerprint:
+        start = st.segmented_control(
+            "Start from",
+            list(STARTS),
+            default=STARTS[0],
+            required=True,
+            key=f"{PREFIX}_start",
+            help="Its latents are what the loop ended with: nothing is lost on the way through "
+            "the VAE's encoder.",
+            **BOUND,
+        )
+    else:
+        start = STARTS[1]
+        st.caption(
+            f"It starts from its pixels. Its latents are those of {plain(image.model_name)}: "
+            "another model's VAE would decode something else."
+        )
     try:
         picture = open_picture(runtime.store.image_bytes(image.digest))
     except (StoreError, PictureError) as error:

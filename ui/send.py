@@ -25,6 +25,19 @@ OPEN = f"{GALLERY.prefix}_open"
 DIALOGS = (OPEN, f"{SWEEP.prefix}:opened", f"{VARIATIONS.prefix}:child")
 """What stands open in a dialog: leaving its page closes it."""
 
+TAKEN_ALONG = (
+    "model",
+    "loras",
+    "prompt",
+    "negative_prompt",
+    "guidance_scale",
+    "num_inference_steps",
+    "scheduler",
+    "width",
+    "height",
+)
+"""What Image to image takes over with a picture's latents: only its own model can read them."""
+
 
 def targets(here: Page) -> list[Page]:
     """The pages that "Send to" offers on the page `here`."""
@@ -75,10 +88,7 @@ def send(runtime: Runtime, image: StoredImage, page: Page) -> None:
 def start_from(image: StoredImage) -> dict[str, str]:
     """Sets Image to image to this picture's own latents; returns what the address says."""
     prefix = IMAGE_TO_IMAGE.prefix
-    settings = {
-        name: getattr(image.settings, name)
-        for name in ("prompt", "negative_prompt", "guidance_scale", "num_inference_steps")
-    }
+    settings = {name: getattr(image.settings, name) for name in TAKEN_ALONG}
     query = put_settings(prefix, {**settings, "from": "Stored", "start": "Its own latents"})
     return query | put_runs(prefix, [image.digest])
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,13 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core.diffusion.images import MaskShape, draw_mask, input_digest, prepare
-from core.diffusion.models import LoadedModel, describe
+from core.diffusion.models import BUNDLED_FOLDER, LoadedModel, describe
 from core.diffusion.settings import GenerationSettings
 from core.output.infotext import write_png
 from core.runs.queue import Queue
-from core.runs.store import Store
+from core.runs.store import Store, StoredImage
 from core.runs.worker import Worker
+from tests.core.diffusion.test_lora import save_lora
 from tests.core.runs.doubles import Lab, generation, wait_for
 from tests.pages.conftest import GALLERY, GENERATE, App, messages, unescaped
 from ui.catalog import IMAGE_TO_IMAGE, SWEEP
@@ -34,10 +37,16 @@ PAGE = IMAGE_TO_IMAGE.path
 
 @pytest.fixture
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: LoadedModel) -> Iterator[App]:
-    """The pages' app whose tasks run on the bundled model, while cells are made by the fake."""
+    """The pages' app whose tasks run on the bundled model, whatever name it was asked for by,
+    while cells are made by the fake.
+    """
     monkeypatch.setenv("LIGHTBOX_DATA", str(tmp_path / "data"))
     lab, store = Lab(), Store(tmp_path / "data")
-    worker = lab.worker(store, describe=describe, load=lambda source: model)
+
+    def load(source: str) -> LoadedModel:
+        return replace(model, info=describe(source))
+
+    worker = lab.worker(store, describe=describe, load=load)
     monkeypatch.setattr(Worker, "shared", lambda folder=None: worker)
     worker.start()
     yield App(lab=lab, store=store, queue=Queue(store), model=describe("bundled"))
@@ -314,6 +323,77 @@ def test_one_click_from_a_stored_picture_starts_from_its_own_latents(app: App) -
     assert found.posterior == "latents"
     assert found.prompt == "a dog"
     assert np.array_equal(app.store.inputs.read(found.init_image), trajectory.latents[-1])
+
+
+@pytest.fixture
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A second model, "copy": the bundled one with other words in a configuration."""
+    root = tmp_path / "models"
+    folder = Path(shutil.copytree(BUNDLED_FOLDER, root / "copy"))
+    config = folder / "unet" / "config.json"
+    config.write_text(config.read_text() + "\n")
+    monkeypatch.setenv("LIGHTBOX_MODELS", str(root))
+    return folder
+
+
+def sent(app: App, image: StoredImage) -> AppTest:
+    """Image to image after "Send to" in the Gallery."""
+    at = app.open(GALLERY, gallery_open=image.digest)
+    at.menu_button(key=f"send:{image.digest}").set_value(PAGE).run()
+    wait_for(lambda: bool(app.queue.jobs()))
+    app.finish()
+    return settled(app.turn_to(at, PAGE))
+
+
+def test_latents_go_with_the_model_that_made_them(app: App, copy: Path, model: LoadedModel) -> None:
+    save_lora(copy.parent, "ink", model, 1)
+    settings = GenerationSettings(
+        prompt="a cat",
+        model="copy",
+        scheduler="DDIM",
+        width=16,
+        height=24,
+        num_inference_steps=4,
+        loras="ink:0.5",
+    )
+    image = app.store.put(generation(settings, record="norms"), describe("copy"))
+    at = sent(app, image)
+    assert not messages(at)
+    assert at.selectbox(key="img2img_model").value == "copy"
+    assert at.selectbox(key="img2img_scheduler").value == "DDIM"
+    sides = [at.number_input(key=f"img2img_{side}").value for side in ("width", "height")]
+    assert sides == [16, 24], "for its pixels, should they be wanted"
+    run(app, at)
+    found = asked(app)
+    assert (found.model, found.loras, found.posterior) == ("copy", "ink:0.5", "latents")
+
+
+def test_another_model_is_offered_the_pixels_alone(app: App, copy: Path) -> None:
+    settings = GenerationSettings(prompt="a cat", width=16, height=16, num_inference_steps=4)
+    image = app.store.put(generation(settings, record="norms"), app.model)
+    at = sent(app, image)
+    at.selectbox(key="img2img_model").set_value("copy").run()
+    settled(at)
+    words = f"Its latents are those of {app.model.name}: another model's VAE would decode"
+    assert words in shown(at)
+    assert not [one for one in at.segmented_control if one.key == "img2img_start"]
+    run(app, at)
+    assert (asked(app).model, asked(app).posterior) == ("copy", "sample")
+    assert app.store.inputs.read(asked(app).init_image).dtype == np.uint8
+    at.selectbox(key="img2img_model").set_value("bundled").run()
+    assert at.segmented_control(key="img2img_start").value == "Its own latents"
+
+
+def test_latents_are_as_large_as_the_chosen_models_vae_makes_them(app: App, copy: Path) -> None:
+    config = copy / "vae" / "config.json"
+    values = json.loads(config.read_text())
+    values["block_out_channels"] = values["block_out_channels"][:3]
+    config.write_text(json.dumps(values))
+    assert describe("copy").vae_scale_factor == 4
+    kept = app.store.inputs.keep(np.zeros((4, 16, 16), np.float32))
+    at = opened(app, img2img_from="Yours", img2img_init_image=kept, img2img_model="copy")
+    run(app, at)
+    assert (asked(app).width, asked(app).height) == (64, 64)
 
 
 def test_the_newest_picture_stays_the_source_when_there_are_newer_ones(app: App) -> None:
