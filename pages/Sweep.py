@@ -31,7 +31,7 @@ with open_page(SWEEP) as runtime:
     plan = plan_of(runtime, form)
     submit(runtime, form, plan)
     job = current_job(runtime, plan)
-    run_button(run, form, plan, job)
+    run_button(run, plan, job)
     with saved:
         show_saved(runtime, form.sweep, can_save=not plan.problems)
     with stage:
@@ -43,7 +43,7 @@ with open_page(SWEEP) as runtime:
             cells = runtime.queue.cells(job.id) if job else []
             board = make_board(runtime.store, form.sweep, plan, job, cells)
             show_views(runtime, board)
-    with suppress(ModelError):  # the plan says it
-        count_tokens(counter, form.sweep.base.model, PREFIX)
+    with suppress(ModelError):  # the plan says it, and what of each prompt is cut off
+        count_tokens(counter, form.sweep.base.model, PREFIX, warns=False)
     if broken:
         st.rerun()  # with the address mended

@@ -31,6 +31,11 @@ from ui.views import plain, show_warning
 
 PREFIX = GENERATE.prefix
 SEEDS = ("seed", "variation_seed")
+TEXTS = {
+    "prompt": "prompt",
+    "negative_prompt": "negative prompt",
+    "prompt_2": "second prompt",
+}
 LAST_SEED = f"{PREFIX}:last_seed"
 BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 
@@ -142,9 +147,11 @@ def settings_form(
     return Form(settings=settings, count=count)
 
 
-def count_tokens(place: DeltaGenerator, source: str, prefix: str = PREFIX) -> None:
+def count_tokens(
+    place: DeltaGenerator, source: str, prefix: str = PREFIX, *, warns: bool = True
+) -> None:
     """How many tokens the prompt has for the model of `source`, which, and what its text encoder
-    never sees. Raises ModelError.
+    never sees; `warns` says the same of every text of the page. Raises ModelError.
     """
     prompt: str = st.session_state.get(key("prompt", prefix)) or ""
     counter = tokenizer(describe(source).folder)
@@ -163,12 +170,13 @@ def count_tokens(place: DeltaGenerator, source: str, prefix: str = PREFIX) -> No
         if lost:
             st.caption("Cut off: the text encoder never sees this.")
             st.code(lost, language=None, wrap_lines=True)
-    if lost:
-        show_warning(
-            "The prompt is too long",
-            f"The text encoder reads {counter.limit} tokens and never sees: {lost}",
-            "Shorten the prompt, or put what matters first.",
-        )
+    for field, name in TEXTS.items() if warns else ():
+        if lost := counter.cut_off(st.session_state.get(key(field, prefix)) or ""):
+            show_warning(
+                f"The {name} is too long",
+                f"The text encoder reads {counter.limit} tokens and never sees: {lost}",
+                "Shorten it, or put what matters first.",
+            )
 
 
 def default_values(model: ModelInfo) -> dict[str, object]:

@@ -12,7 +12,7 @@ from core.sweeps.sweep import Sweep, SweepError
 from ui.catalog import SWEEP
 from ui.links import MOST_RUNS, put_runs
 from ui.runtime import Runtime, owner_id
-from ui.sweep_jobs import LABEL, SWEEPS, is_sweep
+from ui.sweep_jobs import LABEL, is_sweep
 from ui.sweep_saved import describe_sweep
 from ui.views import ago, plain
 
@@ -64,7 +64,7 @@ def cell_digests(sweep: Sweep) -> list[str]:
 
 
 def _take_job(runtime: Runtime, prefix: str, job: Job) -> None:
-    sweep = st.session_state.get(SWEEPS, {}).get(job.id)
+    sweep = runtime.queue.sweep(job.id)
     if sweep is not None:  # its job has only the cells that were not stored yet
         _take_sweep(runtime, prefix, sweep)
     else:

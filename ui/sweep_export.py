@@ -18,10 +18,10 @@ from core.runs.store import StoreError
 from ui.catalog import FILM
 from ui.film_source import put_film
 from ui.frame import safe
-from ui.runtime import Runtime, owner_id
+from ui.runtime import Runtime
 from ui.sweep_board import Board, reason_of
 from ui.sweep_form import PREFIX
-from ui.sweep_jobs import JOB, label_of
+from ui.sweep_jobs import submit_sweep
 from ui.sweep_numbers import takeaway
 from ui.views import plain, show_error
 
@@ -223,10 +223,4 @@ def _show_files(board: Board, taken: Takeaway) -> None:
 
 
 def _record(runtime: Runtime, board: Board, settings: list[GenerationSettings]) -> None:
-    st.session_state[JOB] = runtime.queue.submit(
-        settings,
-        owner=owner_id(),
-        token=uuid.uuid4().hex,
-        record="latents",
-        label=label_of(board.sweep),
-    )
+    submit_sweep(runtime, board.sweep, settings, token=uuid.uuid4().hex, record="latents")

@@ -113,10 +113,12 @@ def sweep_form(model: ModelInfo) -> SweepForm:
     )
 
 
-def settle_seed(form: SweepForm) -> None:
-    """A callback of Run: a seed of -1 becomes the drawn one, so that the grid can be extended."""
-    if form.draws_seed:
-        st.session_state[key("seed")] = form.sweep.base.seed
+def settle_seed() -> None:
+    """For the callback of a click that runs: a seed of -1 becomes the drawn one, so that the grid
+    can be extended and its link shows it again.
+    """
+    if st.session_state.get(key("seed")) == -1:
+        st.session_state[key("seed")] = _drawn_seed()
         st.session_state.pop(DRAWN, None)
 
 

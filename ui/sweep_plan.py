@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -14,13 +15,14 @@ from core.runs.jobs import Job
 from core.sweeps.plan import Plan, make_plan
 from core.sweeps.sweep import Sweep, SweepProblem
 from ui.links import forget_problems
-from ui.runtime import Runtime, owner_id
+from ui.runtime import Runtime, tokenizer
 from ui.sweep_form import PREFIX, SweepForm, key, put_axes, settle_seed
-from ui.sweep_jobs import JOB, SWEEPS, label_of, measured_speed
-from ui.views import FIELD_NAMES, duration, show_error
+from ui.sweep_jobs import current_job, submit_sweep
+from ui.views import FIELD_NAMES, duration, show_error, show_warning
 
 CLICK = f"{PREFIX}:click"
 PLANNED = f"{PREFIX}:planned"
+MOST_LINES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,30 +106,33 @@ def _planned(runtime: Runtime, sweep: Sweep) -> Plan:
         sweep,
         describe=describe,
         holds=runtime.store.holds,
-        row_pixels_per_second=measured_speed(runtime),
+        row_pixels_per_second=runtime.queue.measured_speed(),
+        read=tokenizer,
     )
     st.session_state[PLANNED] = (sweep, runtime.store.holds(plan.digests), plan)
     return plan
 
 
-def run_button(place: DeltaGenerator, form: SweepForm, plan: Plan, job: Job | None) -> None:
-    """Its words say how many cells it will compute; nothing to do is nothing to press."""
+def run_button(place: DeltaGenerator, plan: Plan, job: Job | None) -> None:
+    """Its words say how many cells it will compute.
+
+    With nothing to compute it can be pressed all the same: Ctrl+Enter may bring text that was
+    typed just before, and a button that is disabled at that moment would not take it.
+    """
     is_running = job is not None and not job.is_over
-    is_resumed = job is not None and job.state == "cancelled"
+    is_resumed = job is not None and job.state == "cancelled" and plan.to_compute > 0
     words = "Resume" if is_resumed else "Run"
-    if plan.to_compute and not plan.problems:
+    if plan.to_compute and not is_running:
         words += f" {plan.to_compute} cell{'s' if plan.to_compute > 1 else ''}"
-    is_ready = not plan.problems and plan.to_compute > 0 and not is_running
     place.button(
         words,
         key=f"{PREFIX}:run",
         type="primary",
         icon=":material/play_arrow:",
         shortcut="Ctrl+Enter",
-        disabled=not is_ready,
-        help=None if is_ready else _why_not(plan, is_running),
-        on_click=_note_run,
-        args=(form,),
+        disabled=bool(plan.problems),
+        help="See what is wrong below." if plan.problems else None,
+        on_click=_note_click,
     )
 
 
@@ -135,9 +140,12 @@ def show_plan(form: SweepForm, plan: Plan) -> None:
     """What it will cost in one line, or all that is wrong with it."""
     if plan.problems:
         if form.sweep.axes() or form.problems:
-            lines = "\n\n".join(_problem_line(problem) for problem in plan.problems)
-            show_error("This sweep cannot run yet", lines)
+            show_error("This sweep cannot run yet", _lines(plan.problems))
         return
+    if plan.cut:
+        show_warning(
+            "Some text is cut off", _lines(plan.cut), "Shorten it, or put what matters first."
+        )
     columns, rows, pages = form.sweep.shape()
     shape = f"{columns} × {rows}" + (f" × {pages}" if pages > 1 else "")
     parts = [f"**{shape}** = {len(plan.cells):,} cell{'s' if len(plan.cells) != 1 else ''}"]
@@ -174,19 +182,35 @@ def submit(runtime: Runtime, form: SweepForm, plan: Plan) -> None:
     if token is None:
         return
     try:
-        missing = plan.submission(runtime.store.holds(plan.digests))
-        if plan.problems or not missing:
-            st.session_state.pop(CLICK, None)
-            return
-        job_id = runtime.queue.submit(
-            missing, owner=owner_id(), token=token, label=label_of(form.sweep)
-        )
-        st.session_state[JOB] = job_id
-        st.session_state.setdefault(SWEEPS, {})[job_id] = form.sweep
+        stored = set(runtime.store.holds(plan.digests))
+        missing = set(plan.digests) - stored
+        if missing and missing <= _in_flight(runtime, plan):
+            st.toast("It is running already.")
+        elif missing:
+            submit_sweep(runtime, form.sweep, plan.submission(stored), token=token)
+        elif not plan.problems:
+            st.toast("Every cell is stored already.")
     except Exception:  # not a rerun of Streamlit, which is none
         st.session_state.pop(CLICK, None)
         raise
     st.session_state.pop(CLICK, None)
+
+
+def _in_flight(runtime: Runtime, plan: Plan) -> set[str]:
+    """What the job of the grid in view is computing already."""
+    job = current_job(runtime, plan)
+    if job is None or job.is_over:
+        return set()
+    waits = ("pending", "running")
+    return {c.digest for c in runtime.queue.cells(job.id) if c.digest and c.state in waits}
+
+
+def _lines(problems: Sequence[SweepProblem]) -> str:
+    """A line each, of not too many."""
+    lines = [_problem_line(problem) for problem in problems[:MOST_LINES]]
+    if len(problems) > MOST_LINES:
+        lines.append(f"And {len(problems) - MOST_LINES} more.")
+    return "\n\n".join(lines)
 
 
 def _problem_line(problem: SweepProblem) -> str:
@@ -195,19 +219,12 @@ def _problem_line(problem: SweepProblem) -> str:
     return f"{name}{value}: {problem.reason}."
 
 
-def _why_not(plan: Plan, is_running: bool) -> str:
-    if is_running:
-        return "It is running."
-    return "See what is wrong below." if plan.problems else "Every cell is stored already."
-
-
-def _note_run(form: SweepForm) -> None:
-    settle_seed(form)
+def _note_click() -> None:
+    settle_seed()
     st.session_state[CLICK] = uuid.uuid4().hex
     forget_problems(PREFIX)
 
 
 def _use_preset(model: ModelInfo, preset: Preset) -> None:
     put_axes(model, preset.axes)
-    st.session_state[CLICK] = uuid.uuid4().hex
-    forget_problems(PREFIX)
+    _note_click()

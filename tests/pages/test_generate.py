@@ -187,6 +187,11 @@ def test_tokens_are_counted_and_what_is_cut_off_is_shown(app: App) -> None:
     (message,) = messages(at)
     assert message.startswith("The prompt is too long")
     assert message.count("apple") == 15
+    at.text_area(key="generate_negative_prompt").set_value(f"{LONG} and fog").run()
+    at.text_area(key="generate_prompt").set_value("a red apple").run()
+    (message,) = messages(at)
+    assert message.startswith("The negative prompt is too long")
+    assert "and fog" in message
 
 
 def test_one_click_is_one_job(app: App) -> None:

@@ -108,7 +108,7 @@ def test_cells_that_come_out_the_same_are_merged_and_marked(app: App) -> None:
 def test_extending_computes_only_what_is_new_and_swapping_nothing(app: App) -> None:
     at = finished(app)
     assert states(at) == ["done"] * 4
-    assert run_button(at).disabled
+    assert run_button(at).label == "Run"
     at.text_input(key="sweep_x_values").set_value("1-3").run()
     assert states(at).count("missing") == 2
     assert run_button(at).label == "Run 2 cells"
@@ -118,23 +118,47 @@ def test_extending_computes_only_what_is_new_and_swapping_nothing(app: App) -> N
     at.run()
     at.button(key="sweep:swap_axes").click().run()
     assert states(at) == ["done"] * 6
-    assert run_button(at).disabled
+    assert run_button(at).label == "Run"
     assert at.text_input(key="sweep_x_values").value == "3, 5"
 
 
 def test_one_click_is_one_job(app: App) -> None:
+    app.lab.hold()
     at = run(app.open(PAGE, **TWO_BY_TWO))
     at.run()
     assert len(app.queue.jobs()) == 1
-    assert run_button(at.run()).disabled
-
-
-def test_a_seed_to_draw_is_drawn_once_and_shown(app: App) -> None:
-    at = app.open(PAGE, sweep_x="Steps", sweep_x_values="2, 3", sweep_seed="-1")
+    assert [one.value for one in run(at).toast] == ["It is running already."]
+    assert len(app.queue.jobs()) == 1
+    at.text_input(key="sweep_x_values").set_value("1-3").run()
     run(at)
+    assert len(app.asked()) == 6
+    assert set(states(at)) <= {"pending", "running"}, "the new job says it of every cell"
+    app.lab.gate.set()
+    app.finish()
+    assert len(app.lab.admitted) == 6, "each was made once"
+
+
+def test_run_with_nothing_to_compute_says_so_and_takes_what_was_just_typed(app: App) -> None:
+    at = finished(app)
+    assert [one.value for one in run(at).toast] == ["Every cell is stored already."]
+    assert len(app.queue.jobs()) == 1
+    # Ctrl+Enter: the text and the press of Run arrive together.
+    at.text_area(key="sweep_prompt").set_value("an owl")
+    run(at)
+    assert {one.prompt for one in app.asked()} == {"an owl"}
+    assert len(app.asked()) == 4
+
+
+@pytest.mark.parametrize("click", ["sweep:run", "sweep:preset:Guidance × Steps"])
+def test_a_seed_to_draw_is_drawn_once_and_shown(app: App, click: str) -> None:
+    at = app.open(PAGE, sweep_x="Steps", sweep_x_values="2, 3", sweep_seed="-1")
+    at.button(key=click).click().run()
     (seed,) = {one.seed for one in app.asked()}
     assert 0 <= seed <= MAX_SEED
     assert at.number_input(key="sweep_seed").value == seed
+    app.finish()
+    assert set(states(at.run())) == {"done"}
+    assert at.query_params["sweep_seed"] in (str(seed), [str(seed)]), "so that a reload shows it"
 
 
 def test_new_seeds_and_axes_that_move_together(app: App) -> None:
@@ -201,6 +225,11 @@ def test_all_problems_at_once(app: App) -> None:
     (message,) = messages(at)
     assert "soup" in message
     assert "500 is outside 0 to 100" in message
+    at.text_input(key="sweep_x_values").set_value("1-3").run()
+    at.text_input(key="sweep_y_values").set_value("101-200").run()
+    (message,) = messages(at)
+    assert message.count("is outside 0 to 100") == 20
+    assert message.endswith("And 80 more.")
 
 
 def test_stop_keeps_what_is_finished_and_resume_computes_the_rest(app: App) -> None:
@@ -254,6 +283,76 @@ def test_a_sweep_that_runs_behind_other_controls_is_said_and_found(app: App) -> 
     assert at.text_area(key="sweep_prompt").value == PROMPT
     assert "Also running" not in captions(at)
     app.lab.gate.set()
+
+
+def test_a_running_sweep_is_found_without_its_link(app: App) -> None:
+    app.lab.hold()
+    at = run(app.open(PAGE, **TWO_BY_TWO))
+    other = app.open(GALLERY)
+    other.session_state["owner_id"] = at.session_state["owner_id"]
+    app.turn_to(other, PAGE)
+    other.button(key=f"sweep:show:{app.newest_job().id}").click().run()
+    assert other.text_input(key="sweep_y_values").value == "3, 5"
+    assert set(states(other)) <= {"pending", "running"}
+    app.lab.gate.set()
+
+
+def test_a_sweep_that_is_recorded_is_found_too(app: App) -> None:
+    at = view(finished(app), "Take home")
+    app.lab.hold()
+    at.button(key="sweep:record").click().run()
+    at.text_area(key="sweep_prompt").set_value("an owl").run()
+    at.button(key=f"sweep:show:{app.newest_job().id}").click().run()
+    assert at.text_area(key="sweep_prompt").value == PROMPT
+    app.lab.gate.set()
+
+
+def test_the_grid_in_view_is_shown_by_the_job_that_computes_it(app: App) -> None:
+    """Two sweeps share a cell; the one that was run last is not the one in view."""
+    app.lab.hold()
+    at = run(app.open(PAGE, **TWO_BY_TWO))
+    first = app.newest_job().id
+    at.text_input(key="sweep_x_values").set_value("2, 9, 10").run()
+    run(at)
+    second = app.newest_job().id
+    assert {first, second} == {job.id for job in app.queue.jobs(active_only=True)}
+    assert len(app.asked()) == 6
+    assert set(states(at)) <= {"pending", "running"}
+    at.button(key=f"sweep:show:{first}").click().run()
+    assert set(states(at)) <= {"pending", "running"}
+    assert at.button(key=f"sweep:show:{second}")
+    app.queue.cancel(second)
+    at.run()
+    assert set(states(at)) <= {"pending", "running"}, "a job that is over makes nothing"
+    app.lab.gate.set()
+
+
+def test_a_stopped_extension_is_resumed_not_the_finished_sweep(app: App) -> None:
+    at = finished(app)
+    at.text_input(key="sweep_x_values").set_value("1-3").run()
+    app.lab.hold()
+    run(at)
+    app.queue.cancel(app.newest_job().id)
+    app.lab.gate.set()
+    app.finish()
+    assert run_button(at.run()).label == "Resume 2 cells"
+
+
+def test_text_that_is_cut_off_is_said_for_every_prompt_of_the_plan(app: App) -> None:
+    long = f"{'owl ' * 80}and a zebra"
+    at = app.open(
+        PAGE,
+        sweep_prompt=f"{'owl ' * 80}that no cell has",
+        sweep_x="Prompt",
+        sweep_x_values=f'"{long}", "cat"',
+        sweep_negative_prompt=f"{'fog ' * 80}and mist",
+    )
+    (message,) = messages(at)
+    assert message.startswith("Some text is cut off: Prompt owl owl")
+    assert "and a zebra." in message
+    assert "Negative prompt fog" in message
+    assert "and mist." in message
+    assert not run_button(at).disabled
 
 
 def test_the_sweep_survives_a_page_change_and_a_reload(app: App) -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.diffusion.models import BUNDLED_FOLDER, describe
 from core.diffusion.settings import MAX_SEED
 from core.diffusion.variations import METHODS, parent_of
 from core.runs.store import StoredImage
+from tests.core.runs.doubles import generation
 from tests.pages.conftest import GALLERY, App, messages, unescaped
 from ui.catalog import GENERATE, VARIATIONS
 from ui.sweep_grid import OPENED
@@ -164,7 +169,7 @@ def test_the_family_opens_as_a_sweep(app: App) -> None:
     at.button(key="variations:as_sweep").click().run()
     assert not at.exception
     assert [cell["state"] for cell in grid(at)] == ["done"] * 2, "the same stored pictures"
-    assert at.button(key="sweep:run").disabled
+    assert at.button(key="sweep:run").label == "Run", "nothing is to be computed"
     assert at.text_input(key="sweep_x_values").value == "1001, 1002"
 
 
@@ -246,6 +251,30 @@ def test_a_seed_that_cannot_run_says_why(app: App) -> None:
     at = app.open(PAGE, variations_width="100")
     assert at.button(key="variations:begin").disabled
     assert "not a multiple of 8" in captions(at)
+
+
+def test_a_model_that_cannot_be_used_is_said_and_asked_for_nothing(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "models"
+    folder = Path(shutil.copytree(BUNDLED_FOLDER, root / "copy"))
+    monkeypatch.setenv("LIGHTBOX_MODELS", str(root))
+    image = app.put(3)
+    settings = replace(image.settings, model="copy", seed=5)
+    parent = app.store.put(generation(settings), describe("copy"))
+    child = replace(settings, variation_seed=7, variation_strength=0.5)
+    child = app.store.put(generation(child), describe("copy"))
+    app.store.delete([parent.digest])
+    (folder / "vae" / "config.json").unlink()
+    at = open_with(app, image, variations_model="copy")
+    assert "vae/config.json" in captions(at)
+    assert at.button(key="variations:begin").disabled
+    at = open_with(app, child)
+    assert [m.split(":")[0] for m in messages(at)] == [OTHER_MODEL]
+    at.button(key=f"variations:again:{parent.digest}").click().run()
+    assert [m for m in messages(at) if m.startswith("The model cannot be used")]
+    assert not at.exception
+    assert not app.queue.jobs()
 
 
 def test_pictures_are_sent_here_and_from_here(app: App) -> None:
