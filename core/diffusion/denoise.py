@@ -18,6 +18,7 @@ from core.diffusion.adapters import use_loras, wanted_loras
 from core.diffusion.events import Record
 from core.diffusion.images import ReadInput
 from core.diffusion.loras import LoraFile
+from core.diffusion.memory import is_out_of_memory, on_device, with_room
 from core.diffusion.models import LoadedModel
 from core.diffusion.noise import initial_noise
 from core.diffusion.prompts import Conditioning, PromptEncoder
@@ -55,6 +56,7 @@ class BatchCell:
     blend: Blend | None = None
     call: int = 0
     most_rows: int = 0
+    failure: str = ""
     x0: torch.Tensor | None = None
     measured: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
     all_x0: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
@@ -194,8 +196,10 @@ class Batch:
 
     @torch.no_grad()
     def step(self) -> None:
-        """One UNet call for every cell in flight. Finished cells stay until dropped."""
-        running = [cell for cell in self.cells if not cell.is_done]
+        """One UNet call for every cell in flight. Finished cells stay until dropped, and so do
+        those that cannot go on, whose `failure` says why.
+        """
+        running = [cell for cell in self.cells if not cell.is_done and not cell.failure]
         together = [cell for cell in running if not cell.strict]
         if together:
             self._advance(together)
@@ -205,80 +209,48 @@ class Batch:
 
     def _advance(self, cells: Sequence[BatchCell]) -> None:
         guided = [cell for cell in cells if cell.uncond is not None]
-        x_vp: list[torch.Tensor] = []
-        for cell in cells:
-            timestep = cell.timesteps[cell.call]
+        x_vp = with_room(
+            self.model.device,
             # Sigma-space schedulers divide by sqrt(1 + sigma^2), which gives x_VP; for the
             # others the latents are x_VP already.
-            x_vp.append(cell.scheduler.scale_model_input(cell.latents, timestep))
+            lambda: [
+                cell.scheduler.scale_model_input(cell.latents, cell.timesteps[cell.call])
+                for cell in cells
+            ],
+        )
         uncond_input = [x for cell, x in zip(cells, x_vp, strict=True) if cell.uncond is not None]
         times = [float(cell.timesteps[cell.call]) for cell in [*guided, *cells]]
         embeddings = [cell.uncond for cell in guided if cell.uncond is not None]
         embeddings += [cell.cond for cell in cells]
         added = [*(cell.uncond_added for cell in guided), *(cell.added for cell in cells)]
         use_loras(self.model, self._loras)  # a page's task may have asked for others in between
-        noise_pred = self._unet(
-            torch.cat([*uncond_input, *x_vp]),  # (rows, C, h, w)
-            torch.tensor(times, device=self.model.device),  # (rows,)
-            torch.cat(embeddings),  # (rows, tokens, width)
-            *map(torch.cat, zip(*added, strict=True)),  # (rows, ...) each
-        )
+
+        def gather() -> list[torch.Tensor]:
+            return [
+                torch.cat([*uncond_input, *x_vp]),  # (rows, C, h, w)
+                on_device(times, self.model.device),  # (rows,)
+                torch.cat(embeddings),  # (rows, tokens, width)
+                *map(torch.cat, zip(*added, strict=True)),  # (rows, ...) each
+            ]
+
+        noise_pred = self._unet(*with_room(self.model.device, gather))
         conds = noise_pred[len(guided) :].split(1)
         unconds = iter(noise_pred[: len(guided)].split(1))
-        outputs: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
-        for cell, cond in zip(cells, conds, strict=True):
-            uncond = cond if cell.uncond is None else next(unconds)
-            guided_pred = cond if cell.uncond is None else guide(uncond, cond, cell.settings)
-            outputs.append((uncond, cond, guided_pred))
-            cell.most_rows = max(cell.most_rows, len(times))
-        self._record(cells, x_vp, outputs)
-        for cell, (_, _, guided_pred) in zip(cells, outputs, strict=True):
-            scheduler = cell.scheduler
-            timestep = cell.timesteps[cell.call]
-            cell.latents = scheduler.step(
-                guided_pred, timestep, cell.latents, **cell.step_kwargs, return_dict=False
-            )[0]
-            cell.call += 1
-            if cell.blend is not None:
-                following = cell.timesteps[cell.call : cell.call + 1]
-                cell.latents = cell.blend.apply(cell.latents, scheduler, following)
-            if cell.record == "latents" and cell.is_done:
-                cell.all_latents.append(cell.latents.float())
+        pairs = [
+            (cond if cell.uncond is None else next(unconds), cond)
+            for cell, cond in zip(cells, conds, strict=True)
+        ]
 
-    def _record(
-        self,
-        cells: Sequence[BatchCell],
-        x_vp: Sequence[torch.Tensor],
-        outputs: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
-    ) -> None:
-        """Predicted x0 of every cell, and the step's quantities of those that record."""
-        model = self.model
-        kind = str(model.info.scheduler_config.get("prediction_type", "epsilon"))
-        sigma = torch.tensor([cell.sigmas[cell.call] for cell in cells], device=model.device)
-        x = torch.cat(list(x_vp)).float()
-        raw_preds = [torch.cat([row[i] for row in outputs]).float() for i in range(3)]
-        uncond, cond, guided = (to_epsilon(pred, x, sigma, kind) for pred in raw_preds)
-        x0 = to_x0(guided, x, sigma)
-        previous = torch.cat(
-            [
-                now if cell.x0 is None else cell.x0
-                for cell, now in zip(cells, x0.split(1), strict=True)
+        def weigh() -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+            return [
+                (*pair, pair[1] if cell.uncond is None else guide(*pair, cell.settings))
+                for cell, pair in zip(cells, pairs, strict=True)
             ]
-        )
-        measured = None
-        if any(cell.record != "none" for cell in cells):
-            measured = measure(
-                x_vp=x,
-                raw=torch.cat([cell.latents for cell in cells]).float(),
-                x0=x0,
-                previous_x0=previous,
-                eps_cond=cond,
-                eps_uncond=uncond,
-                eps_guided=guided,
-                sigma=sigma,
-                preview=self.preview,
-            )
+
+        outputs = with_room(self.model.device, weigh)
+        x0, measured = with_room(self.model.device, lambda: self._quantities(cells, x_vp, outputs))
         for index, cell in enumerate(cells):
+            cell.most_rows = max(cell.most_rows, len(times))
             cell.x0 = x0[index : index + 1]
             if cell.record == "none" or measured is None:
                 continue
@@ -286,6 +258,63 @@ class Batch:
             cell.all_x0.append(cell.x0)
             if cell.record == "latents":
                 cell.all_latents.append(cell.latents.float())
+        for cell, (_, _, guided_pred) in zip(cells, outputs, strict=True):
+            try:
+                self._step_scheduler(cell, guided_pred)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                # A scheduler keeps what it was given before: half a step cannot be run again.
+                cell.failure = "Out of memory in a step of its scheduler. Choose a smaller size."
+
+    def _step_scheduler(self, cell: BatchCell, guided_pred: torch.Tensor) -> None:
+        scheduler = cell.scheduler
+        timestep = cell.timesteps[cell.call]
+        cell.latents = scheduler.step(
+            guided_pred, timestep, cell.latents, **cell.step_kwargs, return_dict=False
+        )[0]
+        cell.call += 1
+        if cell.blend is not None:
+            following = cell.timesteps[cell.call : cell.call + 1]
+            cell.latents = cell.blend.apply(cell.latents, scheduler, following)
+        if cell.record == "latents" and cell.is_done:
+            cell.all_latents.append(cell.latents.float())
+
+    def _quantities(
+        self,
+        cells: Sequence[BatchCell],
+        x_vp: Sequence[torch.Tensor],
+        outputs: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Predicted x0 of every cell, (cells, C, h, w), and what `measure` finds, where any cell
+        records. Changes nothing, so that it can be run again.
+        """
+        kind = str(self.model.info.scheduler_config.get("prediction_type", "epsilon"))
+        sigma = on_device([cell.sigmas[cell.call] for cell in cells], self.model.device)
+        x = torch.cat(list(x_vp)).float()
+        raw_preds = [torch.cat([row[i] for row in outputs]).float() for i in range(3)]
+        uncond, cond, guided = (to_epsilon(pred, x, sigma, kind) for pred in raw_preds)
+        x0 = to_x0(guided, x, sigma)
+        if all(cell.record == "none" for cell in cells):
+            return x0, None
+        previous = torch.cat(
+            [
+                now if cell.x0 is None else cell.x0
+                for cell, now in zip(cells, x0.split(1), strict=True)
+            ]
+        )
+        measured = measure(
+            x_vp=x,
+            raw=torch.cat([cell.latents for cell in cells]).float(),
+            x0=x0,
+            previous_x0=previous,
+            eps_cond=cond,
+            eps_uncond=uncond,
+            eps_guided=guided,
+            sigma=sigma,
+            preview=self.preview,
+        )
+        return x0, measured
 
 
 def guide(uncond: torch.Tensor, cond: torch.Tensor, settings: GenerationSettings) -> torch.Tensor:

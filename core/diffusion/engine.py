@@ -28,14 +28,12 @@ from core.diffusion.events import (
 from core.diffusion.images import ReadInput
 from core.diffusion.memory import is_out_of_memory, with_room
 from core.diffusion.models import LoadedModel
+from core.diffusion.pixels import decode, decode_each
 from core.diffusion.preview import preview_rgb
 from core.diffusion.rows import RowTooLargeError
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
 DEFAULT_MAX_ROWS = 32
-
-TILE_ABOVE = 2048 * 2048
-"""Pixels above which the VAE decodes in tiles: diffusers' own would need tens of gigabytes."""
 
 
 class GenerationError(RuntimeError):
@@ -148,11 +146,13 @@ class Engine:
             return events + [self._fail(key, reason) for key in self.active]
         for key, rider in list(self._riders.items()):
             cell = rider.cell
+            if cell.failure:
+                events.append(self._fail(key, cell.failure))
+                continue
             picture = self._preview(cell) if preview is not None and preview(key) else None
             events.append(Stepped(key=key, step=cell.call, total=rider.total, preview=picture))
-            if cell.call == rider.total:
-                events.append(self._finish(key, rider))
-        return events
+        over = [key for key, rider in self._riders.items() if rider.cell.call == rider.total]
+        return events + self._finish(over)
 
     def run(
         self, requests: Iterable[Request], *, preview: Callable[[str], bool] | None = None
@@ -200,79 +200,64 @@ class Engine:
                 done[event.key] = event.generation
         return [done[str(index)] for index in range(len(settings))]
 
-    @torch.no_grad()
     def decode(self, latents: torch.Tensor) -> Image.Image:
         """Scaled latents (1, C, h, w) -> picture, as the family's pipeline decodes it.
 
-        Where half precision overflows it is decoded once more in float32: SD's decoders reach
-        values that float16 does not hold. Raises GenerationError where that is not it.
+        Raises GenerationError where no finite numbers come out.
         """
-        pixels = self._pixels(latents)
-        if not torch.isfinite(pixels).all() and (kind := self.model.vae.dtype) != torch.float32:
-            self.model.vae.to(torch.float32)
-            try:
-                pixels = self._pixels(latents)
-            finally:
-                self.model.vae.to(kind)
+        return self._picture(decode(self.model, latents))
+
+    def _picture(self, pixels: torch.Tensor | RuntimeError) -> Image.Image:
+        if isinstance(pixels, RuntimeError):
+            raise GenerationError(
+                "Out of memory while decoding the picture. Choose a smaller size."
+            )
         if not torch.isfinite(pixels).all():
             raise GenerationError(
                 "The VAE gave no finite numbers for these latents, so there is no image. Its "
                 "weights may be damaged: download the model again, or use another."
             )
-        pictures = cast(Any, self._images).postprocess(pixels, output_type="pil")
-        return pictures[0]
-
-    def _pixels(self, latents: torch.Tensor) -> torch.Tensor:
-        """Out of memory it is tried once more, then in tiles, whose seams are blended."""
-        vae = self.model.vae
-        scaled = latents.to(vae.dtype) / vae.config.scaling_factor
-
-        def whole() -> torch.Tensor:
-            return vae.decode(scaled, return_dict=False)[0]
-
-        def tiled() -> torch.Tensor:
-            vae.enable_tiling()
-            try:
-                return whole()
-            finally:
-                vae.disable_tiling()
-
-        sides = [side * self.model.info.vae_scale_factor for side in scaled.shape[2:]]
-        if sides[0] * sides[1] > TILE_ABOVE:
-            return tiled()
-        return with_room(self.model.device, whole, tiled)
+        return cast(Any, self._images).postprocess(pixels, output_type="pil")[0]
 
     def _preview(self, cell: BatchCell) -> np.ndarray | None:
         if cell.x0 is None:
             return None
         return preview_rgb(cell.x0[0].float().cpu().numpy(), self.model.info)
 
-    def _finish(self, key: str, rider: _Rider) -> Event:
-        cell, request = rider.cell, rider.request
-        is_snapshot = request.settings.snapshot > 0
-        latents = cell.x0 if is_snapshot and cell.x0 is not None else cell.latents
-        if not torch.isfinite(latents).all():
-            return self._fail(
-                key,
+    def _finish(self, keys: Sequence[str]) -> list[Event]:
+        """The pictures of these, whose steps are over. Those of strict cells are decoded alone."""
+        events: list[Event] = []
+        latents: dict[str, torch.Tensor] = {}
+        for key in keys:
+            cell, request = self._riders[key].cell, self._riders[key].request
+            is_snapshot = request.settings.snapshot > 0
+            found = cell.x0 if is_snapshot and cell.x0 is not None else cell.latents
+            if torch.isfinite(found).all():
+                latents[key] = found
+                continue
+            reason = (
                 "The latents are no longer finite numbers (NaN or infinity), so there is no "
-                "image. Lower the guidance scale, or use float32 for this model.",
+                "image. Lower the guidance scale, or use float32 for this model."
             )
-        try:
-            image = self.decode(latents.to(self.model.dtype))
-        except GenerationError as error:
-            return self._fail(key, str(error))
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            image = None
-        if image is None:
-            return self._fail(
-                key, "Out of memory while decoding the picture. Choose a smaller size."
-            )
+            events.append(self._fail(key, reason))
+        together = [key for key in latents if not self._riders[key].cell.strict]
+        decoded = dict(
+            zip(together, decode_each(self.model, [latents[k] for k in together]), strict=True)
+        )
+        for key, one in latents.items():
+            pixels = decoded[key] if key in decoded else decode_each(self.model, [one])[0]
+            try:
+                events.append(self._generation(key, self._picture(pixels)))
+            except GenerationError as error:
+                events.append(self._fail(key, str(error)))
+        return events
+
+    def _generation(self, key: str, image: Image.Image) -> Finished:
+        cell, request = self._riders[key].cell, self._riders[key].request
         generation = Generation(
             settings=request.settings,
             image=image,
-            seconds=time.perf_counter() - rider.admitted,
+            seconds=time.perf_counter() - self._riders[key].admitted,
             trajectory=trajectory_of(cell),
             computed=Computed(
                 device=self.model.device.type,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
 
 PIECE_SECONDS = 0.12
 """How long one piece of decoding may take: the batch waits for it."""
-
-MOST_PIXELS = 8 * 512 * 512
-"""Decoded together at most, so that a film never takes the memory that the batch needs."""
 
 Write = Callable[[int, np.ndarray], None]
 """Takes a frame by its number: uint8 (H, W, 3)."""
@@ -61,6 +57,8 @@ def decode_frames(
     which changes a pixel by rounding at most. Raises ModelError where not even one fits into the
     memory.
     """
+    from core.diffusion.pixels import MOST_PIXELS
+
     total, done, size = len(latents), 0, 1
     pixels = latents.shape[2] * latents.shape[3] * model.info.vae_scale_factor**2
     while done < total:
@@ -76,28 +74,22 @@ def decode_frames(
 def decode(model: LoadedModel, latents: np.ndarray) -> np.ndarray:
     """Scaled latents (B, C, h, w) -> uint8 (B, H, W, 3), rounded as diffusers' pipeline does.
 
-    Once more in float32 where half precision overflows, as Engine.decode. Raises ModelError.
+    What is no number becomes black. Raises ModelError where there is no room.
     """
     import torch
 
+    from core.diffusion import pixels
+    from core.diffusion.memory import is_out_of_memory
     from core.diffusion.models import ModelError
 
-    vae: Any = model.vae
-    scaled = torch.from_numpy(np.ascontiguousarray(latents)).to(model.device)
-    pixels, kind = None, vae.dtype
-    with torch.no_grad(), suppress(torch.OutOfMemoryError):
-        pixels = _pixels(vae, scaled)
-        if kind != torch.float32 and not torch.isfinite(pixels).all():
-            vae.to(torch.float32)
-            try:
-                pixels = _pixels(vae, scaled)
-            finally:
-                vae.to(kind)
-    if pixels is None:
+    found = None
+    scaled = torch.from_numpy(np.ascontiguousarray(latents))
+    try:
+        found = pixels.decode(model, scaled.to(model.device))
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+    if found is None:
         raise ModelError("Out of memory while decoding. Choose the preview in place of the VAE.")
-    unit = (pixels * 0.5 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).float().cpu().numpy()
+    unit = (found * 0.5 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).float().cpu().numpy()
     return np.nan_to_num(unit * 255).round().astype(np.uint8)
-
-
-def _pixels(vae: Any, scaled: Any) -> Any:
-    return vae.decode(scaled.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -40,6 +41,22 @@ class Lanes:
     def map(self, do: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """In the order of `items`. Raises what the first that failed raised."""
         return [future.result() for future in [self.submit(do, item) for item in items]]
+
+
+@functools.cache
+def one_thread_each(count: int) -> Lanes:
+    """The program's threads in which PyTorch uses one core each; the caller's keeps all."""
+    import torch
+
+    before = torch.get_num_threads()
+
+    def settle() -> None:
+        torch.get_num_threads()  # its first use in a thread would overrule what is set before
+        torch.set_num_threads(1)
+
+    lanes = Lanes(count, "lightbox-lane", settle)
+    torch.set_num_threads(before)
+    return lanes
 
 
 def _serve(queue: SimpleQueue[_Work | None], prepare: Callable[[], object], ready: Barrier) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 import torch
@@ -58,6 +58,18 @@ def device_memory(device: torch.device) -> Memory | None:
 def rows_that_fit(memory: Memory, *, used: int, rows: int) -> int:
     """How many rows fit when `rows` of them took `used` bytes, which are free again; at least 1."""
     return max(int(SHARE * memory.free() * rows / max(used, 1)), 1)
+
+
+def on_device(values: Sequence[float], device: torch.device) -> torch.Tensor:
+    """(N,) float32. From memory that the device reads by itself: the caller does not wait until all
+    that it was told before is done.
+    """
+    host = torch.tensor(values, dtype=torch.float32)
+    return (
+        host.pin_memory().to(device, non_blocking=True)
+        if device.type == "cuda"
+        else host.to(device)
+    )
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -86,7 +86,7 @@ def place(
     """
     weighed = {name: parts[name].eval() for name in info.family.weighed_parts}
     if (wider := vae_dtype(info, weighed["vae"], dtype)) != dtype:
-        weighed["vae"].to(wider)
+        torch.nn.Module.to(weighed["vae"], wider)  # diffusers' own warns whether or not it matters
     if device.type == "cuda":
         for name in ("unet", "vae"):  # the layout in which its convolutions are fastest
             weighed[name].to(memory_format=torch.channels_last)

@@ -8,7 +8,7 @@ import torch
 
 from core.diffusion.adapters import active_loras
 from core.diffusion.compiled import TILE, CompiledUNet, compiled_unet, padded
-from core.diffusion.lanes import Lanes
+from core.diffusion.lanes import one_thread_each
 from core.diffusion.memory import (
     Memory,
     device_memory,
@@ -63,7 +63,7 @@ class UNetRows:
         self._calls_since_out = 0
         is_cpu = model.device.type == "cpu"
         self._cores = (cores or torch.get_num_threads()) if is_cpu else 1
-        self._lanes = _one_thread_each(self._cores) if self._cores > 1 else None
+        self._lanes = one_thread_each(self._cores) if self._cores > 1 else None
 
     def __call__(
         self,
@@ -169,16 +169,3 @@ class UNetRows:
                 added_cond_kwargs=known or None,
                 return_dict=False,
             )[0]
-
-
-def _one_thread_each(count: int) -> Lanes:
-    """Threads in which PyTorch uses one core each, while the caller's keeps all of its own."""
-    before = torch.get_num_threads()
-
-    def settle() -> None:
-        torch.get_num_threads()  # its first use in a thread would overrule what is set before
-        torch.set_num_threads(1)
-
-    lanes = Lanes(count, "lightbox-lane", settle)
-    torch.set_num_threads(before)
-    return lanes

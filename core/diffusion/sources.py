@@ -12,7 +12,9 @@ from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
 from core.diffusion.images import InputError, ReadInput
+from core.diffusion.memory import is_out_of_memory
 from core.diffusion.models import LoadedModel
+from core.diffusion.pixels import encode
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
 KEPT = 8
@@ -102,15 +104,14 @@ class Sources:
     @torch.no_grad()
     def encode(self, picture: np.ndarray) -> Posterior:
         """A prepared picture, uint8 (H, W, 3), through the VAE's encoder."""
-        model = self._model
         pixels = self._pictures.preprocess(Image.fromarray(picture))  # (1, 3, H, W) in [-1, 1]
         try:
-            # Rounded to the UNet's precision first: diffusers' pipelines cast the picture so.
-            rounded = pixels.to(model.device, model.dtype).to(model.vae.dtype)
-            found = model.vae.encode(rounded).latent_dist
+            found = encode(self._model, pixels)
             return Posterior(mean=found.mean, std=found.std)
-        except torch.OutOfMemoryError:
-            pass  # outside this block, where the traceback holds no tensors any more
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        # Outside that block, where the traceback holds no tensors any more.
         raise _misfit("init_image", "does not fit into the device's memory: choose a smaller size")
 
     @torch.no_grad()

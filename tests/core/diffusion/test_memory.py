@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from core.diffusion import engine as engine_module
+from core.diffusion import denoise
+from core.diffusion import pixels as pixels_module
 from core.diffusion import rows as rows_module
 from core.diffusion.engine import Engine
 from core.diffusion.events import Failed, Finished, Request
 from core.diffusion.memory import rows_that_fit, with_room
-from core.diffusion.models import LoadedModel
+from core.diffusion.models import LoadedModel, load_model
+from core.diffusion.pixels import decode
 from core.diffusion.rows import UNetRows
 from core.diffusion.settings import GenerationSettings, SettingsError
 from tests.conftest import max_difference
@@ -66,9 +69,16 @@ def tensor_bytes() -> int:
 
 PLACES = {
     "encode": ("text_encoder", "forward"),
+    "source": ("vae", "encode"),
     "unet": ("unet", "forward"),
     "decode": ("vae", "decode"),
 }
+
+
+def read(digest: str) -> np.ndarray:
+    """A source picture for each digest, so that each is encoded."""
+    values = np.random.default_rng(int(digest, 16) % 1000).integers(0, 256, (64, 64, 3))
+    return values.astype(np.uint8)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -77,7 +87,7 @@ def test_the_cell_finishes_and_nothing_is_kept(
 ) -> None:
     part, method = PLACES[place]
     expected = Engine(model).generate([SETTINGS], strict=True)[0].image
-    engine = Engine(model)
+    engine = Engine(model, inputs=read)
     runs_out = RunsOut(getattr(getattr(model, part), method), every_other())
     monkeypatch.setattr(getattr(model, part), method, runs_out)
     before = None
@@ -87,6 +97,8 @@ def test_the_cell_finishes_and_nothing_is_kept(
         is_one = place == "encode" or (place == "unet" and turn % 2)
         scale = 1.0 if is_one else SETTINGS.guidance_scale
         settings = replace(SETTINGS, prompt=prompt, guidance_scale=scale)
+        if place == "source":
+            settings = replace(settings, init_image=f"{turn + 1:064x}", strength=1.0)
         made = engine.generate([settings], strict=True)[0]
         assert engine.active == ()
         if settings == SETTINGS:
@@ -111,10 +123,11 @@ def test_without_any_room_each_place_says_so(
         with monkeypatch.context() as patch:
             runs_out = RunsOut(getattr(getattr(model, part), method), always())
             patch.setattr(getattr(model, part), method, runs_out)
-            engine = Engine(model)
-            request = Request(key="a", settings=SETTINGS)
-            if place == "encode":
-                with pytest.raises(SettingsError, match="ran out of memory"):
+            engine = Engine(model, inputs=read)
+            source = "5e" * 32 if place == "source" else ""
+            request = Request(key="a", settings=replace(SETTINGS, init_image=source))
+            if place in ("encode", "source"):
+                with pytest.raises(SettingsError, match="memory"):
                     engine.admit(request)
             else:
                 engine.admit(request)
@@ -140,8 +153,81 @@ def test_a_decoder_without_room_goes_on_in_tiles(
     tiled = Engine(model).generate([SETTINGS], strict=True)[0].image
     assert not model.vae.use_tiling
     assert max_difference(tiled, expected) <= 32, "seams are blended"
-    monkeypatch.setattr(engine_module, "TILE_ABOVE", 0)
+    monkeypatch.setattr(pixels_module, "TILE_ABOVE", 0)
     assert Engine(model).generate([SETTINGS], strict=True)[0].image.tobytes() == tiled.tobytes()
+
+
+class OutOnce:
+    """Runs out of memory the first time."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.calls = 0
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        self.calls += 1
+        if self.calls == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return self.function(*args, **options)
+
+
+@pytest.mark.parametrize("what", ["measure", "guide", "on_device"])
+def test_between_the_calls_it_is_tried_again(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    two = [replace(SETTINGS, num_inference_steps=3), replace(SETTINGS, seed=4)]
+    expected = Engine(model).generate(two)
+    out_once = OutOnce(getattr(denoise, what))
+    monkeypatch.setattr(denoise, what, out_once)
+    found = Engine(model).generate(two)
+    assert out_once.calls > 1
+    for one, other in zip(found, expected, strict=True):
+        assert max_difference(one.image, other.image) == 0
+        assert one.trajectory is not None
+        assert other.trajectory is not None
+        assert one.trajectory.records == other.trajectory.records
+
+
+def test_a_scheduler_without_room_fails_its_own_cell(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(model)
+    for key, seed in (("good", 3), ("bad", 4)):
+        engine.admit(Request(key=key, settings=replace(SETTINGS, num_inference_steps=3, seed=seed)))
+    engine.step()
+    scheduler = engine._batch.cells[1].scheduler
+    monkeypatch.setattr(scheduler, "step", OutOnce(scheduler.step))
+    (failed,) = [event for event in engine.step() if isinstance(event, Failed)]
+    assert failed.key == "bad"
+    assert "Out of memory" in failed.reason
+    (finished,) = [event for event in engine.step() if isinstance(event, Finished)]
+    assert finished.key == "good"
+    alone = Engine(model).generate([replace(SETTINGS, num_inference_steps=3)])[0]
+    assert max_difference(finished.generation.image, alone.image) <= 2
+
+
+def test_a_decoder_that_cannot_be_widened_stays_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model("bundled", device="cpu", dtype=torch.bfloat16)
+    latents = torch.zeros(1, 4, 8, 8)
+    expected = decode(model, latents)
+    plain, cast = model.vae.decode, pixels_module._cast
+
+    def overflows(scaled: torch.Tensor, **options: Any) -> Any:
+        return (plain(scaled, **options)[0] * torch.inf,)
+
+    def half_done(vae: Any, dtype: torch.dtype) -> None:
+        if dtype == torch.float32:
+            vae.decoder.conv_in.to(dtype)
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        cast(vae, dtype)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(model.vae, "decode", overflows)
+        patch.setattr(pixels_module, "_cast", half_done)
+        with pytest.raises(torch.OutOfMemoryError):
+            decode(model, latents)
+    assert {weights.dtype for weights in model.vae.parameters()} == {torch.bfloat16}
+    assert torch.equal(decode(model, latents), expected)
 
 
 def test_other_errors_are_not_taken_for_it() -> None:

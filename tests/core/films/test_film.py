@@ -12,16 +12,14 @@ import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import imageio_ffmpeg
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from core.diffusion.frames import decode, decode_frames, vp_latents
+from core.diffusion.frames import decode_frames, vp_latents
 from core.diffusion.models import LoadedModel
 from core.films.film import KEPT_FILMS, Cut, FileFormat, Film, Shot
 from core.films.reels import Kind
@@ -393,24 +391,3 @@ def test_frames_decode_as_the_finished_picture_does(model: LoadedModel, store: S
         assert sorted(frames) == list(range(len(trajectory.latents)))
         last = Image.fromarray(frames[len(frames) - 1])
         assert max_difference(last, made.image) <= 1
-
-
-def test_half_precision_that_overflows_is_decoded_once_more() -> None:
-    class HalfVae:
-        """Its values fit into float32 alone."""
-
-        dtype = torch.float16
-        config = SimpleNamespace(scaling_factor=0.5)
-
-        def to(self, kind: torch.dtype) -> None:
-            self.dtype = kind
-
-        def decode(self, latents: torch.Tensor, return_dict: bool) -> tuple[torch.Tensor]:
-            assert latents.dtype == self.dtype
-            return (latents[:, :3] * 1e6 / 1e6,)  # beyond float16 on its way
-
-    vae = HalfVae()
-    model: Any = SimpleNamespace(vae=vae, device=torch.device("cpu"))
-    frame = decode(model, np.full((1, 4, 2, 2), 0.25, np.float32))[0]
-    assert np.array_equal(frame, np.full((2, 2, 3), 191, np.uint8))  # 0.25 / 0.5 is 3/4 of white
-    assert vae.dtype == torch.float16, "the batch finds it as it was"
