@@ -12,7 +12,7 @@ from typing import Literal
 
 import streamlit as st
 
-from core.diffusion.models import list_models
+from core.diffusion.models import BUNDLED, list_models
 from core.diffusion.settings import (
     INIT_FIELDS,
     MAX_GUIDANCE,
@@ -102,7 +102,8 @@ def source_parameters() -> tuple[Parameter, ...]:
 def check_address(prefix: str, parameters: Sequence[Parameter]) -> bool:
     """Says once what a link had that cannot be used. True when something was found just now.
 
-    The message stays until `forget_problems`: the address itself is mended at once.
+    The message stays until `forget_problems`: the address itself is mended at once. It also says
+    which model `put_settings` had to leave out.
     """
     found = broken_parameters(prefix, parameters, st.query_params)
     is_new = bool(found) and found != st.session_state.get(f"{prefix}:broken")
@@ -116,6 +117,13 @@ def check_address(prefix: str, parameters: Sequence[Parameter]) -> bool:
         lines = "\n\n".join(f"{name} = {text!r} {why}." for name, (text, why) in said.items())
         show_warning(
             "Part of the link could not be used", lines, "The default is used in its place."
+        )
+    if missing := st.session_state.get(f"{prefix}:missing_model"):
+        used = st.session_state.get(f"{prefix}_model") or BUNDLED
+        show_warning(
+            "Its model is not here",
+            f"This was made with {missing}, which is not on this machine. {used} is used instead, "
+            "and makes other pictures.",
         )
     return is_new
 
@@ -136,18 +144,22 @@ def broken_parameters(
 
 
 def forget_problems(prefix: str) -> None:
+    """Also of a model that was left out: at the next click the one that is used is chosen."""
     st.session_state.pop(f"{prefix}:broken", None)
+    st.session_state.pop(f"{prefix}:missing_model", None)
 
 
 def put_settings(prefix: str, values: Mapping[str, object]) -> dict[str, str]:
     """Sets a page's controls before they are drawn: in a callback, or from another page.
 
     Returns them as parameters of the address. A model that this machine does not have is left
-    out: the page keeps its own.
+    out: the page keeps its own, and says so.
     """
+    forget_problems(prefix)
     query: dict[str, str] = {}
     for field, value in values.items():
         if field == "model" and value not in list_models():
+            st.session_state[f"{prefix}:missing_model"] = value
             continue
         if field in INIT_FIELDS and prefix not in SOURCE_PAGES:
             continue
@@ -156,7 +168,6 @@ def put_settings(prefix: str, values: Mapping[str, object]) -> dict[str, str]:
         st.session_state[f"{prefix}_{field}"] = value
         shown = METHODS[str(value)].label if field == "variation_method" else str(value)
         query[f"{prefix}_{field}"] = shown.lower() if isinstance(value, bool) else shown
-    forget_problems(prefix)
     return query
 
 

@@ -511,6 +511,35 @@ def test_a_dropped_grid_brings_its_sweep_back(app: App) -> None:
     assert app.asked() == [cell.settings for cell in sweep.cells()]
 
 
+@pytest.mark.parametrize("way", ["dropped", "saved", "shown"])
+def test_a_sweep_of_a_model_that_is_not_here_says_so(app: App, way: str) -> None:
+    base = GenerationSettings(model="elsewhere/far", prompt="an owl")
+    sweep = Sweep(base=base, x=parse_axis("seed", "1, 2"))
+    at = app.open(PAGE)
+    if way == "dropped":
+        cells = [SheetCell(x=c.x, y=c.y, z=c.z, image=None) for c in sweep.cells()]
+        picture = write_sheet(sweep, cells, SheetOptions(), "png")
+        at.file_uploader(key="sweep:drop").upload("grid.png", picture).run()
+        button = "sweep:use_dropped"
+    elif way == "saved":
+        app.store.save_sweep("far", sweep)
+        button = "sweep:open:far"
+    else:
+        app.lab.hold()
+        wanted = [replace(cell.settings, model="bundled") for cell in sweep.cells()]
+        me = at.session_state["owner_id"]
+        job = app.queue.submit(wanted, owner=me, token="1", label="Sweep: Seed", sweep=sweep)
+        button = f"sweep:show:{job}"
+    at.run().button(key=button).click().run()
+    (message,) = messages(at)
+    assert message.startswith("Its model is not here: This was made with elsewhere/far")
+    assert "bundled is used instead" in message
+    assert at.text_area(key="sweep_prompt").value == "an owl"
+    run(at)
+    assert not messages(at), "whoever runs it has chosen the model"
+    app.lab.gate.set()
+
+
 def test_a_picture_without_a_sweep_says_so(app: App) -> None:
     made = generation(GenerationSettings())
     picture = write_png(made.image, made.settings, app.model, made.computed)
