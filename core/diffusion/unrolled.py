@@ -16,6 +16,7 @@ from core.diffusion.models import LoadedModel
 from core.diffusion.noise import initial_noise
 from core.diffusion.prompt_weights import tokenized
 from core.diffusion.prompts import Tokenizer
+from core.diffusion.rows import UNetRows
 from core.diffusion.schedule import unet_calls
 from core.diffusion.schedulers import SCHEDULERS
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
@@ -26,26 +27,41 @@ MOST_BYTES = 256 * 2**20
 _KEPT_PER_CALL = 6
 
 
-class WatchedBatch(Batch):
-    """A Batch that keeps what went into the UNet and what came out, of one cell alone.
-
-    `x_vp`, and `predictions` (unconditional, conditional, guided), each (1, C, h, w), a call.
-    """
+class _WatchedRows(UNetRows):
+    """Keeps what goes into the UNet and what comes out, (rows, C, h, w) each, of every call."""
 
     def __init__(self, model: LoadedModel) -> None:
         super().__init__(model, max_rows=2)
-        self.x_vp: list[torch.Tensor] = []
-        self.predictions: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+        self.calls: list[tuple[torch.Tensor, torch.Tensor]] = []
 
-    def _record(
-        self,
-        cells: Sequence[BatchCell],
-        x_vp: Sequence[torch.Tensor],
-        outputs: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
-    ) -> None:
-        self.x_vp.append(x_vp[0])
-        self.predictions.append(outputs[0])
-        super()._record(cells, x_vp, outputs)
+    def __call__(self, sample: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        # Out of memory the rows are halved by calls of their own: the whole takes their place.
+        before = len(self.calls)
+        found = super().__call__(sample, *rest)
+        self.calls[before:] = [(sample, found)]
+        return found
+
+
+class WatchedBatch(Batch):
+    """A Batch of one cell whose UNet is watched."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        super().__init__(model, max_rows=2)
+        self._unet = self.watched = _WatchedRows(model)
+
+    def predictions(self, cell: BatchCell) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """Unconditional, conditional and guided, each (1, C, h, w), of every call."""
+        found: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+        for _, out in self.watched.calls:
+            uncond, cond = out[:1], out[-1:]
+            is_pair = cell.uncond is not None
+            found.append((uncond, cond, guide(uncond, cond, cell.settings) if is_pair else cond))
+        return found
+
+    @property
+    def x_vp(self) -> list[torch.Tensor]:
+        """What the UNet was given, (1, C, h, w), of every call."""
+        return [sample[-1:] for sample, _ in self.watched.calls]
 
 
 def unroll(
@@ -73,7 +89,8 @@ def unroll(
             x0.append(cell.x0)
         yield cell.call, cell.total_calls + 1
     image = Engine(model).decode(finite(cell.latents).to(model.dtype))
-    uncond, cond, guided = (as_array([kinds[i] for kinds in batch.predictions]) for i in range(3))
+    predictions = batch.predictions(cell)
+    uncond, cond, guided = (as_array([kinds[i] for kinds in predictions]) for i in range(3))
     return Run(
         settings=settings,
         prompt=prompt,
