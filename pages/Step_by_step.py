@@ -21,7 +21,7 @@ from ui.steps_form import (
 from ui.steps_future import show_future
 from ui.steps_mistakes import show_mistakes
 from ui.steps_run import show_run
-from ui.steps_work import make_notebook, take_apart
+from ui.steps_work import make_notebook, take_apart, turn_to
 
 with open_page(STEPS) as runtime:
     st.title("Step by step", anchor=False)
@@ -40,6 +40,7 @@ with open_page(STEPS) as runtime:
             on_click="ignore",
             help="This run for Jupyter, on plain diffusers: the same picture, to the last bit.",
         )
+    turn_to(runtime, view)
     if settings.snapshot:
         st.caption("The snapshot that the settings ask for is left aside: the whole run is shown.")
     run = take_apart(runtime, settings)

@@ -18,8 +18,23 @@ from core.output.excerpts import ExcerptError, excerpt
 from core.output.notebook import notebook
 from core.runs.tasks import Work
 from ui.result import loadable
-from ui.runtime import Runtime
+from ui.runtime import Runtime, owner_id
 from ui.tasks import await_task
+
+TASK = "steps:task "
+RUN = "run"
+VIEW = "steps:view worked on"
+
+
+def turn_to(runtime: Runtime, view: str) -> None:
+    """Stops what this session began for another view: nobody looks at it any more."""
+    if st.session_state.get(VIEW) == view:
+        return
+    st.session_state[VIEW] = view
+    places = [str(name) for name in st.session_state if str(name).startswith(TASK)]
+    for place in places:
+        if place != TASK + RUN and (name := st.session_state.pop(place)) is not None:
+            runtime.worker.tasks.cancel(name)
 
 
 def work_on(
@@ -40,7 +55,7 @@ def work_on(
     settings.require_valid(vae_scale_factor=info.vae_scale_factor)
     content = json.dumps([kind, settings.to_dict(), info.fingerprint, repr(more)])
     name = f"{kind} {hashlib.sha256(content.encode()).hexdigest()}"
-    tasks, place = runtime.worker.tasks, f"steps:task {kind}"
+    tasks, place = runtime.worker.tasks, TASK + kind
     before: str | None = st.session_state.get(place)
     if before != name:
         if before is not None:
@@ -48,7 +63,7 @@ def work_on(
         # Another session's task is joined, and left alone when this one turns away.
         known = tasks.state(name)
         is_joined = known is not None and known.state != "cancelled"
-        tasks.submit(name, settings.model, begin)
+        tasks.submit(name, settings.model, begin, owner_id())
         st.session_state[place] = None if is_joined else name
     return await_task(runtime, name, settings.model, begin, label)
 
@@ -62,7 +77,7 @@ def take_apart(runtime: Runtime, settings: GenerationSettings) -> Run | None:
         return unroll(model, settings)
 
     whole = replace(settings, snapshot=0)
-    return work_on(runtime, "run", whole, work, "Taking the run apart")
+    return work_on(runtime, RUN, whole, work, "Taking the run apart")
 
 
 def make_notebook(settings: GenerationSettings) -> bytes:

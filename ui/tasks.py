@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.runs.tasks import Tasks, Work
 from ui.frame import safe
-from ui.runtime import Runtime
+from ui.runtime import Runtime, owner_id
 from ui.views import show_error
 
 POLL_SECONDS = 0.25
@@ -25,7 +25,7 @@ def await_task(
     """
     tasks = runtime.worker.tasks
     if tasks.state(key) is None:
-        tasks.submit(key, source, begin)
+        tasks.submit(key, source, begin, owner_id())
     state = tasks.state(key)
     if state is None or not state.is_over:
         _wait(tasks, key, label)
@@ -41,7 +41,7 @@ def await_task(
         key=f"task again:{key}",
         icon=":material/refresh:",
         on_click=tasks.submit,
-        args=(key, source, begin),
+        args=(key, source, begin, owner_id()),
     )
     return None
 

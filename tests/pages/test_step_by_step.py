@@ -196,6 +196,32 @@ def test_every_mistake_stands_beside_the_right_picture(app: App) -> None:
     assert sum("They differ by" in caption for caption in captions) == len(MISTAKES)
 
 
+def unfinished() -> list[str]:
+    """The names of the tasks that are not over."""
+    tasks = Worker.shared(None).tasks._tasks
+    return [name for name, task in list(tasks.items()) if not task.state.is_over]
+
+
+def test_another_view_stops_the_mistakes_that_nobody_looks_at(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = opened(app)
+
+    def endless(*_: Any) -> Iterator[tuple[int, int]]:
+        while True:
+            yield 0, 1
+
+    monkeypatch.setattr("core.diffusion.mistakes.make_mistake", endless)
+    at.segmented_control(key="steps_view").set_value(BROKEN).run()
+    assert len(unfinished()) == len(MISTAKES)
+    at.segmented_control(key="steps_view").set_value(FUTURE).run()
+    assert unfinished() == []
+    at.segmented_control(key="steps_view").set_value(BROKEN).run()
+    assert len(unfinished()) == len(MISTAKES), "they begin again when they are looked at again"
+    assert not [box for box in at.info if "stopped" in (box.proto.title or "")]
+    at.segmented_control(key="steps_view").set_value(FUTURE).run()
+
+
 def test_guidance_1_has_no_arrow_and_says_why(app: App) -> None:
     at = opened(app, steps_guidance_scale="1")
     assert "there is no eps_u" in shown(at)

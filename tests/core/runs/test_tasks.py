@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from core.diffusion.models import ModelError
 from core.runs.queue import Queue
 from core.runs.store import Store
-from core.runs.tasks import KEPT, TaskError, Tasks, TaskState, Work
+from core.runs.tasks import KEPT, TaskError, Tasks, TaskState, Work, size_of
 from core.runs.worker import Worker
-from tests.core.runs.doubles import Lab, settings, wait_for
+from tests.core.runs.doubles import Lab, finish, settings, wait_for
 
 
 @pytest.fixture
@@ -104,9 +108,7 @@ def test_a_task_waits_for_a_batch_of_another_model(lab: tuple[Lab, Worker, Queue
     assert state_of(worker.tasks, "elsewhere") == "waiting"
     engines.gate.set()
     assert over(worker.tasks, "elsewhere").result == "1 on other"
-    found = queue.job(job)
-    assert found is not None
-    assert found.state == "done"
+    assert finish(queue, job).state == "done"
     assert set(seen) <= {"", "waiting"}
 
 
@@ -177,3 +179,111 @@ def test_the_oldest_results_are_forgotten(lab: tuple[Lab, Worker, Queue]) -> Non
         over(worker.tasks, str(index))
     assert worker.tasks.state("0") is None
     assert worker.tasks.state(str(KEPT + 1)) is not None
+
+
+@dataclass(eq=False)
+class Bench:
+    """Tasks driven by hand, and whose piece was done when."""
+
+    tasks: Tasks = field(default_factory=Tasks)
+    done: list[str] = field(default_factory=list)
+
+    def ask(self, owner: str, name: str, pieces: int = 2, source: str = "bundled") -> None:
+        def work(_: Any) -> Work:
+            for piece in range(pieces):
+                self.done.append(name)
+                yield piece, pieces
+            return name
+
+        self.tasks.submit(name, source, work, owner)
+
+    def go_on(self, pieces: int = 1000) -> list[str]:
+        """The models that the pieces needed, in order, up to a change."""
+        needed: list[str] = []
+        for _ in range(pieces):
+            source = self.tasks.waiting()
+            if source is None:
+                break
+            if needed[-1:] != [source]:
+                self.tasks.restart()
+                needed.append(source)
+            self.tasks.advance(SimpleNamespace(model=source))  # type: ignore[arg-type]
+        return needed
+
+
+def test_another_session_waits_for_no_more_than_a_piece() -> None:
+    bench = Bench()
+    for index in range(12):
+        bench.ask("one", f"one {index}")
+    bench.go_on(3)
+    bench.ask("other", "other")
+    bench.go_on()
+    assert bench.done[:6] == ["one 0", "one 0", "other", "one 1", "other", "one 1"]
+    mine = [name for name in bench.done if name != "other"]
+    assert mine == [f"one {index}" for index in range(12) for _ in range(2)], "as they were asked"
+
+
+def test_what_nobody_looks_at_goes_last() -> None:
+    bench = Bench()
+    for name in ("left", "looked at"):
+        bench.ask("one", name)
+    bench.tasks._tasks["left"].looked_at = float("-inf")
+    bench.go_on()
+    assert bench.done == ["looked at"] * 2 + ["left"] * 2
+
+
+def test_owners_of_two_models_do_not_take_turns() -> None:
+    """Each turn would load a model. Who has waited longest comes before who begins anew."""
+    bench = Bench()
+    bench.ask("one", "a", pieces=3)
+    bench.ask("other", "b", source="elsewhere")
+    bench.ask("third", "c")
+    assert bench.go_on() == ["bundled", "elsewhere", "bundled"]
+    assert bench.done == ["a"] * 3 + ["b"] * 2 + ["c"] * 2
+
+
+def test_a_task_cancelled_while_its_model_loads_fails_no_other() -> None:
+    bench = Bench()
+    bench.ask("one", "a", source="elsewhere")
+    bench.ask("other", "b")
+    assert bench.tasks.waiting() == "elsewhere"
+    bench.tasks.cancel("a")
+    assert bench.tasks.waiting() is None, "nobody wants that model any more"
+    bench.tasks.fail_next("The download was stopped.")
+    bench.go_on()
+    assert state_of(bench.tasks, "b") == "done"
+
+
+def test_results_are_forgotten_by_their_size_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.runs.tasks.KEPT_BYTES", 250)
+    bench = Bench()
+    for name in ("first", "second", "third"):
+
+        def work(_: Any) -> Work:
+            yield 0, 1
+            return np.zeros(100, np.uint8)
+
+        bench.tasks.submit(name, "bundled", work)
+        bench.go_on()
+        bench.tasks.state("first")  # a page still looks at it
+    assert [name for name in ("first", "second", "third") if bench.tasks.state(name)] == [
+        "first",
+        "third",
+    ]
+    monkeypatch.setattr("core.runs.tasks.KEPT_BYTES", 10)
+    bench.ask("one", "fourth", pieces=0)
+    bench.go_on()
+    assert bench.tasks.state("third") is None
+    assert state_of(bench.tasks, "fourth") == "done", "the newest stays, whatever its size"
+
+
+def test_the_size_of_a_result_is_that_of_its_arrays_and_pictures() -> None:
+    @dataclass
+    class Whole:
+        pixels: np.ndarray
+        pictures: tuple[Image.Image, ...]
+        words: str = "as long as you like"
+
+    whole = Whole(pixels=np.zeros((2, 3), np.float32), pictures=(Image.new("RGB", (4, 5)),))
+    assert size_of({"one": whole, "path": Path("x")}) == 24 + 60
+    assert size_of(None) == 0
