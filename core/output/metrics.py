@@ -9,9 +9,15 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
+from core.diffusion.origins import hub_cache
 from core.diffusion.prompt_weights import plain_text
 
 PIXEL_RANGE = 255.0
+
+PUBLISHED_CLIPS = ("openai/clip-vit-large-patch14", "openai/clip-vit-base-patch32")
+"""Hub ids of the CLIPs that judge the pictures of models that bring none, the first that is in the
+Hugging Face cache. The bundled model's own knows nothing but its own emoji.
+"""
 
 
 def rmse(a: Image.Image, b: Image.Image) -> float:
@@ -51,18 +57,18 @@ def ssim(a: Image.Image, b: Image.Image) -> float:
 
 
 def clip_score(image: Image.Image, prompt: str, model_folder: Path) -> float | None:
-    """100 times the cosine between picture and prompt, by the CLIP in `model_folder`/clip.
+    """100 times the cosine between picture and prompt, by the CLIP that `clip_of` finds.
 
-    Hessel et al. 2021, without their factor 2.5 and without clipping at 0. None when no CLIP
-    stands beside the model or the prompt is blank. Each CLIP has its own scale: compare scores
-    of one model only. A prompt is cut at 77 tokens, as for the picture.
+    Hessel et al. 2021, without their factor 2.5 and without clipping at 0. None when there is no
+    CLIP or the prompt is blank. Each CLIP has its own scale: compare scores of one model only. A
+    prompt is cut at 77 tokens, as for the picture.
     """
-    folder = Path(model_folder)
-    if not prompt.strip() or not (folder / "clip" / "config.json").is_file():
+    parts = clip_of(model_folder)
+    if not prompt.strip() or parts is None:
         return None
     import torch
 
-    model, processor, tokenizer = _clip(folder)
+    model, processor, tokenizer = _clip(*parts)
     tokens = tokenizer(
         plain_text(prompt),
         padding="max_length",
@@ -82,33 +88,51 @@ def clip_score(image: Image.Image, prompt: str, model_folder: Path) -> float | N
 
 
 def clip_image_embedding(image: Image.Image, model_folder: Path) -> np.ndarray | None:
-    """What the CLIP in `model_folder`/clip sees: a unit vector, so that the dot product of two
-    pictures' is their cosine. None when no CLIP stands beside the model.
+    """What the CLIP that `clip_of` finds sees: a unit vector, so that the dot product of two
+    pictures' is their cosine. None when there is no CLIP.
     """
-    folder = Path(model_folder)
-    if not (folder / "clip" / "config.json").is_file():
+    parts = clip_of(model_folder)
+    if parts is None:
         return None
     import torch
 
-    model, processor, _ = _clip(folder)
+    model, processor, _ = _clip(*parts)
     pixels = processor(images=image.convert("RGB"), return_tensors="pt")
     with torch.no_grad():
         embedding = model.get_image_features(pixel_values=pixels.pixel_values).pooler_output[0]
     return (embedding / embedding.norm()).numpy()
 
 
+def clip_of(model_folder: Path) -> tuple[Path, Path] | None:
+    """The folders of a CLIP and of its tokenizer: those beside the model, else the first of
+    PUBLISHED_CLIPS that is whole in the Hugging Face cache. Downloads nothing.
+    """
+    own = Path(model_folder)
+    if (own / "clip" / "config.json").is_file():
+        return own / "clip", own / "tokenizer"
+    from huggingface_hub import try_to_load_from_cache
+
+    for name in PUBLISHED_CLIPS:
+        files = ("model.safetensors", "preprocessor_config.json", "tokenizer_config.json")
+        found = [try_to_load_from_cache(name, file, cache_dir=hub_cache()) for file in files]
+        if all(isinstance(file, str) for file in found):
+            folder = Path(str(found[0])).parent
+            return folder, folder
+    return None
+
+
 @functools.lru_cache(maxsize=2)
-def _clip(folder: Path) -> tuple[Any, Any, Any]:
+def _clip(folder: Path, tokenizer_folder: Path) -> tuple[Any, Any, Any]:
     """CLIP in float32 on the CPU (a few milliseconds a picture), its processor and tokenizer."""
     import torch
     from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
     options: dict[str, Any] = {"local_files_only": True}
     model: Any = CLIPModel.from_pretrained(
-        folder / "clip", use_safetensors=True, dtype=torch.float32, **options
+        folder, use_safetensors=True, dtype=torch.float32, **options
     )
-    processor: Any = CLIPImageProcessorPil.from_pretrained(folder / "clip", **options)
-    tokenizer: Any = CLIPTokenizer.from_pretrained(folder / "tokenizer", **options)
+    processor: Any = CLIPImageProcessorPil.from_pretrained(folder, **options)
+    tokenizer: Any = CLIPTokenizer.from_pretrained(tokenizer_folder, **options)
     return model.eval().requires_grad_(False), processor, tokenizer
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,14 @@ import pytest
 from PIL import Image
 
 from core.diffusion.models import BUNDLED_FOLDER
-from core.output.metrics import clip_image_embedding, clip_score, rmse, ssim
+from core.output.metrics import (
+    PUBLISHED_CLIPS,
+    clip_image_embedding,
+    clip_of,
+    clip_score,
+    rmse,
+    ssim,
+)
 
 
 def flat(value: int, side: int = 16) -> Image.Image:
@@ -55,8 +63,31 @@ def test_ssim_refuses_what_is_smaller_than_its_window() -> None:
         ssim(flat(0, 8), flat(0, 8))
 
 
-def test_no_clip_beside_the_model_means_no_score(tmp_path: Path) -> None:
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+def test_no_clip_anywhere_means_no_score(tmp_path: Path, empty_cache: Path) -> None:
     assert clip_score(flat(0), "a cat", tmp_path) is None
+
+
+def test_a_published_clip_of_the_cache_judges_models_that_bring_none(
+    tmp_path: Path, empty_cache: Path
+) -> None:
+    repo = empty_cache / f"models--{PUBLISHED_CLIPS[1].replace('/', '--')}"
+    commit = "1" * 40
+    (repo / "refs").mkdir(parents=True)
+    (repo / "refs" / "main").write_text(commit)
+    folder = repo / "snapshots" / commit
+    shutil.copytree(BUNDLED_FOLDER / "clip", folder)
+    assert clip_score(flat(0), "a cat", tmp_path) is None, "it has no tokenizer yet"
+    shutil.copytree(BUNDLED_FOLDER / "tokenizer", folder, dirs_exist_ok=True)
+    own = clip_score(noisy(30), "a cat", BUNDLED_FOLDER)
+    assert own is not None
+    assert clip_score(noisy(30), "a cat", tmp_path) == pytest.approx(own)
+    assert clip_of(BUNDLED_FOLDER) == (BUNDLED_FOLDER / "clip", BUNDLED_FOLDER / "tokenizer")
 
 
 def test_a_blank_prompt_has_no_score() -> None:
@@ -93,5 +124,5 @@ def test_clip_finds_a_picture_nearer_to_its_like() -> None:
     assert nearer[2] < 0.95
 
 
-def test_no_clip_beside_the_model_means_no_embedding(tmp_path: Path) -> None:
+def test_no_clip_anywhere_means_no_embedding(tmp_path: Path, empty_cache: Path) -> None:
     assert clip_image_embedding(flat(0), tmp_path) is None
