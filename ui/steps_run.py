@@ -13,7 +13,7 @@ from core.diffusion.models import ModelInfo
 from core.diffusion.preview import preview_rgb
 from core.diffusion.schedulers import SCHEDULERS
 from core.output.arrow import arrow, arrow_figure
-from core.output.formula import WRITTEN_OUT, step_formula
+from core.output.formula import WRITTEN_OUT, reached_sigma, step_formula
 from core.output.latent_pictures import enlarged_png
 from core.output.tiles import channel_tiles, png
 from ui.controls import BOUND, key
@@ -262,7 +262,7 @@ def _show_step(run: Run, info: ModelInfo, call: int) -> None:
     name = run.settings.scheduler
     words = (
         f"{name} takes the latents from noise level {run.sigmas[call]:.3g} to "
-        f"{run.sigmas[call + 1]:.3g}. " + SCHEDULERS[name].note
+        f"{reached_sigma(run, call):.3g}. " + SCHEDULERS[name].note
     )
     with block("5 · The scheduler takes a step", words, "step"):
         formula = step_formula(run, call)
@@ -305,7 +305,7 @@ def _before_and_after(run: Run, call: int) -> None:
         pd.DataFrame(
             {
                 "": ["Before", "After"],
-                "Sigma": [run.sigmas[call], run.sigmas[call + 1]],
+                "Sigma": [run.sigmas[call], reached_sigma(run, call)],
                 "RMS as the scheduler keeps it": [rms(before), rms(after)],
                 "RMS at unit variance": [rms(run.x_vp[call]), rms(after_step(run, call))],
                 "Change (RMS)": [None, rms(after - before)],
@@ -335,8 +335,8 @@ def after_step(run: Run, call: int) -> np.ndarray:
 
 def _show_decode(run: Run) -> None:
     words = (
-        "The latents are brought back to the VAE's own scale and its decoder paints them, eight "
-        "times as large each way."
+        "The latents are brought back to the VAE's own scale and its decoder paints them, "
+        f"{run.image.width // run.latents.shape[-1]} times as large each way."
     )
     with block("6 · The decoder makes the picture", words, "decode"):
         last = run.latents[-1]

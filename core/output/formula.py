@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.diffusion.anatomy import Run
+from core.diffusion.schedule import beginning
 from core.diffusion.schedulers import SCHEDULERS
 
 DPM_2M = {"algorithm_type": "dpmsolver++", "solver_order": 2, "solver_type": "midpoint"}
@@ -62,7 +63,7 @@ def step_formula(run: Run, call: int) -> StepFormula:
     return write(
         _Step(
             s=run.sigmas[call],
-            t=run.sigmas[call + 1],
+            t=reached_sigma(run, call),
             x=run.latents[call].astype(np.float64),
             x0=run.x0[call].astype(np.float64),
             before=run.sigmas[call - 1] if has_before else None,
@@ -71,6 +72,25 @@ def step_formula(run: Run, call: int) -> StepFormula:
         ),
         call == run.calls - 1,
     )
+
+
+def reached_sigma(run: Run, call: int) -> float:
+    """The noise level that the step after UNet call `call` leads to, by the scheduler itself.
+
+    DDIM and PNDM go a fixed number of timesteps down, which trailing and linspace spacing do not
+    have among their timesteps (diffusers' DDIMScheduler.step: timestep - 1000 // n); the others
+    go to their next level.
+    """
+    row, config = SCHEDULERS[run.settings.scheduler], run.scheduler_config
+    if row.name not in ("DDIM", "PNDM"):
+        return run.sigmas[call + 1]
+    scheduler = row.build(config)
+    stride = int(config["num_train_timesteps"]) // beginning(run.settings, config).schedule_steps
+    is_again = row.repeats_first_transition and call == 1
+    reached = int(run.timesteps[call]) - (0 if is_again else stride)
+    ends = reached < 0
+    abar = float(scheduler.final_alpha_cumprod if ends else scheduler.alphas_cumprod[reached])
+    return math.sqrt((1 - abar) / abar)
 
 
 def _is_plain(run: Run) -> bool:
@@ -84,7 +104,7 @@ def _is_plain(run: Run) -> bool:
 
 
 def _levels(run: Run, call: int) -> tuple[tuple[str, float], ...]:
-    return ((r"\sigma", run.sigmas[call]), (r"\sigma'", run.sigmas[call + 1]))
+    return ((r"\sigma", run.sigmas[call]), (r"\sigma'", reached_sigma(run, call)))
 
 
 def _ddim(step: _Step, is_last: bool) -> StepFormula:

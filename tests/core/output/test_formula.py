@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from diffusers import PNDMScheduler
 
 from core.diffusion.models import LoadedModel
 from core.diffusion.schedulers import SCHEDULERS
+from core.diffusion.timetable import SPACINGS
 from core.diffusion.unrolled import unroll
-from core.output.formula import WRITTEN_OUT, step_formula
+from core.output.formula import WRITTEN_OUT, reached_sigma, step_formula
 from tests.core.diffusion.taken_apart import SHORT, UNGUIDED, finish
 
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e-?\d+)?")
@@ -28,6 +31,48 @@ def test_every_step_is_the_schedulers(model: LoadedModel, name: str, steps: int)
         worst = np.abs(formula.result - run.latents[call + 1]).max()
         size = max(1.0, float(np.abs(run.latents[call]).max()))
         assert worst < 1e-5 * size, (name, call)
+
+
+def with_spacing(model: LoadedModel, spacing: str) -> LoadedModel:
+    config = {**model.info.scheduler_config, "timestep_spacing": spacing}
+    return replace(model, info=replace(model.info, scheduler_config=config))
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize("steps", [3, 7, 20])
+@pytest.mark.parametrize("name", WRITTEN_OUT)
+def test_every_step_is_the_schedulers_at_any_spacing(
+    model: LoadedModel, name: str, steps: int, spacing: str
+) -> None:
+    settings = replace(UNGUIDED, scheduler=name, num_inference_steps=steps, width=64, height=64)
+    run = finish(unroll(with_spacing(model, spacing), settings))
+    for call in range(run.calls):
+        formula = step_formula(run, call)
+        assert formula.result is not None
+        worst = np.abs(formula.result - run.latents[call + 1]).max()
+        size = max(1.0, float(np.abs(run.latents[call]).max()))
+        assert worst < 1e-5 * size, call
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_the_level_that_pndm_reaches_is_its_own(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch, spacing: str
+) -> None:
+    """Read off the timestep that its own formula is given."""
+    there: list[int] = []
+    step = PNDMScheduler._get_prev_sample
+
+    def spy(self: Any, sample: Any, timestep: int, prev_timestep: int, output: Any) -> Any:
+        there.append(int(prev_timestep))
+        return step(self, sample, timestep, prev_timestep, output)
+
+    monkeypatch.setattr(PNDMScheduler, "_get_prev_sample", spy)
+    settings = replace(UNGUIDED, scheduler="PNDM", num_inference_steps=7, width=64, height=64)
+    run = finish(unroll(with_spacing(model, spacing), settings))
+    scheduler = SCHEDULERS["PNDM"].build(run.scheduler_config)
+    abar = [float(scheduler.alphas_cumprod[max(t, 0)]) for t in there]
+    expected = [((1 - a) / a) ** 0.5 for a in abar]
+    assert [reached_sigma(run, call) for call in range(run.calls)] == pytest.approx(expected)
 
 
 def test_they_are_the_three_and_karras() -> None:
