@@ -11,6 +11,7 @@ from ui.frame import open_page
 from ui.img2img_form import PREFIX, defaults, panel, parameters, prompt_box
 from ui.img2img_views import show_views
 from ui.links import check_address, mend_address
+from ui.model_picker import chosen_model
 from ui.views import show_empty
 
 with open_page(IMAGE_TO_IMAGE) as runtime:
@@ -27,6 +28,6 @@ with open_page(IMAGE_TO_IMAGE) as runtime:
         else:
             show_views(runtime, form, button)
     with suppress(ModelError):  # the form says it
-        count_tokens(counter, runtime.model.source, PREFIX)
+        count_tokens(counter, chosen_model(runtime.model, PREFIX).source, PREFIX)
     if broken:
         st.rerun()  # with the address mended

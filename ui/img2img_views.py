@@ -11,6 +11,7 @@ import streamlit as st
 from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
+from core.diffusion.models import ModelError, describe
 from core.diffusion.settings import GenerationSettings
 from core.runs.jobs import Job
 from core.runs.store import StoredImage
@@ -86,6 +87,10 @@ def show_source(runtime: Runtime, form: Form) -> DeltaGenerator:
         for picture, words in pictures:
             show_small(picture, words)
         place = st.container(width=SIDE, gap="xxsmall")
+    try:
+        describe(form.settings.model)
+    except ModelError:
+        return row  # the plan says it
     with place:
         trip: RoundTrip | None = await_task(
             runtime,

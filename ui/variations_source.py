@@ -97,36 +97,41 @@ def _begin_from_seed(runtime: Runtime) -> None:
         st.text_area("Prompt", key=f"{PREFIX}_prompt", height=76, **BOUND)
         form = settings_form(runtime.model, PREFIX, seed=1, has_count=False)
         settings = form.batch()[0]
-        try:
-            factor = describe(settings.model).vae_scale_factor
-            errors = [
-                p for p in settings.validate(vae_scale_factor=factor) if p.severity == "error"
-            ]
-        except ModelError as error:
-            st.caption(f":red[{plain(str(error))}]")
-            return
-        if errors:
-            st.caption(f":red[{plain(problem_lines(errors))}]")
+        if why := _problems(settings):
+            st.caption(f":red[{plain(why)}]")
         if st.button(
             "Vary this one",
             key=f"{PREFIX}:begin",
             type="primary",
             icon=":material/play_arrow:",
-            disabled=bool(errors),
+            disabled=bool(why),
         ):
             _make(runtime, settings)
             st.rerun()
 
 
+def _problems(settings: GenerationSettings) -> str:
+    """Why this picture cannot be made, "" where it can."""
+    try:
+        factor = describe(settings.model).vae_scale_factor
+    except ModelError as error:
+        return str(error)
+    problems = settings.validate(vae_scale_factor=factor)
+    return problem_lines([one for one in problems if one.severity == "error"])
+
+
 def _make(runtime: Runtime, settings: GenerationSettings) -> None:
-    """Asks for a picture and goes on with it once it is there; at once where it is stored."""
+    """Asks for a picture and goes on with it once it is there; at once where it is stored.
+
+    Raises ModelError, before anything is asked for.
+    """
+    digest = settings.digest(describe(settings.model).fingerprint)
     job_id = runtime.queue.submit(
         [settings],
         owner=owner_id(),
         token=uuid.uuid4().hex,
         label=f"{VARIATIONS.title}: {settings.prompt}"[:80],
     )
-    digest = settings.digest(describe(settings.model).fingerprint)
     st.session_state[MAKING] = (job_id, digest)
 
 

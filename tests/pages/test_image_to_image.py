@@ -26,7 +26,7 @@ from tests.core.diffusion.test_lora import save_lora
 from tests.core.runs.doubles import Lab, generation, wait_for
 from tests.pages.conftest import GALLERY, GENERATE, App, messages, unescaped
 from ui.catalog import IMAGE_TO_IMAGE, SWEEP
-from ui.img2img_form import CROSSINGS
+from ui.img2img_form import CROSSINGS, VIEWS
 from ui.img2img_mask import FILE as MASK_FILE
 from ui.img2img_source import UPLOAD
 from ui.samples import SAMPLES
@@ -394,6 +394,30 @@ def test_latents_are_as_large_as_the_chosen_models_vae_makes_them(app: App, copy
     at = opened(app, img2img_from="Yours", img2img_init_image=kept, img2img_model="copy")
     run(app, at)
     assert (asked(app).width, asked(app).height) == (64, 64)
+
+
+def test_a_broken_model_is_said_and_asked_for_nothing(app: App, copy: Path) -> None:
+    (copy / "vae" / "config.json").unlink()
+    for view in VIEWS:
+        at = opened(app, img2img_model="copy", img2img_view=view)
+        assert [m for m in messages(at) if "copy" in m and "config.json" in m]
+        assert at.button(key="img2img:run").disabled
+        assert not [b for b in at.button if str(b.key).startswith("task again")]
+    assert app.queue.worker_status().message == "", "the worker was not asked to load it"
+
+
+def test_a_model_that_is_none_is_the_default(app: App) -> None:
+    at = opened(app, img2img_model="no-such-model")
+    assert [m for m in messages(at) if "img2img_model = 'no-such-model' is not one" in m]
+    assert at.selectbox(key="img2img_model").value == "bundled"
+
+
+def test_the_tokens_are_counted_by_the_chosen_model(app: App, copy: Path) -> None:
+    config = copy / "tokenizer" / "tokenizer_config.json"
+    values = json.loads(config.read_text())
+    config.write_text(json.dumps(values | {"model_max_length": 5}))
+    at = opened(app, img2img_model="copy", img2img_prompt="an owl on a branch at night")
+    assert [m for m in messages(at) if "reads 3 tokens" in m]
 
 
 def test_the_newest_picture_stays_the_source_when_there_are_newer_ones(app: App) -> None:
