@@ -13,7 +13,7 @@ from core.diffusion.settings import GenerationSettings
 from core.export import Takeaway
 from core.output.film import FilmError, FilmFormat
 from core.output.report import INLINE_LIMIT, inlined_size
-from core.output.sheet import SheetError, SheetFormat, SheetOptions, fit_sheet
+from core.output.sheet import SheetError, SheetFormat, SheetOptions, carries_sweep, fit_sheet
 from core.runs.store import StoreError
 from ui.catalog import FILM
 from ui.film_source import put_film
@@ -130,6 +130,9 @@ def _show_sheets(board: Board, taken: Takeaway) -> None:
             if size is not None and size.note:
                 notes[size.note] = None
             words = f", {size.width} × {size.height} pixels" if size else ""
+            inside = "The sweep is inside: drop it here to restore it."
+            if not carries_sweep(board.sweep, kind):
+                inside = f"The sweep is too long for a {title} to hold: PNG and PDF restore it."
             st.download_button(
                 title,
                 _watched(partial(taken.sheet, kind)),
@@ -137,7 +140,7 @@ def _show_sheets(board: Board, taken: Takeaway) -> None:
                 mime=mime,
                 key=f"{PREFIX}:sheet:{title}",
                 icon=":material/download:",
-                help=f"The labelled grid{words}. The sweep is inside: drop it here to restore it.",
+                help=f"The labelled grid{words}. {inside}",
                 disabled=size is None,
                 on_click="ignore",
             )

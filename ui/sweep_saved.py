@@ -50,7 +50,8 @@ def drop_sweep() -> None:
         "Drop an exported grid",
         type=TYPES,
         key=f"{PREFIX}:drop",
-        help="PNG, JPEG, WebP or PDF, up to 20 MB. The file is read, not kept.",
+        help=f"PNG, JPEG, WebP or PDF, up to {st.get_option('server.maxUploadSize')} MB. The file "
+        "is read, not kept.",
     )
     if file is None:
         return

@@ -11,14 +11,21 @@ from core.commands.console import OK, UsageError, check_writable, say, write_fil
 from core.commands.specs import find_sweep, plan_of
 from core.export import NOT_COMPUTED, Takeaway
 from core.output.film import FilmError, FilmFormat
-from core.output.sheet import SheetError, SheetFormat, SheetOptions
+from core.output.sheet import SheetError, SheetFormat, SheetOptions, carries_sweep
 from core.runs.store import Store, StoreError
 
 Files = Iterable[tuple[Path, bytes]]
 
 
 def _sheet(format: SheetFormat) -> Callable[[Takeaway, Path], Files]:
-    return lambda taken, target: [(target, taken.sheet(format))]
+    """The labelled grid, with the sweep inside where it fits."""
+
+    def write(taken: Takeaway, target: Path) -> Files:
+        if not carries_sweep(taken.sweep, format):
+            say(f"note: {target} does not hold the sweep, which is too long: .png and .pdf do")
+        return [(target, taken.sheet(format))]
+
+    return write
 
 
 def _film(format: FilmFormat) -> Callable[[Takeaway, Path], Files]:
@@ -34,9 +41,15 @@ def _film(format: FilmFormat) -> Callable[[Takeaway, Path], Files]:
 
 
 def _page(taken: Takeaway, target: Path) -> Files:
-    """One HTML file, or a ZIP of it with the pictures beside where that would be too large."""
+    """One HTML file, or a ZIP of it with the pictures beside where that would be too large. Its
+    name leaves grid.zip to the cells.
+    """
     data, suffix = taken.page()
-    return [(target if suffix == ".html" else target.with_suffix(suffix), data)]
+    if suffix == ".html":
+        return [(target, data)]
+    beside = target.with_name(f"{target.stem}-page{suffix}")
+    say(f"note: {target} would be too large: the page and its pictures are in {beside}")
+    return [(beside, data)]
 
 
 WRITERS: Mapping[str, Callable[[Takeaway, Path], Files]] = {

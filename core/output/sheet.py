@@ -16,7 +16,7 @@ from PIL import Image
 from core.output.layout import Block, Grid, SheetOptions, heading, make_grid, notes, page_heading
 from core.output.painter import COLORS, MISSING, Painter, SheetCell, block_width, largest_cell
 from core.output.pdf import write_pdf
-from core.output.sheet_text import SheetError, embed_exif, embed_png, read_sweep
+from core.output.sheet_text import SheetError, embed_exif, embed_png, fits_exif, read_sweep
 from core.sweeps.sweep import Sweep
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "SheetFormat",
     "SheetOptions",
     "SheetSize",
+    "carries_sweep",
     "draw_pages",
     "fit_sheet",
     "make_painter",
@@ -149,6 +150,11 @@ def draw_pages(
     painter = make_painter(sweep, cells, options, format)
     for z in range(sweep.shape()[2]):
         yield painter.page(z)
+
+
+def carries_sweep(sweep: Sweep, format: SheetFormat) -> bool:
+    """Whether a file of this format holds the sweep, so that `read_sweep` finds it again."""
+    return format in ("png", "pdf") or fits_exif(sweep)
 
 
 def write_sheet(

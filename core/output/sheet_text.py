@@ -42,13 +42,21 @@ def embed_png(sweep: Sweep) -> PngImagePlugin.PngInfo:
     return texts
 
 
+def fits_exif(sweep: Sweep) -> bool:
+    """Whether a JPEG or a WebP can hold it."""
+    return len(_comment(sweep)) <= _MAX_EXIF
+
+
 def embed_exif(sweep: Sweep) -> bytes:
     """Exif with the sweep as the user comment; without one where it is too long for JPEG."""
-    comment = _ASCII + f"{KEYWORD}:{sweep_text(sweep)}".encode()
     exif = Image.Exif()
-    if len(comment) <= _MAX_EXIF:
-        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = comment
+    if fits_exif(sweep):
+        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = _comment(sweep)
     return exif.tobytes()
+
+
+def _comment(sweep: Sweep) -> bytes:
+    return _ASCII + f"{KEYWORD}:{sweep_text(sweep)}".encode()
 
 
 def read_sweep(data: bytes) -> Sweep:

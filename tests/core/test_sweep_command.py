@@ -96,6 +96,31 @@ def test_a_spec_is_computed_and_exported_in_every_format(
     assert "4 stored, 0 to compute (0 UNet rows)" in capsys.readouterr().err
 
 
+def test_files_that_need_other_names_or_lack_the_sweep_say_so(
+    spec: Path,
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("core.export.INLINE_LIMIT", 0)
+    monkeypatch.setattr("core.output.sheet_text._MAX_EXIF", 100)
+    names = ("grid.html", "grid.zip", "grid.jpg", "grid.png")
+    options = [part for name in names for part in ("--export", str(tmp_path / name))]
+    assert sweep(spec, data, *options) == 0
+    captured = capsys.readouterr()
+    written = ("grid-page.zip", *names[1:])
+    assert captured.out.split() == [str(tmp_path / name) for name in written]
+    with zipfile.ZipFile(tmp_path / "grid-page.zip") as archive:
+        assert any(name.endswith(".html") for name in archive.namelist())
+    with zipfile.ZipFile(tmp_path / "grid.zip") as archive:
+        assert any(name.endswith(".csv") for name in archive.namelist())
+    assert "grid.html would be too large" in captured.err
+    assert "grid-page.zip" in captured.err
+    assert "grid.jpg does not hold the sweep" in captured.err
+    assert "grid.png does not" not in captured.err
+
+
 def test_what_the_spec_leaves_out_is_the_models_own_default(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
     path.write_text('[base]\nprompt = "x"\nseed = -1\n[x]\naxis = "seed"\nvalues = [1, 2]\n')

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from core.diffusion.settings import MAX_SEED, GenerationSettings
@@ -455,6 +456,29 @@ def test_every_way_home_is_offered(app: App) -> None:
     view(at, "Take home")
     labels = [button.proto.label for button in at.get("download_button")]
     assert labels[4:6] == ["MP4", "GIF"]
+
+
+def test_a_picture_that_cannot_hold_the_sweep_says_so(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.output.sheet_text._MAX_EXIF", 100)
+    at = view(finished(app), "Take home")
+    helps = {one.proto.label: one.proto.help for one in at.get("download_button")}
+    assert "too long for a JPEG to hold" in helps["JPEG"]
+    assert "too long for a WebP to hold" in helps["WebP"]
+    assert "The sweep is inside" in helps["PNG"]
+    assert "The sweep is inside" in helps["PDF"]
+
+
+def test_the_largest_grid_that_can_be_dropped_is_what_the_server_takes(app: App) -> None:
+    allowed = config.get_option("server.maxUploadSize")
+    config.set_option("server.maxUploadSize", 123)
+    try:
+        uploader = app.open(PAGE).file_uploader(key="sweep:drop")
+    finally:
+        config.set_option("server.maxUploadSize", allowed)
+    assert "up to 123 MB" in uploader.help
+    assert uploader.proto.max_upload_size_mb == 123
 
 
 def test_a_file_that_could_not_be_made_says_why(app: App) -> None:

@@ -24,6 +24,7 @@ from core.output.sheet import (
     SheetError,
     SheetFormat,
     SheetOptions,
+    carries_sweep,
     draw_pages,
     fit_sheet,
     make_painter,
@@ -264,6 +265,13 @@ def test_a_sweep_too_long_for_exif_leaves_the_picture_sound() -> None:
     assert opened(data).width > 128
     with pytest.raises(SheetError, match="holds no sweep"):
         read_sweep(data)
+    assert {format: carries_sweep(sweep, format) for format in FORMATS} == {
+        "png": True,
+        "jpeg": False,
+        "webp": False,
+        "pdf": True,
+    }
+    assert all(carries_sweep(grid_sweep(2, 1, 1), format) for format in FORMATS)
     assert read_sweep(write_sheet(sweep, flat_cells(sweep), options, "png")) == sweep
 
 
