@@ -99,6 +99,10 @@ class Batch:
             torch.tensor(info.preview_bias, device=model.device),  # (3,)
         )
 
+    @property
+    def max_rows(self) -> int:
+        return self._unet.max_rows
+
     def latent_shape(self, settings: GenerationSettings) -> tuple[int, int, int]:
         info = self.model.info
         factor = info.vae_scale_factor
@@ -114,7 +118,7 @@ class Batch:
             same = same and wanted_loras(settings) == self._loras
         except SettingsError:
             return True  # `admit` says why
-        return same and rows <= self._unet.max_rows
+        return same and rows <= self.max_rows
 
     @torch.no_grad()
     def admit(

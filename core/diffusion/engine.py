@@ -75,6 +75,11 @@ class Engine:
     def active(self) -> tuple[str, ...]:
         return tuple(self._riders)
 
+    @property
+    def max_rows(self) -> int:
+        """UNet rows that go together: what was asked for, or fewer where memory is short."""
+        return self._batch.max_rows
+
     def has_room(self, settings: GenerationSettings) -> bool:
         """Whether `admit` would find a place now: rows are left, or it needs none."""
         return self.rides_along(settings) or self._batch.has_room(settings)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,11 +19,10 @@ from core.diffusion.events import (
     Started,
 )
 from core.diffusion.images import InputError
-from core.diffusion.lanes import Lanes
 from core.diffusion.models import ModelInfo
 from core.diffusion.settings import GenerationSettings, SettingsError
-from core.output.infotext import write_png
 from core.runs.dispatch import Dispatch, Lane, Waiting
+from core.runs.encoding import Encoded, Encoding
 from core.runs.progress import Progress
 from core.runs.slot import ModelSlot, Tools, first_line
 from core.runs.store import RECORD_LEVELS, Store, StoreError
@@ -38,11 +36,10 @@ CRASHES_BEFORE_ALONE = 2
 """A cell that was in flight in so many crashes runs alone, so that no other is blamed."""
 
 ROWS_FOR_SMALL_JOBS = 2
-"""UNet rows that large jobs leave free, so that a single image never waits for one of theirs."""
+"""UNet rows that large jobs leave free, so that a single image never waits for one of theirs. Where
+they would be more than a quarter of all, it waits for the first cell that ends.
+"""
 
-
-MOST_ENCODING = 8
-"""Finished pictures that may wait for their PNG: beyond, the engine waits for the first."""
 
 _Outcome = Literal["settled", "pass over", "full"]
 
@@ -54,16 +51,6 @@ class _Flight:
     rows: int
     record: Record
     is_alone: bool
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Encoding:
-    """A finished image whose PNG is written by another thread, while the engine goes on."""
-
-    generation: Generation
-    model: ModelInfo
-    record: Record
-    png: Future[bytes]
 
 
 class Runner:
@@ -88,8 +75,7 @@ class Runner:
         self.pulse = Pulse()
         self._lane: Lane | None = None
         self._flights: dict[str, _Flight] = {}
-        self._encoding: dict[str, _Encoding] = {}
-        self._encoder = Lanes(1, "lightbox-png")
+        self._encoding = Encoding()
         self._wanted: dict[str, set[str]] = {}
         self._watched: dict[str, float] = {}
         self._seen_change = -1
@@ -107,7 +93,8 @@ class Runner:
             self._admit()
             self._seen_change = change
         has_task = self._advance_task()
-        if self._keep_encoded(wait=not self._flights and not has_task):
+        is_kept = self._keep_encoded(wait=not self._flights and not has_task)
+        if is_kept or (has_task and not self._flights):
             self._admit()
         if not self._flights:
             if self._encoding:
@@ -133,6 +120,7 @@ class Runner:
             if not self._change_model(source):
                 self._tasks.fail_next(self._complaint)
                 return True
+            self._turns.begin_lane()
         self._say("busy", "")
         self._tasks.advance(self.slot)
         return True
@@ -181,12 +169,17 @@ class Runner:
         while lanes := self._dispatch.lanes():
             if any(flight.is_alone for flight in self._flights.values()):
                 return
+            if self._gives_way():
+                return
             prints = {lane.model: self.slot.fingerprint(lane.model) for lane in lanes}
             lane = self._choose_lane(lanes, prints)
             if lane is None:
                 return
-            if not self.slot.holds(prints[lane.model]) and not self._change_model(lane.model):
-                continue
+            if not self.slot.holds(prints[lane.model]):
+                if self._has_task_here() and not self._is_turn_over():
+                    return
+                if not self._change_model(lane.model):
+                    continue
             self._lane = lane
             together = [
                 other
@@ -204,6 +197,19 @@ class Runner:
                 outcomes.add(outcome)
             if outcomes == {"pass over"}:
                 return
+
+    def _gives_way(self) -> bool:
+        """Whether no cell may begin, so that a task of another model comes to its turn."""
+        is_elsewhere = self._tasks.waiting() is not None and not self._has_task_here()
+        return is_elsewhere and self._is_turn_over()
+
+    def _has_task_here(self) -> bool:
+        source = self._tasks.waiting()
+        return source is not None and self.slot.holds(self.slot.fingerprint(source))
+
+    def _is_turn_over(self) -> bool:
+        """Of the model in memory, now that another one waits."""
+        return self._turns.is_over(is_same_model=False, load_seconds=self.slot.load_seconds)
 
     def _choose_lane(self, lanes: list[Lane], prints: dict[str, str]) -> Lane | None:
         """Where to take cells from; None to let the batch run empty first."""
@@ -233,8 +239,10 @@ class Runner:
             return True
         if self.slot.engine.rides_along(cell.settings):
             return True
-        rows = sum(flight.rows for flight in self._flights.values()) + _rows(cell.settings)
-        return rows + ROWS_FOR_SMALL_JOBS <= self._tools.max_rows
+        most = self.slot.engine.max_rows  # fewer than were asked for where memory is short
+        kept = ROWS_FOR_SMALL_JOBS if most >= 4 * ROWS_FOR_SMALL_JOBS else 0
+        rows = sum(flight.rows for flight in self._flights.values()) + self._rows(cell.settings)
+        return rows + kept <= most
 
     def _begin(self, cell: Waiting) -> _Outcome:
         """Puts one cell in flight, or finishes it where nothing is left to do."""
@@ -277,7 +285,9 @@ class Runner:
             self._fail(digest, _unexpected(error))
             return "settled"
         self._flights[digest] = _Flight(
-            rows=0 if rides_along else _rows(cell.settings), record=cell.record, is_alone=is_alone
+            rows=0 if rides_along else self._rows(cell.settings),
+            record=cell.record,
+            is_alone=is_alone,
         )
         self._wanted[digest] = {cell.job_id}
         self._turns.serve(cell.owner)
@@ -319,14 +329,9 @@ class Runner:
 
     def _finish(self, digest: str, generation: Generation) -> None:
         """Compressing a large PNG takes as long as some steps: another thread does it."""
-        record, model = self._flights.pop(digest).record, self.slot.info
-        png = self._encoder.submit(
-            write_png, generation.image, generation.settings, model, generation.computed
-        )
-        self._encoding[digest] = _Encoding(
-            generation=generation, model=model, record=record, png=png
-        )
-        if len(self._encoding) > MOST_ENCODING:
+        record = self._flights.pop(digest).record
+        self._encoding.add(digest, generation, self.slot.info, record)
+        if self._encoding.is_full:
             self._keep_encoded(wait=True)
 
     def _keep_encoded(self, *, wait: bool) -> bool:
@@ -334,13 +339,12 @@ class Runner:
 
         True where there were any.
         """
-        ready = [digest for digest, one in self._encoding.items() if one.png.done()]
-        ready = ready or list(self._encoding)[: int(wait)]
-        for digest in ready:
-            self._keep(digest, self._encoding.pop(digest))
-        return bool(ready)
+        encoded = self._encoding.take(wait=wait)
+        for digest, one in encoded:
+            self._keep(digest, one)
+        return bool(encoded)
 
-    def _keep(self, digest: str, one: _Encoding) -> None:
+    def _keep(self, digest: str, one: Encoded) -> None:
         self._land(digest)
         generation = one.generation
         score = self._scored(generation.image, generation.settings.prompt, one.model)
@@ -353,6 +357,9 @@ class Runner:
             self._fail(digest, _unexpected(error))
         else:
             self._dispatch.complete(digest, one.record)
+
+    def _rows(self, settings: GenerationSettings) -> int:
+        return self.slot.info.family.rows(settings)
 
     def _scored(self, image: PIL.Image.Image, prompt: str, model: ModelInfo) -> float | None:
         """A picture is worth keeping without its score."""
@@ -382,10 +389,6 @@ class Runner:
         for digest in list(self._flights):
             self._land(digest)
         self.slot.forget_engine()
-
-
-def _rows(settings: GenerationSettings) -> int:
-    return 2 if settings.uses_guidance else 1
 
 
 def _unexpected(error: Exception) -> str:

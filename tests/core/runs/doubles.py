@@ -127,6 +127,7 @@ class Lab:
     before_step: Callable[[FakeEngine], None] = lambda engine: None
     fails: Callable[[GenerationSettings], str] = lambda one: ""
     max_rows: int = 32
+    engine_rows: int = 0  # where the engine has found room for fewer
     step_seconds: float = 0.0
 
     def __post_init__(self) -> None:
@@ -181,6 +182,10 @@ class FakeEngine:
     def active(self) -> tuple[str, ...]:
         return tuple(self.cells)
 
+    @property
+    def max_rows(self) -> int:
+        return self.lab.engine_rows or self.lab.max_rows
+
     def rides_along(self, one: GenerationSettings) -> bool:
         return False
 
@@ -190,7 +195,7 @@ class FakeEngine:
         running = [request.settings for request, _ in self.cells.values()]
         rows = sum(2 if other.uses_guidance else 1 for other in [*running, one])
         same = (running[0].width, running[0].height) == (one.width, one.height)
-        return same and rows <= self.lab.max_rows
+        return same and rows <= self.max_rows
 
     def admit(self, request: Request) -> None:
         assert request.key not in self.cells

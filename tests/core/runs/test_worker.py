@@ -12,7 +12,7 @@ from PIL import Image
 from core.diffusion.models import ModelError
 from core.diffusion.settings import GenerationSettings
 from core.output.infotext import write_png
-from core.runs import runner, turns, worker
+from core.runs import encoding, turns, worker
 from core.runs.dispatch import Dispatch
 from core.runs.queue import Queue
 from core.runs.store import Store, StoreError
@@ -116,7 +116,7 @@ def test_a_picture_is_encoded_while_the_engine_goes_on(
         encoded_after.append(len(lab.batches))
         return write_png(*given)
 
-    monkeypatch.setattr(runner, "write_png", slowly)
+    monkeypatch.setattr(encoding, "write_png", slowly)
     with lab.working(store):
         wanted = [settings(1), settings(2)]
         job = finish(queue, submit(queue, wanted))
@@ -136,7 +136,7 @@ def test_the_same_image_asked_for_while_it_is_encoded_is_not_made_again(
         assert go_on.wait(20)
         return write_png(*given)
 
-    monkeypatch.setattr(runner, "write_png", held)
+    monkeypatch.setattr(encoding, "write_png", held)
     lab.step_seconds = 0.005
     with lab.working(store):
         first = submit(queue, [settings(1), settings(2, num_inference_steps=1000)], "me")
@@ -211,6 +211,23 @@ def test_owners_take_turns_and_each_goes_in_order(store: Store, queue: Queue, la
         wait_for(lambda: not queue.jobs(active_only=True))
 
     assert lab.seeds == [10, 20, 30, 11, 21, 12, 13]
+
+
+def test_where_few_rows_have_room_a_single_image_joins_too(
+    store: Store, queue: Queue, lab: Lab
+) -> None:
+    """The engine's rows count, not those that it was asked for."""
+    lab.engine_rows = 8
+    lab.hold()
+    with lab.working(store):
+        sweep = submit(queue, [settings(seed, num_inference_steps=50) for seed in range(20)], "me")
+        wait_for(lambda: len(lab.admitted) == 3)  # six rows, and two are free
+        single = submit(queue, [settings(99)], "you")
+        wait_for(lambda: cell_states(queue, single) == ["pending"])
+        lab.gate.set()
+        finish(queue, single)
+        assert lab.seeds.index(99) == 3
+        queue.cancel(sweep)
 
 
 def test_a_single_image_joins_a_sweep_at_the_next_step(
