@@ -9,8 +9,8 @@ that the script runs, and nothing of a GPU.
 
 A is diffusers' pipeline, one picture a call; B its batched call where one call can hold the work
 (equal settings but for the seed); C our engine as the app runs it, norms recorded; R the bare UNet
-at the same rows and calls. A' and D are A and C with a compiled UNet (`--compile`). Aims: C at least
-2.5 times A on SD 1.5 at 16 cells and 0.95 of R; D at least 40 % of the card's dense rate; SDXL never
+at the same rows and calls. A' and D are A and C with a compiled UNet (`--compile`). Aims: C at
+least 2.5 times A on SD 1.5 at 16 cells, 0.95 of R; D 40 % of the card's dense rate; SDXL never
 slower than A.
 
 The last line is one JSON object.
