@@ -12,6 +12,8 @@ ASSETS = Path(__file__).parent / "assets"
 @dataclass(frozen=True, kw_only=True)
 class Page:
     """A page of the app. `receives` says what "Send to" may hand it; None means nothing.
+    `has_model` puts a choice of the model into the sidebar: whoever makes pictures of what is
+    there already goes on with the model that made it.
 
     `prefix` begins the name of each of its parameters in the address, so that two pages never
     share one by accident.
@@ -23,6 +25,7 @@ class Page:
     summary: str
     prefix: str
     receives: Literal["settings", "image"] | None = None
+    has_model: bool = False
 
     @property
     def picture(self) -> Path:
@@ -45,6 +48,7 @@ GENERATE = Page(
     "sampler is in reach, and in the address.",
     prefix="generate",
     receives="settings",
+    has_model=True,
 )
 SWEEP = Page(
     path="pages/Sweep.py",
@@ -54,6 +58,7 @@ SWEEP = Page(
     "grid develop at once. Compare any two cells, measure them, take the grid home.",
     prefix="sweep",
     receives="settings",
+    has_model=True,
 )
 GALLERY = Page(
     path="pages/Gallery.py",
@@ -72,6 +77,7 @@ IMAGE_TO_IMAGE = Page(
     "other, what each one starts from, and only a part of the picture where you like.",
     prefix="img2img",
     receives="image",
+    has_model=True,
 )
 LATENTS = Page(
     path="pages/Latents.py",
@@ -108,6 +114,7 @@ STEPS = Page(
     "purpose.",
     prefix="steps",
     receives="settings",
+    has_model=True,
 )
 VARIATIONS = Page(
     path="pages/Variations.py",

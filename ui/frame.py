@@ -29,7 +29,8 @@ _P = ParamSpec("_P")
 def open_page(page: Page) -> Generator[Runtime]:
     """Draws the frame and yields the runtime; whatever the page raises becomes a message.
 
-    The status is drawn last, so that it knows of what the page has just submitted.
+    The status is drawn last, below the model that a page chooses in the sidebar, so that it knows
+    of what the page has just submitted.
     """
     title = NAME if page is HOME else f"{page.title} · {NAME}"
     st.set_page_config(page_title=title, page_icon=str(ASSETS / "icon.svg"), layout="wide")
@@ -37,7 +38,6 @@ def open_page(page: Page) -> Generator[Runtime]:
     with st.sidebar:
         for entry in CATALOG:
             st.page_link(entry.path, label=entry.title, icon=entry.icon, width="stretch")
-        status_place = st.container()
     try:
         runtime = open_runtime()
     except Exception as error:
@@ -45,7 +45,7 @@ def open_page(page: Page) -> Generator[Runtime]:
         st.stop()
     with safely():
         yield runtime
-    with safely(), status_place:
+    with safely(), st.sidebar:
         _status(runtime)
 
 
@@ -91,7 +91,7 @@ def explain(error: Exception) -> tuple[str, str, str]:
 
 
 def _status(runtime: Runtime) -> None:
-    queue, model = runtime.queue, runtime.model
+    queue = runtime.queue
     status = queue.worker_status()
     moving = status.state in ("starting", "loading", "busy") or status.waiting > 0
     poll = POLL_SECONDS if moving else None
@@ -106,7 +106,8 @@ def _status(runtime: Runtime) -> None:
         waiting = f" · {now.waiting} waiting" if now.waiting else ""
         with st.container(border=True, gap="xxsmall"):
             st.badge(f"{words}{waiting}", icon=icon, color=colour)
-            st.caption(plain(now.model or model.name))
+            if now.model:
+                st.caption(plain(f"{now.model} in memory"))
             if now.device:
                 st.caption(plain(f"{now.device} · {now.dtype}"))
                 for line in runtime.worker.vitals().lines():

@@ -1,4 +1,4 @@
-"""The model's control: what is here, its family's settings, and fetching another from the hub."""
+"""The model's control, in the sidebar: what is here, its family's settings, and the hub."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import streamlit as st
 from core.diffusion.models import ModelError, ModelInfo, describe, list_models
 from core.diffusion.origins import is_hub_id, split_id
 from core.runs.downloads import Download, downloads
+from ui.catalog import CATALOG
 from ui.frame import safe
 from ui.links import put_settings
 from ui.views import plain, show_error
@@ -22,9 +23,17 @@ FAMILY_FIELDS = ("width", "height", "num_inference_steps", "guidance_scale", "sc
 
 
 def model_picker(model: ModelInfo, prefix: str, defaults: Defaults) -> str:
-    """The model that is chosen, by name. Choosing one sets the size, steps, guidance and scheduler
-    that its family was trained for. `defaults` says what each control begins with.
+    """The model that is chosen for a page, by name, in the sidebar where the catalog says so.
+    Choosing one sets the size, steps, guidance and scheduler that its family was trained for.
+    `defaults` says what each control begins with.
     """
+    if any(page.prefix == prefix and page.has_model for page in CATALOG):
+        with st.sidebar.container(gap="xsmall"):
+            return _picker(model, prefix, defaults)
+    return _picker(model, prefix, defaults)
+
+
+def _picker(model: ModelInfo, prefix: str, defaults: Defaults) -> str:
     names = list_models()
     key = f"{prefix}_model"
     source = st.selectbox(
@@ -38,13 +47,14 @@ def model_picker(model: ModelInfo, prefix: str, defaults: Defaults) -> str:
         bind="query-params",
         persist_state="session",
         help="Folders and .safetensors checkpoints of LIGHTBOX_MODELS, and the models that are in "
-        "the Hugging Face cache. Choosing one sets size, steps, guidance and scheduler.",
+        "the Hugging Face cache. Choosing one sets size, steps, guidance and scheduler. Each page "
+        "has its own.",
     )
     try:
         info = describe(source)
-        st.caption(
-            plain(f"{info.family_name} · {info.default_width} × {info.default_height} pixels")
-        )
+        called = "" if info.name in source else f"{info.name} · "
+        size = f"{info.default_width} × {info.default_height} pixels"
+        st.caption(plain(f"{called}{info.family_name} · {size}"))
     except ModelError as error:
         show_error("This model cannot be used", str(error))
     with st.popover("From Hugging Face", icon=":material/cloud_download:"):

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from core.diffusion.models import ModelError
+from core.diffusion.settings import GenerationSettings
 from core.runs.store import StoreError
 from core.runs.worker import FolderInUse, Worker
+from tests.core.runs.doubles import wait_for
 from tests.pages.conftest import GALLERY, GENERATE, ROOT, App, messages
-from ui.catalog import CATALOG, HOME
+from ui.catalog import CATALOG, HOME, IMAGE_TO_IMAGE, STEPS, SWEEP
 from ui.links import Parameter
 from ui.runtime import _cookie_token  # pyright: ignore[reportPrivateUsage]
 from ui.stage import progress_text
@@ -84,10 +86,24 @@ def test_an_unexpected_error_is_a_message_and_a_line_in_the_log(
 
 
 def test_the_status_names_model_and_device(app: App) -> None:
+    app.queue.submit([GenerationSettings(prompt="a cat")], owner="test", token="a")
+    app.finish()
+    wait_for(lambda: app.queue.worker_status().state == "idle")
     at = app.open(GALLERY)
     texts = [element.value for element in (*at.sidebar.markdown, *at.sidebar.caption)]
-    assert any("Ready" in text or "Starting" in text for text in texts)
-    assert app.model.name in texts
+    assert any("Ready" in text for text in texts)
+    assert f"{app.model.name} in memory" in texts
+    assert any(text.startswith("cpu") for text in texts)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_that_makes_pictures_chooses_its_model_in_the_sidebar(app: App, path: str) -> None:
+    at = app.open(None if path == HOME.path else path)
+    page = next(page for page in CATALOG if page.path == path)
+    keys = [box.key for box in at.sidebar.selectbox]
+    assert keys == ([f"{page.prefix}_model"] if page.has_model else [])
+    makes = {GENERATE, SWEEP.path, IMAGE_TO_IMAGE.path, STEPS.path}
+    assert page.has_model == (path in makes)
 
 
 def test_home_shows_a_card_a_page_and_the_newest_pictures(app: App) -> None:
