@@ -21,7 +21,7 @@ from core.diffusion.prompts import PromptEncoder
 from core.diffusion.schedule import unet_calls
 from core.diffusion.schedulers import SCHEDULERS, SchedulerRow
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
-from core.diffusion.unrolled import as_array, finite, prediction_type, require_room
+from core.diffusion.unrolled import as_array, finite, prediction_type, require_room, step
 
 SAME_LEVEL = 1e-3
 """Noise levels that differ by less than this share are one: nothing has to lead across."""
@@ -77,14 +77,14 @@ def branch(
                 for cell in cells:
                     batch.cells = [cell]
                     while not cell.is_done:
-                        batch.step()
+                        step(batch, cell)
                         track.keep(cell)
                         yield len(track.sigmas), len(track.sigmas) + cell.total_calls - cell.call
                 break
             _use(cell, after, encode)
         if cell.call == end < cell.total_calls and not switches:
             _use(cell, before, encode)
-        batch.step()
+        step(batch, cell)
         track.keep(cell)
         yield cell.call, cell.total_calls + 1
     image = Engine(model).decode(finite(track.latents[-1]).to(model.dtype))

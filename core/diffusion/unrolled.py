@@ -12,7 +12,7 @@ import torch
 from core.diffusion.anatomy import Call, EmbeddedPrompt, Place, PlaceKind, Run
 from core.diffusion.denoise import Batch, BatchCell, guide, to_epsilon, to_x0
 from core.diffusion.engine import Engine
-from core.diffusion.models import LoadedModel
+from core.diffusion.models import LoadedModel, ModelError
 from core.diffusion.noise import initial_noise
 from core.diffusion.prompt_weights import tokenized
 from core.diffusion.prompts import Tokenizer
@@ -83,7 +83,7 @@ def unroll(
         negative = embedded(model, settings.negative_prompt, cell.uncond)
     latents, x0 = [cell.latents], list[torch.Tensor]()
     while not cell.is_done:
-        batch.step()
+        step(batch, cell)
         latents.append(cell.latents)
         if cell.x0 is not None:
             x0.append(cell.x0)
@@ -109,6 +109,13 @@ def unroll(
         scaling_factor=float(model.vae.config.scaling_factor),
         image=image,
     )
+
+
+def step(batch: Batch, cell: BatchCell) -> None:
+    """One call of the only cell in flight. Raises ModelError where it cannot go on."""
+    batch.step()
+    if cell.failure:
+        raise ModelError(cell.failure)
 
 
 def look(run: Run, index: int, guidance_scale: float | None = None) -> Call:

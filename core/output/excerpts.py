@@ -52,18 +52,23 @@ EXCERPTS: Mapping[str, Excerpt] = {
     ),
     "noise": Excerpt(file="core/diffusion/noise.py", function="seeded_noise"),
     "call": Excerpt(
-        file=DENOISE, function="Batch._advance", first="x_vp: list", last="unconds = iter("
+        file=DENOISE,
+        function="Batch._advance",
+        first="x_vp = with_room(",
+        last="noise_pred = self._unet(",
     ),
     "guidance": Excerpt(file=DENOISE, function="guide"),
-    "x0": Excerpt(file=DENOISE, function="to_x0"),
     "step": Excerpt(
-        file=DENOISE, function="Batch._advance", first="cell.latents = scheduler.step(", last=")[0]"
+        file=DENOISE,
+        function="Batch._step_scheduler",
+        first="cell.latents = scheduler.step(",
+        last=")[0]",
     ),
     "decode": Excerpt(
-        file="core/diffusion/engine.py",
-        function="Engine._pixels",
-        first="vae = self.model.vae",
-        last="return vae.decode(",
+        file="core/diffusion/pixels.py",
+        function="_decoded",
+        first="scaled = latents",
+        last="return _with_tiles(",
     ),
     "branch": Excerpt(file="core/diffusion/branch.py", function="_use"),
     "hand over": Excerpt(file="core/diffusion/branch.py", function="_begin_at"),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from core.diffusion.anatomy import Change
+from core.diffusion.branch import branch
 from core.diffusion.engine import Engine
-from core.diffusion.models import LoadedModel
+from core.diffusion.models import LoadedModel, ModelError
 from core.diffusion.schedulers import SCHEDULERS
 from core.diffusion.settings import SettingsError
 from core.diffusion.unrolled import look, unroll
@@ -119,3 +122,17 @@ def test_the_model_is_left_as_it_was(model: LoadedModel, engine: Engine) -> None
     before = engine.generate([SHORT], strict=True)[0].image
     finish(unroll(model, SHORT))
     assert max_difference(engine.generate([SHORT], strict=True)[0].image, before) == 0
+
+
+@pytest.mark.parametrize("work", [unroll, lambda *of: branch(*of, Change(start=1))])
+def test_a_step_without_memory_ends_with_its_reason(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch, work: Any
+) -> None:
+    """The cell stays where it is: a loop that waits for its end would never come back."""
+
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr("diffusers.DDIMScheduler.step", full)
+    with pytest.raises(ModelError, match="Out of memory"):
+        finish(work(model, SHORT))
