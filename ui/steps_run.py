@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.diffusion.anatomy import Call, EmbeddedPrompt, Run
+from core.diffusion.frames import to_vp
 from core.diffusion.models import ModelInfo
 from core.diffusion.preview import preview_rgb
 from core.diffusion.schedulers import SCHEDULERS
@@ -327,10 +328,7 @@ def _before_and_after(run: Run, call: int) -> None:
 
 def after_step(run: Run, call: int) -> np.ndarray:
     """The latents after a step in variance-preserving coordinates, (C, h, w)."""
-    after = run.latents[call + 1]
-    if not SCHEDULERS[run.settings.scheduler].sigma_space:
-        return after
-    return after / math.sqrt(1 + run.sigmas[call + 1] ** 2)
+    return to_vp(run.latents[call + 1], run.sigmas[call + 1], run.settings.scheduler)
 
 
 def _show_decode(run: Run) -> None:

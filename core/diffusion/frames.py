@@ -25,16 +25,21 @@ Write = Callable[[int, np.ndarray], None]
 def vp_latents(trajectory: Trajectory, scheduler: str) -> np.ndarray:
     """x_t of each of the N calls as the UNet gets it, variance preserving: (N, C, h, w) float32.
 
-    Sigma-space schedulers keep x0 + sigma * eps, which is divided by sqrt(1 + sigma^2): its RMS
-    is the record's `latent_rms`. ValueError where no tensors were recorded.
+    Its RMS is the record's `latent_rms`. ValueError where no tensors were recorded.
     """
     if trajectory.latents is None:
         raise ValueError("the trajectory holds no tensors")
     count = len(trajectory.records)
-    latents = trajectory.latents[:count]
+    sigma = np.array([record.sigma for record in trajectory.records], np.float32)
+    return to_vp(trajectory.latents[:count], sigma.reshape(-1, 1, 1, 1), scheduler)
+
+
+def to_vp(latents: np.ndarray, sigma: float | np.ndarray, scheduler: str) -> np.ndarray:
+    """What a scheduler keeps at noise level `sigma`, as x_VP: those of sigma space keep
+    x0 + sigma * eps, which is divided by sqrt(1 + sigma^2).
+    """
     if SCHEDULERS[scheduler].sigma_space:
-        sigma = np.array([record.sigma for record in trajectory.records], np.float32)
-        latents = latents / np.sqrt(1 + sigma**2).reshape(-1, 1, 1, 1)
+        return latents / (1 + sigma**2) ** 0.5
     return latents
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from core.diffusion.schedulers import SCHEDULERS
+from core.diffusion.frames import to_vp
 from core.diffusion.settings import GenerationSettings
 from core.diffusion.trajectory import Trajectory
 
@@ -30,16 +29,11 @@ class StepLatents:
 
 
 def step_latents(trajectory: Trajectory, settings: GenerationSettings, index: int) -> StepLatents:
-    """The tensors of call `index`, from 0. Raises ValueError where none were recorded.
-
-    A sigma-space scheduler keeps x0 + sigma * eps; divided by sqrt(1 + sigma^2) it is x_VP.
-    """
+    """The tensors of call `index`, from 0. Raises ValueError where none were recorded."""
     latents, x0 = trajectory.latents, trajectory.pred_original_sample
     if latents is None or x0 is None:
         raise ValueError("the trajectory holds numbers only")
-    x = latents[index]
-    if SCHEDULERS[settings.scheduler].sigma_space:
-        x = x / math.sqrt(1 + trajectory.records[index].sigma ** 2)
+    x = to_vp(latents[index], trajectory.records[index].sigma, settings.scheduler)
     change = x0[index] - x0[index - 1] if index else None
     return StepLatents(x=x, x0=x0[index], change=change)
 
