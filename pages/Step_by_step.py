@@ -21,7 +21,7 @@ from ui.steps_form import (
 from ui.steps_future import show_future
 from ui.steps_mistakes import show_mistakes
 from ui.steps_run import show_run
-from ui.steps_work import make_notebook, take_apart, turn_to
+from ui.steps_work import offer_notebook, take_apart, turn_to
 
 with open_page(STEPS) as runtime:
     st.title("Step by step", anchor=False)
@@ -31,15 +31,7 @@ with open_page(STEPS) as runtime:
     count_tokens(counter, settings.model, PREFIX)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         view = choose_view()
-        st.download_button(
-            "Notebook",
-            lambda: make_notebook(settings),
-            file_name=f"lightbox-{settings.seed}.ipynb",
-            mime="application/x-ipynb+json",
-            icon=":material/download:",
-            on_click="ignore",
-            help="This run for Jupyter, on plain diffusers: the same picture, to the last bit.",
-        )
+        offer_notebook(settings)
     turn_to(runtime, view)
     if settings.snapshot:
         st.caption("The snapshot that the settings ask for is left aside: the whole run is shown.")

@@ -23,14 +23,15 @@ def show_attention(runtime: Runtime, run: Run) -> None:
     asked = _name(run)
     if st.session_state.get(ASKED) != asked:
         _explain()
-        if not st.button(
+        st.button(
             "Compute the maps",
             key="steps:attend",
             type="primary",
             icon=":material/center_focus_strong:",
-        ):
-            return
-        st.session_state[ASKED] = asked
+            on_click=_ask,
+            args=(asked,),
+        )
+        return
 
     def work(model: Any) -> Any:
         from core.diffusion.attention import attend
@@ -42,6 +43,10 @@ def show_attention(runtime: Runtime, run: Run) -> None:
         _show_maps(found)
         with st.expander("The code that does it", icon=":material/code:"):
             show_code("attention")
+
+
+def _ask(name: str) -> None:
+    st.session_state[ASKED] = name
 
 
 def _name(run: Run) -> str:

@@ -129,11 +129,16 @@ def _controls(run: Run) -> Change | None:
         start=int(start) - 1,
         end=int(end) if end < last else None,
         prompt=words if words and words != settings.prompt else None,
-        guidance_scale=float(guidance) if guidance is not None else None,
+        guidance_scale=None if _is_same_guidance(guidance, settings.guidance_scale) else guidance,
         scheduler=scheduler if scheduler != settings.scheduler else None,
     )
     kept = (change.prompt, change.guidance_scale, change.scheduler)
     return change if any(value is not None for value in kept) else None
+
+
+def _is_same_guidance(wanted: float | None, own: float) -> bool:
+    """Up to 1 guidance is off (diffusers' rule), whatever the number says."""
+    return wanted is None or wanted == own or (wanted <= 1 and own <= 1)
 
 
 def _hold(run: Run) -> None:

@@ -80,6 +80,23 @@ def take_apart(runtime: Runtime, settings: GenerationSettings) -> Run | None:
     return work_on(runtime, RUN, whole, work, "Taking the run apart")
 
 
+def offer_notebook(settings: GenerationSettings) -> None:
+    """The run for Jupyter, to download; settings that cannot run have none."""
+    info = describe(settings.model)
+    problems = settings.validate(vae_scale_factor=info.vae_scale_factor)
+    help = "This run for Jupyter, on plain diffusers: the same picture, to the last bit."
+    st.download_button(
+        "Notebook",
+        lambda: make_notebook(settings),
+        file_name=f"lightbox-{settings.seed}.ipynb",
+        mime="application/x-ipynb+json",
+        icon=":material/download:",
+        on_click="ignore",
+        disabled=bool(problems),
+        help="These settings cannot run: there is no notebook of them." if problems else help,
+    )
+
+
 def make_notebook(settings: GenerationSettings) -> bytes:
     """The run for Jupyter; written by hand too where the model's loop is the plain one."""
     family = describe(settings.model).family
@@ -107,5 +124,5 @@ def show_code(name: str) -> None:
     except (ExcerptError, OSError):
         st.caption("The source of this part is not installed here.")
         return
-    st.code(found.source, language="python")
+    st.code(found.source, language="python", wrap_lines=True)
     st.caption(f"`{found.file}`, line {found.line}")

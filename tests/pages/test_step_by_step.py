@@ -148,6 +148,14 @@ def test_another_future_is_shown_beside_the_first(app: App) -> None:
     assert "Nothing is different yet" in shown(settled(at))
 
 
+@pytest.mark.parametrize(("own", "other"), [("1", 1.0), ("1", 0.5), ("0.5", 1.0), ("4", 4.0)])
+def test_guidance_that_acts_as_before_is_no_change(app: App, own: str, other: float) -> None:
+    at = opened(app, steps_view=FUTURE, steps_guidance_scale=own)
+    at.number_input(key="steps_other_guidance").set_value(other).run()
+    assert is_at_rest()
+    assert "Nothing is different yet" in shown(at)
+
+
 def test_another_prompt_and_another_scheduler_from_a_call_on(app: App) -> None:
     at = opened(app, steps_view=FUTURE, steps_from="3", steps_other_prompt="a yellow cat")
     assert "Changed from call 3 on" in shown(at)
@@ -171,6 +179,8 @@ def test_attention_only_when_asked(app: App) -> None:
     assert is_at_rest()
     assert "up to" not in shown(at)
     at.button(key="steps:attend").click().run()
+    assert "steps:attend" not in [button.key for button in at.button], "it has been asked"
+    assert "asks every token" not in shown(at)
     settled(at)
     text = shown(at)
     assert "**red**" in text
@@ -357,6 +367,17 @@ def test_the_notebook_is_of_this_run(app: App) -> None:
     at = opened(app, steps_seed="8", steps_guidance_scale="2.5")
     (button,) = at.get("download_button")
     assert button.proto.label == "Notebook"
+
+
+def test_settings_that_cannot_run_have_no_notebook(app: App) -> None:
+    at = app.open(STEPS.path, **QUICK, steps_width="100")
+    (button,) = at.get("download_button")
+    assert button.proto.disabled
+    assert "cannot run" in button.proto.help
+    assert any("Width" in message for message in messages(at))
+    at.number_input(key="steps_width").set_value(128).run()
+    settled(at)
+    assert not at.get("download_button")[0].proto.disabled
 
 
 def test_every_scheduler_can_be_taken_apart(app: App) -> None:
