@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from core.diffusion.models import ModelError, ModelInfo, describe, list_models
-from core.diffusion.origins import is_hub_id, split_id
+from core.diffusion.origins import is_hub_id, locate, pinned, split_id
 from core.runs.downloads import Download, downloads
 from ui.catalog import CATALOG
 from ui.frame import safe
@@ -34,8 +34,11 @@ def model_picker(model: ModelInfo, prefix: str, defaults: Defaults) -> str:
 
 
 def _picker(model: ModelInfo, prefix: str, defaults: Defaults) -> str:
-    names = list_models()
     key = f"{prefix}_model"
+    names = _pinned_names()
+    asked = str(st.session_state.get(key) or st.query_params.get(key, ""))
+    if asked not in names and (better := _pinned(asked)) in names:
+        st.session_state[key] = better
     source = st.selectbox(
         "Model",
         names,
@@ -60,6 +63,23 @@ def _picker(model: ModelInfo, prefix: str, defaults: Defaults) -> str:
     with st.popover("From Hugging Face", icon=":material/cloud_download:"):
         _hub_box(prefix, defaults)
     return source
+
+
+def _pinned_names() -> list[str]:
+    """The models that are here, those of the cache by their commits alone: a bare id would mean
+    another model after the next download.
+    """
+    names = list_models()
+    return [name for name in names if not any(one.startswith(f"{name}@") for one in names)]
+
+
+def _pinned(source: str) -> str:
+    """A hub id by the commit that is here; any other name as it is."""
+    try:
+        commit = locate(source).revision
+    except (ModelError, OSError):  # what a link says may be too long for a path
+        return source
+    return pinned(split_id(source)[0], commit) if commit else source
 
 
 def chosen_model(model: ModelInfo, prefix: str) -> ModelInfo:
@@ -139,11 +159,8 @@ def _show(download: Download, prefix: str, defaults: Defaults) -> None:
 
 
 def _use(source: str, prefix: str, defaults: Defaults) -> None:
-    """A callback: chooses what was downloaded, under the name that the list has for it."""
-    name, revision = split_id(source)
-    commit = describe(source).revision
-    pinned = f"{name}@{commit[:12]}"
-    st.session_state[f"{prefix}_model"] = pinned if revision and pinned in list_models() else name
+    """A callback: chooses what was downloaded, by its commit."""
+    st.session_state[f"{prefix}_model"] = _pinned(source)
     downloads.forget(source)
     _take_over(prefix, defaults)
 

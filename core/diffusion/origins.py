@@ -126,19 +126,23 @@ def is_hub_id(source: str) -> bool:
 
 
 def cached_models() -> list[str]:
-    """Ids of the models in the Hugging Face cache that this version may run; commits other than
-    the one that the bare id means, as "id@commit".
+    """Ids of the models in the Hugging Face cache that this version may run: each commit as
+    "id@commit", and the bare id, which means one of them.
     """
     found: list[str] = []
     for repo in _scanned(hub_cache()):
         plain = _snapshot(repo, "")
         for commit in repo.revisions:
-            name, hash = repo.repo_id, commit.commit_hash
-            if plain is None or hash != plain.revision:
-                name += f"@{hash[:12]}"
             if _names_pipeline(commit.snapshot_path):
-                found.append(name)
+                found.append(pinned(repo.repo_id, commit.commit_hash))
+                if plain is not None and commit.commit_hash == plain.revision:
+                    found.append(repo.repo_id)
     return sorted(found)
+
+
+def pinned(name: str, commit: str) -> str:
+    """A hub id that means one commit for good."""
+    return f"{name}@{commit[:12]}"
 
 
 def _names_pipeline(folder: Path) -> bool:

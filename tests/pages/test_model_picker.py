@@ -14,10 +14,12 @@ from streamlit.testing.v1 import AppTest
 from core.diffusion.download import DownloadProgress, Report
 from core.diffusion.families import ModelError
 from core.runs.downloads import Downloads
+from tests.core.diffusion.test_origins import COMMIT, cached
 from tests.core.runs.doubles import wait_for
-from tests.pages.conftest import GENERATE, App, messages, unescaped
+from tests.pages.conftest import GALLERY, GENERATE, App, messages, unescaped
 from ui import model_picker
 
+PINNED = f"somebody/toy@{COMMIT[:12]}"
 NAMES = ("cond_stage_model.transformer.x", "first_stage_model.x", "model.diffusion_model.x")
 
 
@@ -123,12 +125,37 @@ def test_a_download_that_fails_says_why(app: App, hub: Hub) -> None:
 
 
 def test_what_came_can_be_used(app: App, hub: Hub, tmp_path: Path) -> None:
-    from tests.core.diffusion.test_origins import cached
-
     cached(tmp_path / "hub", "somebody/toy")
     hub.go_on.set()
     at = ask(app, "somebody/toy").button(key="generate:hub go").click().run()
     wait_for(lambda: state("somebody/toy") == "done")
     at = at.run().button(key="generate:hub use").click().run()
-    assert at.selectbox(key="generate_model").value == "somebody/toy"
+    assert at.selectbox(key="generate_model").value == PINNED
     assert state("somebody/toy") == ""
+
+
+def test_a_model_of_the_hub_is_named_by_its_commit(app: App, tmp_path: Path) -> None:
+    """In the settings, in the link, and in the picture: a bare id means another one tomorrow."""
+    cached(tmp_path / "hub", "somebody/toy")
+    at = app.open(GENERATE, generate_model="somebody/toy", generate_prompt="a cat")
+    assert not messages(at)
+    box = at.selectbox(key="generate_model")
+    assert box.value == PINNED
+    assert [name for name in box.options if "toy" in name] == [PINNED]
+    at.button(key="generate:go").click().run()
+    assert [one.model for one in app.asked()] == [PINNED]
+    again = app.open(GENERATE, generate_model=PINNED)
+    assert not messages(again)
+    assert again.selectbox(key="generate_model").value == PINNED
+    long = app.open(GENERATE, generate_model=f"somebody/toy@{'x' * 5000}")
+    assert long.selectbox(key="generate_model").value == "bundled"
+    assert not long.exception
+
+
+def test_a_picture_of_a_bare_id_is_sent_on_by_its_commit(app: App, tmp_path: Path) -> None:
+    cached(tmp_path / "hub", "somebody/toy")
+    image = app.put(3, model="somebody/toy")
+    at = app.open(GALLERY, gallery_open=image.digest)
+    at.menu_button(key=f"send:{image.digest}").set_value(GENERATE).run()
+    assert at.selectbox(key="generate_model").value == PINNED
+    assert any(image.digest in code.value for code in at.code), "the very same picture"

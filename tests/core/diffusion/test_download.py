@@ -101,7 +101,7 @@ def test_a_hub_id_is_downloaded_and_loads(hub: Hub) -> None:
     model = load_model("somebody/toy", device="cpu", report=told.append)
     assert model.info.fingerprint == describe("bundled").fingerprint
     assert model.info.revision == COMMIT
-    assert list_models() == ["bundled", "somebody/toy"]
+    assert list_models() == ["bundled", "somebody/toy", f"somebody/toy@{COMMIT[:12]}"]
     assert not {name for name in hub.asked if name.endswith((".py", ".bin", ".png"))}
     assert not {name for name in hub.asked if "non_ema" in name or name.startswith("clip/")}
     amounts = [progress.done for progress in told]

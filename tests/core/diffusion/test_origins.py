@@ -82,7 +82,7 @@ def test_a_cached_model_loads_without_a_connection(
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
     cached(tmp_path / "hub", "somebody/toy")
-    assert list_models() == ["bundled", "somebody/toy"]
+    assert list_models() == ["bundled", "somebody/toy", f"somebody/toy@{COMMIT[:12]}"]
     model = load_model("somebody/toy", device="cpu")
     assert model.info.fingerprint == describe("bundled").fingerprint
     assert (model.info.revision, model.info.source) == (COMMIT, "somebody/toy")
@@ -100,7 +100,7 @@ def test_without_a_card_it_is_called_by_its_id(tmp_path: Path, root: Path) -> No
 def test_a_model_that_came_after_the_first_look_is_seen(tmp_path: Path, root: Path) -> None:
     assert list_models() == ["bundled"]
     cached(tmp_path / "hub", "somebody/toy")
-    assert list_models() == ["bundled", "somebody/toy"]
+    assert list_models() == ["bundled", "somebody/toy", f"somebody/toy@{COMMIT[:12]}"]
 
 
 def test_other_models_of_the_cache_are_not_listed(tmp_path: Path, root: Path) -> None:
