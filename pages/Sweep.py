@@ -15,12 +15,12 @@ from ui.sweep_grid import show_waiting
 from ui.sweep_jobs import current_job, show_others
 from ui.sweep_plan import plan_of, prompt_box, run_button, show_plan, submit
 from ui.sweep_saved import drop_sweep, show_saved
-from ui.sweep_views import places, show_views
+from ui.sweep_views import looks, places, show_views
 
 with open_page(SWEEP) as runtime:
     st.title("Sweep", anchor=False)
     mend_address(PREFIX, defaults(runtime.model))
-    broken = check_address(PREFIX, parameters())
+    broken = check_address(PREFIX, (*parameters(), *looks()))
     run, counter = prompt_box(runtime.model)
     stage, panel = places()
     with panel.container(border=True):

@@ -53,8 +53,7 @@ def _dialog(runtime: Runtime, board: Board, cell: BoardCell, image: StoredImage 
     with right:
         show_facts(image)
         show_numbers_of(runtime.store, board, cell)
-        kept = "kept, step by step" if image.has_trajectory else "not recorded"
-        st.caption(f"{plain(image.settings.scheduler)} · trajectory {kept}")
+        st.caption(f"{plain(image.settings.scheduler)} · {_kept(runtime, image)}")
         show_settings(image)
 
 
@@ -98,6 +97,13 @@ def _show_unfinished(runtime: Runtime, board: Board, cell: BoardCell) -> None:
         st.info(f"This cell {why}. Run computes what is missing.")
     with st.expander("Its settings"):
         st.json(cell.at.settings.to_dict())
+
+
+def _kept(runtime: Runtime, image: StoredImage) -> str:
+    """What of its steps is stored: the film of a grid needs the latents."""
+    if runtime.store.holds([image.digest], "latents"):
+        return "latents of every step kept"
+    return "numbers of every step kept" if image.has_trajectory else "no step recorded"
 
 
 def _pick(name: str, value: object) -> None:

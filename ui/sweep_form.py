@@ -57,7 +57,7 @@ def key(name: str) -> str:
 
 
 def parameters() -> tuple[Parameter, ...]:
-    """Everything that the address may say: the sweep is in it as a whole."""
+    """What the address may say of the sweep: it is in it as a whole."""
     names = tuple(_label(name) for name in (NONE, *AXES))
     axes = [
         parameter
@@ -71,8 +71,7 @@ def parameters() -> tuple[Parameter, ...]:
     ]
     base = (*settings_parameters(list_models(), tuple(SCHEDULERS)), *source_parameters())
     seeds = Parameter(field="new_seed", kind="choice", choices=tuple(NEW_SEED_NAMES.values()))
-    looks = [Parameter(field=name, kind="text") for name in ("view", "size", "captions", "wide")]
-    return (*base, *axes, seeds, *looks)
+    return (*base, *axes, seeds)
 
 
 def defaults(model: ModelInfo) -> dict[str, object]:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from ui.links import Parameter
 from ui.runtime import Runtime
 from ui.sweep_board import Board
 from ui.sweep_cell import show_opened
 from ui.sweep_compare import show_compare, show_flipbook
 from ui.sweep_export import show_export
 from ui.sweep_form import BOUND, key
-from ui.sweep_grid import develop, show_end, show_grid, show_looks
+from ui.sweep_grid import SIZES, develop, show_end, show_grid, show_looks
 from ui.sweep_numbers import show_numbers
 
 
@@ -34,6 +35,17 @@ VIEWS = (
     View(title="Numbers", show=show_numbers),
     View(title="Take home", show=show_export),
 )
+
+
+def looks() -> tuple[Parameter, ...]:
+    """What the address may say of how the sweep is looked at."""
+    switch = ("true", "false")
+    return (
+        Parameter(field="view", kind="choice", choices=tuple(view.title for view in VIEWS)),
+        Parameter(field="size", kind="choice", choices=tuple(SIZES)),
+        Parameter(field="captions", kind="choice", choices=switch),
+        Parameter(field="wide", kind="choice", choices=switch),
+    )
 
 
 def places() -> tuple[DeltaGenerator, DeltaGenerator]:

@@ -335,6 +335,25 @@ def test_settings_that_cannot_run_are_said_and_nothing_is_queued(app: App) -> No
     assert not messages(at.run()), "the next run does not submit again"
 
 
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"rows": 2}, "Plain diffusers: makes the same picture without this app."),
+        ({"rows": 8, "strict": True}, "Plain diffusers: makes the same picture"),
+        ({"rows": 8}, "Computed in a batch of 8 rows: up to 2/255 from the program's picture."),
+        ({"rows": 8, "dtype": "float16"}, "in a batch of 8 rows: in float16, close to"),
+    ],
+)
+def test_a_picture_out_of_a_batch_says_how_near_its_program_comes(
+    app: App, how: dict[str, Any], words: str
+) -> None:
+    made = generation(GenerationSettings(prompt="a red apple", seed=9), record="none")
+    made = replace(made, computed=replace(made.computed, **how))
+    app.store.put(made, app.model)
+    at = app.open(GENERATE, generate_prompt="a red apple", generate_seed="9")
+    assert words in "\n".join(caption.value for caption in at.caption)
+
+
 def test_a_damaged_stored_picture_is_said_and_nothing_else_is_lost(app: App) -> None:
     image = app.put(9)
     image.path.write_bytes(b"not a picture")

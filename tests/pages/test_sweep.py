@@ -90,6 +90,18 @@ def test_a_link_holds_the_whole_sweep(app: App) -> None:
     assert not messages(at)
 
 
+def test_a_broken_look_in_a_link_is_said(app: App) -> None:
+    broken = {"view": "Film", "size": "Huge", "captions": "perhaps", "wide": "1"}
+    at = app.open(PAGE, **TWO_BY_TWO, **{f"sweep_{name}": text for name, text in broken.items()})
+    (message,) = messages(at)
+    for name, text in broken.items():
+        assert f"sweep_{name} = '{text}' is not one of the choices" in message
+    good = {"view": "Numbers", "size": "Large", "captions": "true", "wide": "false"}
+    at = app.open(PAGE, **TWO_BY_TWO, **{f"sweep_{name}": text for name, text in good.items()})
+    assert not messages(at)
+    assert at.segmented_control(key="sweep_view").value == "Numbers"
+
+
 def test_the_plan_says_what_it_costs(app: App) -> None:
     at = app.open(PAGE, **TWO_BY_TWO, sweep_num_inference_steps="10")
     said = captions(at)
@@ -375,6 +387,7 @@ def test_an_opened_cell_says_all_and_goes_to_generate(app: App) -> None:
     assert float(metrics["RMSE"]) > 0
     assert metrics["Final latent RMS"] == "1.000"
     assert "Reference: Seed 1 · Guidance scale 3" in captions(at)
+    assert "numbers of every step kept" in captions(at)
     at.button(key="sweep:generate").click().run()
     assert at.number_input(key="generate_seed").value == 2
     assert at.number_input(key="generate_guidance_scale").value == 5.0
@@ -453,6 +466,9 @@ def test_every_way_home_is_offered(app: App) -> None:
     assert labels == ["PNG", "JPEG", "WebP", "PDF", "Web page", "CSV", "Cells (ZIP)"]
     at.button(key="sweep:record").click().run()
     assert app.finish().done_cells == 4
+    at.session_state["sweep:opened"] = (0, 0, 0)
+    assert "latents of every step kept" in captions(at.run())
+    at.session_state["sweep:opened"] = None
     view(at, "Take home")
     labels = [button.proto.label for button in at.get("download_button")]
     assert labels[4:6] == ["MP4", "GIF"]
