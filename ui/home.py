@@ -68,13 +68,12 @@ def _show_small(runtime: Runtime, image: StoredImage) -> None:
 
 
 def show_machine(runtime: Runtime) -> None:
-    """Which model draws, on what, and where the pictures are kept."""
-    model, status = runtime.model, runtime.queue.worker_status()
+    """Which model is in memory, on what, and where the pictures are kept."""
+    status = runtime.queue.worker_status()
     st.subheader("On this machine", anchor=False)
     grid = st.grid("auto", min_column_width=200, gap="small")
-    grid.metric("Model", plain(model.name), help=f"Fingerprint {model.sha_short}")
+    grid.metric("Model", plain(status.model or "starting"))
     device = f"{status.device} · {status.dtype}" if status.device else "starting"
     grid.metric("Device", plain(device))
-    grid.metric("Its own size", f"{model.default_width} × {model.default_height}")
     grid.metric("Pictures kept", f"{runtime.store.count():,}")
     st.caption(f"Kept in {plain(str(runtime.store.folder))}")

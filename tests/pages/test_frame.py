@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import shutil
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.diffusion.models import ModelError
+from core.diffusion.models import BUNDLED_FOLDER, ModelError
 from core.diffusion.settings import GenerationSettings
 from core.runs.store import StoreError
 from core.runs.worker import FolderInUse, Worker
@@ -116,6 +119,18 @@ def test_home_shows_a_card_a_page_and_the_newest_pictures(app: App) -> None:
     assert any(image.digest in code.value for code in at.code), "the Gallery opens it"
     for page in CATALOG[1:]:
         assert page.picture.is_file(), f"{page.title} has a card, and the card a picture"
+
+
+def test_home_names_the_model_in_memory(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = Path(shutil.copytree(BUNDLED_FOLDER, tmp_path / "models" / "copy")) / "lightbox.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"name": "Another"}))
+    monkeypatch.setenv("LIGHTBOX_MODELS", str(tmp_path / "models"))
+    app.queue.submit([GenerationSettings(prompt="a cat", model="copy")], owner="test", token="a")
+    app.finish()
+    metrics = {metric.label: metric.value for metric in app.open().metric}
+    assert (metrics["Model"], metrics["Device"]) == ("Another", r"cpu · float32")
 
 
 def test_the_server_is_closed_to_others_and_tells_no_details() -> None:
