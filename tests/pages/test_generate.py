@@ -347,7 +347,9 @@ def test_settings_that_cannot_run_are_said_and_nothing_is_queued(app: App) -> No
 def test_a_picture_out_of_a_batch_says_how_near_its_program_comes(
     app: App, how: dict[str, Any], words: str
 ) -> None:
-    made = generation(GenerationSettings(prompt="a red apple", seed=9), record="none")
+    guidance_scale = app.model.default_guidance_scale
+    asked = GenerationSettings(prompt="a red apple", seed=9, guidance_scale=guidance_scale)
+    made = generation(asked, record="none")
     made = replace(made, computed=replace(made.computed, **how))
     app.store.put(made, app.model)
     at = app.open(GENERATE, generate_prompt="a red apple", generate_seed="9")
