@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from core.diffusion.models import describe
-from core.diffusion.schedule import Start
+from core.diffusion.schedule import Start, beginning
 from core.diffusion.settings import GenerationSettings
 from core.likeness import Likeness, likeness_to
 from core.output.family_figure import distance_figure
@@ -79,12 +79,25 @@ def say_start(settings: GenerationSettings, start: Start) -> None:
             "to no step: this is the source through the VAE and back.",
             icon=":material/info:",
         )
-    elif settings.strength == 1 and settings.mask_image:
-        st.caption("With a mask, strength 1 starts from noise alone, as diffusers has it.")
-    elif settings.strength == 1:
-        st.caption(
-            f"Strength 1 is not pure noise: {start.sqrt_abar:.3f} of the source is still in it."
-        )
+    elif words := _about_the_end(settings, start):
+        st.caption(words)
+
+
+def _about_the_end(settings: GenerationSettings, start: Start) -> str:
+    """What surprises of the largest strength, "" of any other."""
+    if _is_noise_alone(settings, start):
+        strength = f"{settings.strength:g}"
+        return f"With a mask, strength {strength} starts from noise alone, as diffusers has it."
+    if settings.strength == 1:
+        return f"Strength 1 is not pure noise: {start.sqrt_abar:.3f} of the source is still in it."
+    return ""
+
+
+def _is_noise_alone(settings: GenerationSettings, start: Start) -> bool:
+    """Whether the loop leaves the source out, as it does where a masked run has every step."""
+    if not settings.mask_image or start.num_executed_steps == 0:
+        return False
+    return beginning(settings, describe(settings.model).scheduler_config).first_step == 0
 
 
 def _facts(settings: GenerationSettings, start: Start) -> list[str]:
@@ -93,7 +106,7 @@ def _facts(settings: GenerationSettings, start: Start) -> list[str]:
         f"{start.num_executed_steps} of {asked} steps",
         f"from timestep {start.timestep:.0f}",
         f"σ {start.sigma:.2f}",
-        f"√ᾱ {start.sqrt_abar:.3f}",
+        "√ᾱ 0" if _is_noise_alone(settings, start) else f"√ᾱ {start.sqrt_abar:.3f}",
     ]
 
 
@@ -114,6 +127,9 @@ def _show_pictures(runtime: Runtime, form: Form, board: Board) -> None:
     )
     if any(begin.start.num_executed_steps == 0 for begin in begins or ()):
         st.caption("Where no step is left, it is the source through the VAE and back.")
+    for cell, begin in zip(board.cells, begins or (), strict=False):
+        if words := _about_the_end(cell.at.settings, begin.start):
+            st.caption(words)
 
 
 def _show_cell(runtime: Runtime, board: Board, cell: BoardCell) -> None:

@@ -226,6 +226,18 @@ def test_both_ends_of_the_strength_are_explained(app: App) -> None:
     assert "starts from noise alone" in shown(masked)
 
 
+def test_the_strip_explains_strength_1_with_and_without_a_mask(app: App) -> None:
+    strip = {"img2img_view": "Strength strip", "img2img_strengths": "0.5, 1"}
+    plain = shown(opened(app, **strip))
+    assert "Strength 1 is not pure noise: 0." in plain
+    assert "√ᾱ 0 " not in plain + " "
+    masked = shown(opened(app, img2img_masked="true", **strip))
+    assert "With a mask, strength 1 starts from noise alone" in masked
+    assert "not pure noise" not in masked
+    assert masked.count("√ᾱ 0 ") == 1, "the source has no part in it"
+    assert masked.count("√ᾱ 0.") == 1
+
+
 @pytest.mark.parametrize("name", CROSSINGS)
 def test_each_grid(app: App, name: str) -> None:
     at = opened(app, img2img_view="Grids", img2img_columns="0.5, 1")
