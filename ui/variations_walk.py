@@ -48,6 +48,25 @@ SAID = f"{PREFIX}:film_problem"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pass:
+    """What is said of the frames that one pass over a walk has to make."""
+
+    title: str
+    what: str
+
+
+FIRST_PASS = Pass(
+    title="{count} frames to make",
+    what="Each is a picture that is stored, so a walk is made once. Then it plays here.",
+)
+SECOND_PASS = Pass(
+    title="Second pass: {count} frames",
+    what="The first pass is made and measured. These frames stand at the places that space them "
+    "evenly.",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Walk:
     """From `base` along `axes`, all at the same `places` in [0, 1]; `closes` leads back to it."""
 
@@ -127,20 +146,20 @@ def show_walk(runtime: Runtime, walk: Walk, button: DeltaGenerator) -> None:
     """The walk in the parameter's own steps; then, if asked for, spaced evenly. `button` is the
     place of the button that makes what is missing.
     """
-    board, steps = _show_made(runtime, walk, walk.form(walk.places()), button)
+    board, steps = _show_made(runtime, walk, walk.form(walk.places()), button, FIRST_PASS)
     if board is None or steps is None:
         return
     if not walk.is_even:
         _show_film(runtime, walk, board, {"As it is": steps})
         return
     even = walk.form(spaced_evenly(walk.places(), [one.rmse for one in steps]))
-    board, again = _show_made(runtime, walk, even, button)
+    board, again = _show_made(runtime, walk, even, button, SECOND_PASS)
     if board is not None and again is not None:
         _show_film(runtime, walk, board, {"Before": steps, "Spaced evenly": again})
 
 
 def _show_made(
-    runtime: Runtime, walk: Walk, form: SweepForm, button: DeltaGenerator
+    runtime: Runtime, walk: Walk, form: SweepForm, button: DeltaGenerator, words: Pass
 ) -> tuple[Board | None, list[Likeness] | None]:
     """The frames, once they are all made, and their steps; until then what is missing."""
     plan, job = prepare(runtime, form)
@@ -159,8 +178,8 @@ def _show_made(
     if plan.to_compute:
         show_empty(
             VARIATIONS.icon,
-            f"{plan.to_compute} frames to make",
-            "Each is a picture that is stored, so a walk is made once. Then it plays here.",
+            words.title.format(count=plan.to_compute),
+            words.what,
         )
         return None, None
     digests = [cell.digest for cell in board.cells]

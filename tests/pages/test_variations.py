@@ -425,7 +425,10 @@ def test_frames_are_spaced_evenly(app: App, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("ui.variations_walk.spaced_evenly", spaced)
     at = walk_to(app, WALKS[0])
     make(app, at, "walk")
+    assert not [box for box in at.subheader if "pass" in box.value]
     settled(at.toggle(key="variations_even").set_value(True).run())
+    assert [box.value for box in at.subheader] == ["Second pass: 2 frames"]
+    assert "at the places that space them evenly" in captions(at)
     assert at.button(key="variations:make:walk").label == "Make 2 frames"
     make(app, at, "walk")
     assert [one.variation_strength for one in app.asked()] == [0.1, 0.2]
