@@ -73,6 +73,8 @@ def column_slerp(source: torch.Tensor, other: torch.Tensor, strength: float) -> 
     """An arc of its own for each column of each channel: AUTOMATIC1111's variation seed.
 
     Source: the web UI's `modules/rng.py`, whose dot products run along the height of (C, h, w).
+    The noises are the web UI's own where its random number source is set to CPU; else it draws
+    them on the GPU, which gives others.
     Where the two noises are nearly one, it too goes straight, and from the other to the source.
     """
     unit_source = source / source.norm(dim=-2, keepdim=True)
@@ -154,8 +156,9 @@ METHODS: Mapping[str, Method] = _table(
         r"\frac{\sin((1-s)\,\theta_{cx})}{\sin\theta_{cx}}\,z_{c\cdot x}\\[8pt]"
         r"{}+\frac{\sin(s\,\theta_{cx})}{\sin\theta_{cx}}\,n_{c\cdot x}\end{gathered}",
         mix=column_slerp,
-        expect="AUTOMATIC1111's variation seed, noise for noise: its arc is taken for each column "
-        "by itself. Close to Slerp; take it to make a picture of the web UI again.",
+        expect="AUTOMATIC1111's variation seed, noise for noise where its random source is set to "
+        "CPU: its arc is taken for each column by itself. Close to Slerp; take it to make a "
+        "picture of the web UI again.",
     ),
     Method(
         name="blend",
