@@ -12,7 +12,14 @@ import streamlit as st
 from core.diffusion.models import ModelInfo
 from core.diffusion.schedulers import SCHEDULERS
 from core.diffusion.settings import MAX_STEPS
-from core.diffusion.timetable import SPACINGS, Timetable, takes_karras, takes_spacing, timetable
+from core.diffusion.timetable import (
+    SPACINGS,
+    Call,
+    Timetable,
+    takes_karras,
+    takes_spacing,
+    timetable,
+)
 from core.sweeps.values import ValuesError, parse_values
 from ui.catalog import SCHEDULER_LAB
 from ui.links import Parameter
@@ -23,6 +30,10 @@ MOST = 24
 FIRST = ["DDIM", "PNDM", "Euler", "Heun", "DPM++ 2M", "DPM++ 2M Karras"]
 AS_IS = "As the model"
 OWN, KARRAS = "Own", "Karras"
+KARRAS_HELP = (
+    "Karras lays the noise levels themselves: between the first and the last one of the chosen "
+    "spacing, and for DPM++, UniPC and DEIS over the model's whole range, whatever the spacing."
+)
 BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 MEASURES = {"Timestep": "timestep", "Sigma": "sigma", "log-SNR": "log_snr"}
 
@@ -72,7 +83,7 @@ def lab_form(model: ModelInfo) -> list[Timetable]:
             default=[OWN],
             selection_mode="multi",
             key=f"{PREFIX}_levels",
-            help="Karras lays the noise levels themselves, whatever the spacing of the timesteps.",
+            help=KARRAS_HELP,
             **BOUND,
         )
     counts = _counts(text or "")
@@ -86,7 +97,20 @@ def lab_form(model: ModelInfo) -> list[Timetable]:
     for table in tables:
         if table.problem:
             show_warning("Left out", f"{table.problem}.")
-    return [table for table in tables if not table.problem]
+    return _distinct([table for table in tables if not table.problem])
+
+
+def _distinct(tables: Sequence[Timetable]) -> list[Timetable]:
+    """Of a scheduler's timetables that are the same calls the first; the others are said."""
+    first: dict[tuple[str, tuple[Call, ...]], Timetable] = {}
+    same: dict[str, list[str]] = {}
+    for table in tables:
+        kept = first.setdefault((table.scheduler, table.calls), table)
+        if kept is not table:
+            same.setdefault(kept.label, []).append(table.label)
+    for label, others in same.items():
+        st.caption(f"The same calls, shown once as {label}: {', '.join(others)}.")
+    return list(first.values())
 
 
 def _wanted(
@@ -111,9 +135,13 @@ def _wanted(
         found[key] = None
     for option, lacking in without.items():
         if lacking:
-            what = "timestep spacing" if option == "spacing" else "Karras levels to choose"
+            what = (
+                "The timestep spacing makes no difference for"
+                if option == "spacing"
+                else "diffusers gives no Karras levels to choose for"
+            )
             listed = ", ".join(name for name in names if name in lacking)
-            st.caption(f"diffusers gives no {what} for: {listed}. Shown once, as they are.")
+            st.caption(f"{what}: {listed}. Shown once, as they are.")
     return list(found)
 
 

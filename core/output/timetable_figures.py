@@ -34,8 +34,8 @@ PLACES = LabFigure(
     name="places",
     title="Where the calls lie",
     look="Every mark is one UNet call: steps that are even over the timestep leave low noise "
-    "nearly bare over log-SNR, Karras' levels fill that gap (Karras et al. 2022, eq. 5), and only "
-    "trailing and linspace begin at the last timestep (Lin et al. 2023, table 2).",
+    "nearly bare over log-SNR, Karras' levels fill that gap (Karras et al. 2022, eq. 5), and "
+    "leading spacing, where it counts, begins below the last timestep (Lin et al. 2023, table 2).",
 )
 ORDER = LabFigure(
     name="order",

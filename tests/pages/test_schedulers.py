@@ -91,6 +91,25 @@ def test_spacings_and_karras_stand_side_by_side(app: App) -> None:
     assert not messages(at)
 
 
+def test_timetables_of_the_same_calls_are_shown_once(app: App) -> None:
+    at = choose(app.open(PAGE), "DPM++ 2M", "DPM++ 2M Karras")
+    at.pills(key="schedulers_spacing").set_value(["leading", "trailing", "linspace"]).run()
+    at.pills(key="schedulers_levels").set_value(["Own", "Karras"]).run()
+    assert rows(at) == [
+        "DPM++ 2M · 10 steps · leading",
+        "DPM++ 2M · 10 steps · leading · Karras",
+        "DPM++ 2M · 10 steps · trailing",
+        "DPM++ 2M · 10 steps · linspace",
+        "DPM++ 2M Karras · 10 steps",
+    ]
+    assert (
+        "The same calls, shown once as DPM++ 2M · 10 steps · leading · Karras: DPM++ 2M · 10 "
+        "steps · trailing · Karras, DPM++ 2M · 10 steps · linspace · Karras." in captions(at)
+    )
+    assert "The timestep spacing makes no difference for: DPM++ 2M Karras." in captions(at)
+    assert "whatever the spacing of the timesteps" not in at.pills(key="schedulers_levels").help
+
+
 def test_too_many_combinations_are_cut_and_too_many_steps_left_out(app: App) -> None:
     at = choose(app.open(PAGE), "DDIM")
     at.text_input(key="schedulers_steps").set_value("1-40").run()

@@ -91,6 +91,17 @@ def test_an_option_is_offered_where_it_changes_something(name: str) -> None:
     assert (len(bent) > 1) == takes_karras(name)
 
 
+def test_what_the_scheduler_lab_says_of_spacing_and_karras() -> None:
+    """Its help and the figure's sentence, over the whole table."""
+    for name in SCHEDULERS:
+        if takes_spacing(name):
+            begins = {s: timetable(name, 10, CONFIG, spacing=s).calls[0].timestep for s in SPACINGS}
+            assert begins["leading"] < begins["trailing"] == begins["linspace"] == 999, name
+        if takes_karras(name):
+            laid = {timetable(name, 10, CONFIG, spacing=s, karras=True).calls for s in SPACINGS}
+            assert (len(laid) == 1) == name.startswith(("DPM++", "UniPC", "DEIS")), name
+
+
 def test_more_steps_than_there_are_timesteps_are_a_sentence() -> None:
     table = timetable("LCM", 400, CONFIG)
     assert table.calls == ()
