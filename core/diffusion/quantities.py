@@ -26,6 +26,9 @@ QUANTITIES = (
     "settling",
     "saturation",
 )
+SATURATED = 1 - 1 / 255
+"""From here on the preview, which rounds -1 to 1 to 0 to 255, is at 0 or 255."""
+
 GUIDANCE_QUANTITIES = frozenset(
     (
         "guidance_gap",
@@ -77,7 +80,7 @@ def measure(
         (gap.square() - parallel.square()).clamp_min(0).sqrt() / root,
         eps_guided.flatten(1).std(1) / cond.std(1),
         (x0 - previous_x0).flatten(1).norm(dim=1) / root,
-        (rgb.abs() >= 1).float().mean((1, 2, 3)),
+        (rgb.abs() >= SATURATED).float().mean((1, 2, 3)),
     )
     channels = (x_vp.mean((2, 3)), x_vp.std((2, 3), correction=0))
     return torch.cat([torch.stack(columns, dim=1), *channels], dim=1)
