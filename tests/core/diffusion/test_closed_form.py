@@ -110,18 +110,20 @@ def _rms(difference: torch.Tensor) -> float:
     return float(difference.square().mean().sqrt())
 
 
-def test_a_shared_scheduler_would_be_seen(model: LoadedModel) -> None:
-    """The test above can fail: with one scheduler for two cells the multistep memory is mixed."""
-    settings = replace(BASE, num_inference_steps=200)
-    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
-    abar = torch.cumprod(1 - betas, 0)
-    toy = Mixture(((1 - abar) / abar).sqrt().log().numpy(), MEANS[1:])
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_a_shared_scheduler_would_be_seen(model: LoadedModel, is_shared: bool) -> None:
+    """The tests above can fail: with one scheduler for two cells the multistep memory is mixed.
+
+    For a quarter of the run: a shared scheduler counts twice a step, and ends at the half.
+    """
+    settings = replace(BASE, scheduler="DPM++ 2M", num_inference_steps=200)
+    alone, toy = run(model, settings, MEANS[1:])
     batch = Batch(replace(model, unet=toy), max_rows=4)
     one = batch.admit(settings)
     other = batch.admit(replace(settings, seed=9))
-    other.scheduler = one.scheduler
-    alone = run(model, settings, MEANS[1:])[0].latents
-    with pytest.raises((AssertionError, IndexError, RuntimeError)):  # noqa: PT012
-        while not one.is_done:
-            batch.step()
-        assert (one.latents - alone).abs().max() < 1e-3
+    if is_shared:
+        other.scheduler = one.scheduler
+    for _ in range(50):
+        batch.step()
+    apart = (one.latents - alone.all_latents[50]).abs().max()
+    assert apart > 0.1 if is_shared else apart < 1e-4
