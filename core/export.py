@@ -25,7 +25,14 @@ from core.output.report import (
     write_html_zip,
     write_zip,
 )
-from core.output.sheet import SheetCell, SheetFormat, SheetOptions, write_sheet
+from core.output.sheet import (
+    SheetCell,
+    SheetFormat,
+    SheetOptions,
+    SheetSize,
+    fit_sheet,
+    write_sheet,
+)
 from core.runs.store import Store, StoreError
 from core.sweeps.plan import Plan
 from core.sweeps.sweep import Sweep
@@ -33,6 +40,13 @@ from core.sweeps.sweep import Sweep
 FILM_SECONDS = 6.0
 FASTEST_FILM = 12.0
 NOT_COMPUTED = "Not computed"
+
+
+def planned_sheet(sweep: Sweep, plan: Plan) -> SheetSize:
+    """What the labelled grid will be as a PNG, before any cell is computed. Raises SheetError."""
+    settings = [cell.settings for cell in plan.cells]
+    width, height = max(s.width for s in settings), max(s.height for s in settings)
+    return fit_sheet(sweep, width, height, SheetOptions())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -10,7 +10,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.diffusion.models import ModelInfo, describe
-from core.output.sheet import SheetError, SheetOptions, fit_sheet
+from core.export import planned_sheet
+from core.output.sheet import SheetError
 from core.runs.jobs import Job
 from core.sweeps.plan import Plan, make_plan
 from core.sweeps.sweep import Sweep, SweepProblem
@@ -167,10 +168,8 @@ def show_plan(form: SweepForm, plan: Plan) -> None:
 
 
 def _sheet_size(sweep: Sweep, plan: Plan) -> str:
-    settings = [cell.settings for cell in plan.cells]
-    width, height = max(s.width for s in settings), max(s.height for s in settings)
     try:
-        size = fit_sheet(sweep, width, height, SheetOptions())
+        size = planned_sheet(sweep, plan)
     except SheetError:
         return "too large for one picture"
     return f"picture {size.width} × {size.height} px"

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tqdm import tqdm
+
 if TYPE_CHECKING:
     from core.runs.queue import Job, Queue
 
@@ -71,11 +73,10 @@ class ProgressLine:
     """One line on a terminal that is drawn again and again; nothing where there is none."""
 
     def __init__(self) -> None:
-        self._is_terminal = sys.stderr.isatty()
-        self._width = 0
+        self._bar = tqdm(total=1, bar_format="{desc} |{bar:20}|", leave=False, disable=None)
 
     def show(self, job: Job, queue: Queue) -> None:
-        if not self._is_terminal:
+        if self._bar.disable:
             return
         if job.steps_done == 0:
             status = queue.worker_status()
@@ -84,18 +85,11 @@ class ProgressLine:
             left = f", {job.seconds_left:.0f} s left" if job.seconds_left is not None else ""
             done = f"{job.done_cells} of {job.total_cells} images"
             text = f"{done}, UNet call {job.steps_done} of {job.steps_total}{left}"
-        self._draw(text)
+        self._bar.total, self._bar.n = max(1, job.steps_total), job.steps_done
+        self._bar.set_description_str(text)
 
     def end(self) -> None:
-        if self._width:
-            self._draw("")
-            sys.stderr.write("\r")
-            self._width = 0
-
-    def _draw(self, text: str) -> None:
-        sys.stderr.write("\r" + text.ljust(self._width))
-        sys.stderr.flush()
-        self._width = max(self._width, len(text))
+        self._bar.close()
 
 
 def say(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 from core.commands.console import UsageError
 from core.commands.generate import complete
 from core.diffusion.models import describe
+from core.diffusion.prompts import Tokenizer
 from core.diffusion.settings import GenerationSettings, SettingsError
+from core.runs.queue import Queue
 from core.runs.store import Store
 from core.sweeps.plan import Plan, make_plan
 from core.sweeps.sweep import Sweep, SweepError
@@ -51,9 +54,18 @@ def read_spec(path: Path) -> Sweep:
         raise UsageError(f"{path}: base: {error}") from error
 
 
-def plan_of(sweep: Sweep, store: Store) -> Plan:
-    """A plan without problems. Raises UsageError with a line for each that there is."""
-    plan = make_plan(sweep, describe=describe, holds=store.holds)
+def plan_of(sweep: Sweep, store: Store, *, runs: bool = False) -> Plan:
+    """A plan without problems, of one that `runs` with its time and the texts that are cut off.
+
+    Raises UsageError with a line for each problem that there is.
+    """
+    plan = make_plan(
+        sweep,
+        describe=describe,
+        holds=store.holds,
+        row_pixels_per_second=Queue(store).measured_speed() if runs else None,
+        read=functools.cache(Tokenizer) if runs else None,
+    )
     if plan.problems:
         raise UsageError("\n".join(map(str, plan.problems)))
     return plan

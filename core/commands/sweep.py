@@ -10,8 +10,8 @@ from core.commands.console import FAILED, OK, say
 from core.commands.export import FILMS, check_targets, write_exports
 from core.commands.jobs import compute
 from core.commands.specs import find_sweep, plan_of
-from core.export import Takeaway
-from core.output.sheet import SheetOptions
+from core.export import Takeaway, planned_sheet
+from core.output.sheet import SheetError, SheetOptions
 from core.runs.store import Store
 from core.sweeps.plan import Plan
 from core.sweeps.sweep import Sweep
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     check_targets(options.export)
     store = Store(options.data)
     sweep = find_sweep(options.spec, store)
-    plan = plan_of(sweep, store)
+    plan = plan_of(sweep, store, runs=True)
     _say_plan(sweep, plan)
     if options.save:
         store.save_sweep(options.save, sweep)
@@ -90,7 +90,18 @@ def _say_plan(sweep: Sweep, plan: Plan) -> None:
     columns, rows, pages = sweep.shape()
     grid = f"{columns} x {rows}" + (f" x {pages}" if pages > 1 else "")
     merged = f", {len(plan.merged)} the same as another" if plan.merged else ""
+    takes = "" if not plan.to_compute else ", the time is not known before a first run"
+    if plan.to_compute and plan.seconds is not None:
+        minutes, seconds = divmod(max(1, round(plan.seconds)), 60)
+        takes = f", about {minutes} min {seconds} s" if minutes else f", about {seconds} s"
+    try:
+        size = planned_sheet(sweep, plan)
+        picture = f"a picture of {size.width} x {size.height} pixels"
+    except SheetError:
+        picture = "too large for one picture"
     say(
         f"{grid} cells{merged}: {plan.stored} stored, {plan.to_compute} to compute "
-        f"({plan.unet_rows} UNet rows)"
+        f"({plan.unet_rows} UNet rows){takes}; {picture}"
     )
+    for text in plan.cut:
+        say(f"warning: {text}")

@@ -6,20 +6,25 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from core.__main__ import main
+from core.commands.console import ProgressLine
 from core.commands.specs import read_spec
+from core.diffusion.settings import GenerationSettings
 from core.output.infotext import read_png
 from core.output.sheet import read_sweep
+from core.runs.queue import Queue
 from core.runs.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,6 +99,53 @@ def test_a_spec_is_computed_and_exported_in_every_format(
     assert targets[0].read_bytes() == made[".png"]
     assert sweep("apples", data, "--plan") == 0
     assert "4 stored, 0 to compute (0 UNet rows)" in capsys.readouterr().err
+
+
+def test_the_plan_says_time_size_and_what_is_cut_off(
+    spec: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sweep(spec, data, "--plan") == 0
+    said = capsys.readouterr().err
+    assert "the time is not known before a first run; a picture of " in said
+    assert sweep(spec, data) == 0
+    capsys.readouterr()
+    long = "owl " * 80
+    text = SPEC.replace("guidance_scale", "prompt").replace('"1, 3"', f'"cat, {long} and a zebra"')
+    spec.write_text(text.replace("[base]", f'[base]\nnegative_prompt = "{long} and fog"'))
+    assert sweep(spec, data, "--plan") == 0
+    first, *warnings = capsys.readouterr().err.splitlines()
+    assert re.search(r"UNet rows\), about \d+ s; a picture of \d+ x \d+ pixels$", first)
+    assert [line.split(": ")[1] for line in warnings] == ["negative_prompt", "prompt"]
+    assert warnings[0].endswith("never sees: owl owl owl owl owl and fog")
+    assert warnings[1].endswith("and a zebra")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_one_line_on_a_terminal_and_nothing_elsewhere(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = Queue(Store(data))
+    job = queue.job(queue.submit([GenerationSettings()] * 3, owner="me", token="1"))
+    assert job is not None
+    running = replace(job, steps_done=7, done_cells=1, seconds_left=12.4)
+    said: dict[bool, str] = {}
+    for is_terminal in (True, False):
+        monkeypatch.setattr(sys, "stderr", Terminal() if is_terminal else io.StringIO())
+        line = ProgressLine()
+        line.show(job, queue)
+        line.show(running, queue)
+        line.end()
+        line.end()
+        said[is_terminal] = sys.stderr.getvalue()
+    assert said[False] == ""
+    assert "No worker is running" in said[True]
+    assert "1 of 3 images, UNet call 7 of 60, 12 s left" in said[True]
+    assert "\n" not in said[True]
+    assert not said[True].split("\r")[-2].strip(), "cleared at the end"
 
 
 def test_files_that_need_other_names_or_lack_the_sweep_say_so(
