@@ -14,7 +14,7 @@ from core.diffusion.denoise import Batch
 from core.diffusion.engine import Engine
 from core.diffusion.images import InputError, input_digest
 from core.diffusion.models import LoadedModel
-from core.diffusion.schedule import start_of, unet_calls
+from core.diffusion.schedule import beginning, start_of, unet_calls
 from core.diffusion.schedulers import SCHEDULERS
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.diffusion.sources import Sources
@@ -35,7 +35,8 @@ SOURCE = drawn()
 MASK = np.zeros((64, 64), np.uint8)
 MASK[16:48, 8:40] = 255
 INPUTS = {input_digest(array): array for array in (SOURCE, MASK)}
-STRENGTHS = (0.2, 0.5, 0.58, 0.99, 1.0)
+STRENGTHS = {0.2: 1, 0.5: 3, 0.58: 4, 0.99: 6, 1.0: 7}
+"""Of seven steps those that are run: rounded, 0.5 would run 4 of them and 0.99 all."""
 BASE = GenerationSettings(
     prompt="a red apple on a blue background",
     width=64,
@@ -115,7 +116,8 @@ def source_of(model: LoadedModel, settings: GenerationSettings) -> np.ndarray:
 def test_every_scheduler_equals_the_pipeline(
     engine: Engine, scheduler: str, strength: float
 ) -> None:
-    settings = replace(BASE, scheduler=scheduler, strength=strength)
+    settings = replace(BASE, scheduler=scheduler, strength=strength, num_inference_steps=7)
+    assert beginning(settings).num_executed_steps == STRENGTHS[strength]
     ours = engine.generate([settings], strict=True)[0].image
     assert max_difference(ours, pipeline_image(engine.model, settings)) == 0
 
