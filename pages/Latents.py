@@ -18,7 +18,8 @@ with open_page(LATENTS) as runtime:
     broken = False
     if runs:
         controls = st.container()
-        figures, panel = st.columns([0.68, 0.32], gap="medium")
+        # The step comes first, so that on a telephone its slider is above the figures.
+        panel, figures = st.columns([0.32, 0.68], gap="medium")
         stage = panel.container(border=True)
         with stage:
             focus = run_in_view(runs)

@@ -153,3 +153,16 @@ def test_it_fits_a_phone_and_the_dark(visitor: Visitor, page: Page, digests: lis
         settle(small)
         small.screenshot(path=str(ARTEFACTS / f"{name}-phone-dark.png"), full_page=True)
         assert small.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_on_a_phone_the_slider_is_above_the_figures(visitor: Visitor, digests: list[str]) -> None:
+    small = visitor.open(f"/Latents?latents_images={digests[0]}", width=400, height=850)
+    small.locator(".js-plotly-plot").first.wait_for()
+    settle(small)
+    slider = small.get_by_role("slider", name="Step").bounding_box()
+    picture = small.get_by_alt_text("Predicted x0").bounding_box()
+    figure = small.locator(".js-plotly-plot").first.bounding_box()
+    assert slider is not None
+    assert picture is not None
+    assert figure is not None
+    assert slider["y"] < picture["y"] < figure["y"]

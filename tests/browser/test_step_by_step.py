@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from urllib.parse import urlencode
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Visitor, settle, wait_until
+from tests.browser.conftest import ARTEFACTS, Visitor, settle, wait_until
+from tests.browser.measure import overflow
 
 PICTURE = "[data-testid=stImage] img"
 
@@ -125,3 +127,43 @@ def test_every_mistake_has_its_two_pictures(visitor: Visitor) -> None:
     wait_until(lambda: page.get_by_role("img", name="Wrong").count() == 6, "the mistakes")
     settle(page)
     assert page.get_by_role("img", name="Right").count() == 6
+
+
+VIEWS = {
+    "The run": "6 · The decoder makes the picture",
+    "Another future": "Changed from call 3 on",
+    "Attention": "Compute the maps",
+    "Broken on purpose": "They differ by",
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_it_fits_a_telephone(visitor: Visitor, view: str, scheme: str) -> None:
+    path = link(
+        view=view,
+        num_inference_steps=3,
+        **{"from": 3, "other_prompt": "an owl"},
+    )
+    page = visitor.open(path, width=400, height=850, color_scheme=scheme)
+    page.get_by_text(VIEWS[view]).last.wait_for()
+    if view == "Broken on purpose":
+        wait_until(lambda: page.get_by_role("img", name="Wrong").count() == 6, "the mistakes")
+    settle(page)
+    name = view.lower().replace(" ", "-")
+    page.screenshot(path=str(ARTEFACTS / f"steps-{name}-phone-{scheme}.png"), full_page=True)
+    assert overflow(page) <= 0
+    for picture in page.locator(PICTURE).all():
+        box = picture.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= 400
+
+
+def test_code_is_read_without_scrolling_sideways(visitor: Visitor) -> None:
+    page = opened(visitor)  # 1280 pixels wide
+    page.get_by_text("6 · The decoder makes the picture").wait_for()
+    settle(page)
+    cut = page.locator("[data-testid=stCode] pre").evaluate_all(
+        "all => all.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.innerText)"
+    )
+    assert cut == []
