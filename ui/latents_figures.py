@@ -6,13 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.output.step_figures import (
-    NO_GUIDANCE,
-    STEP_FIGURES,
-    StepFigure,
-    data_mean_square,
-    step_figure,
-)
+from core.output.step_figure_rows import STEP_FIGURES, StepFigure
+from core.output.step_figures import NO_GUIDANCE, data_mean_square, step_figure
 from core.output.step_runs import Run
 from core.output.step_table import write_figure_page, write_step_csv, write_step_parquet
 from core.runs.store import Store

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.output.step_figures import ALONG, GROUPS, STEP_FIGURES
+from core.output.step_figure_rows import ALONG, GROUPS, STEP_FIGURES
 from core.output.step_runs import Colouring, Run, colouring, differing, field_label, labels
 from ui.catalog import LATENTS
 from ui.links import Parameter

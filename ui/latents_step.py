@@ -21,7 +21,7 @@ from core.output.latent_pictures import (
     spans,
     step_latents,
 )
-from core.output.step_figures import ALONG
+from core.output.step_figure_rows import ALONG
 from core.output.step_runs import Run
 from core.runs.store import StoredImage
 from ui.frame import safe

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
 from core.diffusion.trajectory import StepRecord
 from core.output.figures import LINE_COLOURS
+from core.output.step_figure_rows import ALONG, STEP_FIGURES, Along, Line, StepFigure, drawable
 from core.output.step_runs import SCALE, Colouring, Run, escaped, labels
 
 NO_GUIDANCE = "Guidance is off here: there is one prediction, and nothing to compare it with"
@@ -20,204 +20,6 @@ SAME_PREDICTIONS = (
 HEIGHT = 250
 _GREY = "#8b847a"
 _MOST_NAMED = 8  # colours up to which a figure names them
-
-
-@dataclass(frozen=True, kw_only=True)
-class Along:
-    """What a figure's x-axis measures. Time runs to the right whatever it is."""
-
-    name: str
-    label: str
-    of: Callable[[StepRecord], float]
-    is_log: bool = False
-    is_falling: bool = False
-
-    def place(self, record: StepRecord) -> float | None:
-        """Where a record stands; None where the axis has no place for it (sigma 0)."""
-        return _drawable(self.of(record), self.is_log)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One line of a run: its name (needed where a figure has several) and its quantity."""
-
-    of: Callable[[StepRecord], float | None]
-    name: str = ""
-    dash: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepFigure:
-    """A figure: what to look for in one sentence, and where the claim comes from.
-
-    One that stands in for another shows the same in another way, in its place.
-    """
-
-    name: str
-    title: str
-    group: str
-    axis: str
-    look: str
-    lines: tuple[Line, ...]
-    is_log: bool = False
-    needs_guidance: bool = False
-    stands_in_for: str = ""
-
-
-def _alongs(*rows: Along) -> dict[str, Along]:
-    return {row.name: row for row in rows}
-
-
-def _figures(*rows: StepFigure) -> dict[str, StepFigure]:
-    return {row.name: row for row in rows}
-
-
-ALONG: Mapping[str, Along] = _alongs(
-    Along(name="step", label="Step (UNet call)", of=lambda record: record.step_index + 1),
-    Along(name="timestep", label="Timestep", of=lambda record: record.timestep, is_falling=True),
-    Along(
-        name="sigma",
-        label="Sigma",
-        of=lambda record: record.sigma,
-        is_log=True,
-        is_falling=True,
-    ),
-    Along(name="log_snr", label="log-SNR", of=lambda record: record.log_snr),
-)
-
-GROUPS = ("Latents", "Guidance", "Settling")
-
-STEP_FIGURES: Mapping[str, StepFigure] = _figures(
-    StepFigure(
-        name="latent_rms",
-        title="Latent RMS",
-        group="Latents",
-        axis="RMS of x",
-        look="It should keep to the dashed √(ᾱv + 1 − ᾱ), which noise and data of mean "
-        "square v add up to (Ho et al. 2020, eq. 4): guidance and solver errors lift it"
-        " off.",
-        lines=(Line(of=lambda record: record.latent_rms),),
-    ),
-    StepFigure(
-        name="raw_norm",
-        title="Raw latent norm",
-        group="Latents",
-        axis="Norm of x as kept",
-        look="What falls here is the scale that a scheduler keeps: Euler, Heun, LMS and DPM2"
-        " keep x₀ + σε and divide by √(σ² + 1) only for the UNet (diffusers' "
-        "scale_model_input); the others stay flat.",
-        lines=(Line(of=lambda record: record.raw_latent_norm),),
-        stands_in_for="latent_rms",
-    ),
-    StepFigure(
-        name="channels",
-        title="The channels",
-        group="Latents",
-        axis="Std, and mean (dotted)",
-        look="A mean (dotted) that leaves 0 tints the whole picture, RGB being nearly a "
-        "linear map of the channels (Keturn, Hugging Face forum 2022); solid is the "
-        "standard deviation, all of the run in view.",
-        lines=(),
-    ),
-    StepFigure(
-        name="x0_rms",
-        title="RMS of the predicted x0",
-        group="Latents",
-        axis="RMS of x₀",
-        look="An ideal unguided prediction is on average no larger than the data, being a "
-        "mean over all pictures that fit (Karras et al. 2022, app. B.3): what towers "
-        "above the end is guidance.",
-        lines=(Line(of=lambda record: record.x0_rms),),
-    ),
-    StepFigure(
-        name="guidance_gap",
-        title="Guidance gap",
-        group="Guidance",
-        axis="RMS of ε_c − ε_u",
-        look="This difference is what guidance scales (Ho and Salimans 2022, eq. 6): where "
-        "it is high the prompt says most, and a middle interval of noise is where it "
-        "helps (Kynkäänniemi et al. 2024).",
-        lines=(Line(of=lambda record: record.guidance_gap),),
-        needs_guidance=True,
-    ),
-    StepFigure(
-        name="guidance_gap_x0",
-        title="Guidance gap in x0",
-        group="Guidance",
-        axis="σ · RMS of ε_c − ε_u",
-        look="In the predicted picture the same gap is σ times as large (Ho et al. 2020, eq."
-        " 15): the prompt pulls hardest at the start, so mind the logarithmic axis.",
-        lines=(Line(of=lambda record: record.guidance_gap_x0),),
-        is_log=True,
-        needs_guidance=True,
-    ),
-    StepFigure(
-        name="misalignment",
-        title="How far the predictions part",
-        group="Guidance",
-        axis="1 − cos(ε_c, ε_u)",
-        look="Mind the powers of ten: both predict the same noise in x (Ho et al. 2020, eq. "
-        "4), so they are nearly parallel, and all that guidance does comes from this "
-        "small rest.",
-        lines=(Line(of=lambda record: record.misalignment),),
-        is_log=True,
-        needs_guidance=True,
-    ),
-    StepFigure(
-        name="guidance_parts",
-        title="Parallel and orthogonal part",
-        group="Guidance",
-        axis="RMS of the part",
-        look="Compare the part of ε_c − ε_u along ε_c (dotted) with the part across it "
-        "(solid): the parallel part is what oversaturates (Sadat et al. 2024, who split"
-        " the same difference in x₀).",
-        lines=(
-            Line(of=lambda record: record.guidance_orthogonal, name="orthogonal"),
-            Line(of=lambda record: record.guidance_parallel, name="parallel", dash="dot"),
-        ),
-        needs_guidance=True,
-    ),
-    StepFigure(
-        name="std_inflation",
-        title="Std inflation",
-        group="Guidance",
-        axis="std(ε guided) / std(ε_c)",
-        look="Above 1 guidance blows the prediction up, more at a higher scale: after a "
-        "guidance_rescale this is what is left of it (Lin et al. 2023, sec. 3.4; diffusers' "
-        "rescale_noise_cfg).",
-        lines=(Line(of=lambda record: record.std_inflation),),
-        needs_guidance=True,
-    ),
-    StepFigure(
-        name="settling",
-        title="Change of the predicted x0",
-        group="Settling",
-        axis="RMS of the change",
-        look="The picture is decided where this falls: roughly, coarse shapes below a "
-        "log-SNR of −4.6, content up to 0, cleaning up after (Choi et al. 2022, for "
-        "pixel models).",
-        lines=(Line(of=lambda record: record.settling),),
-    ),
-    StepFigure(
-        name="x0_cos_final",
-        title="Likeness to the end",
-        group="Settling",
-        axis="cos(x₀, last x₀)",
-        look="Once it is near 1 the rest only refines: the predicted x₀ (Song et al. 2021, "
-        "eq. 12) points already where the run will end.",
-        lines=(Line(of=lambda record: record.x0_cos_final),),
-    ),
-    StepFigure(
-        name="saturation",
-        title="Saturated pixels",
-        group="Settling",
-        axis="Share at 0 or 255",
-        look="A share that rises with guidance is clipped colour, since strong guidance "
-        "drives predictions out of the data's range (Saharia et al. 2022, sec. 2.3); "
-        "counted on the linear preview.",
-        lines=(Line(of=lambda record: record.saturation),),
-    ),
-)
 
 
 def step_figure(
@@ -291,7 +93,7 @@ def _line(
 ) -> go.Scatter:
     return go.Scatter(
         x=[axis.place(record) for record in run.records],
-        y=[_drawable(line.of(record), is_log) for record in run.records],
+        y=[drawable(line.of(record), is_log) for record in run.records],
         name=escaped(colouring.names[index] or label),
         legendgroup=colouring.names[index],
         showlegend=line.dash is None and colouring.names.index(colouring.names[index]) == index,
@@ -432,10 +234,3 @@ def _name_runs(figure: go.Figure, colouring: Colouring) -> None:
 
 def _is_of_a_run(trace: Any) -> bool:
     return trace.meta is not None
-
-
-def _drawable(value: float | None, is_log: bool) -> float | None:
-    """What Plotly can place: no infinity, and on a logarithmic axis nothing up to 0."""
-    if value is None or not math.isfinite(value) or (is_log and value <= 0):
-        return None
-    return value

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from core.diffusion.timetable import Call, Timetable
 from core.output.figures import LINE_COLOURS
-from core.output.step_figures import ALONG, Along
+from core.output.step_figure_rows import ALONG, Along
 from core.output.step_runs import DASHES
 
 KIND_NAMES: Mapping[str, str] = {

@@ -15,7 +15,8 @@ from core.diffusion.images import input_digest
 from core.diffusion.models import load_model
 from core.diffusion.settings import GenerationSettings
 from core.diffusion.trajectory import Trajectory
-from core.output.step_figures import GROUPS, NO_GUIDANCE, STEP_FIGURES
+from core.output.step_figure_rows import GROUPS, STEP_FIGURES
+from core.output.step_figures import NO_GUIDANCE
 from core.runs.store import StoredImage
 from core.sweeps.sweep import Axis, Sweep
 from tests.core.output.step_doubles import step_trajectory

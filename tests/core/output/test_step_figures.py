@@ -15,12 +15,10 @@ from core.diffusion.engine import Engine
 from core.diffusion.schedulers import SCHEDULERS
 from core.diffusion.settings import GenerationSettings
 from core.output.figures import LINE_COLOURS
+from core.output.step_figure_rows import ALONG, GROUPS, STEP_FIGURES
 from core.output.step_figures import (
-    ALONG,
-    GROUPS,
     NO_GUIDANCE,
     SAME_PREDICTIONS,
-    STEP_FIGURES,
     analytic_rms,
     channel_rms,
     data_mean_square,
