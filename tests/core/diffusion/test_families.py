@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from core.diffusion.prompts import guidance_embedding
 from core.diffusion.schedulers import SCHEDULERS
 from core.diffusion.settings import GenerationSettings
 from tests.conftest import max_difference
+from tests.core.diffusion.test_origins import cached
 from tests.core.diffusion.tiny import KINDS, build, published, save_single_file
 
 SIDE = 64
@@ -75,6 +77,11 @@ def arguments(settings: GenerationSettings) -> dict[str, Any]:
 def own_pipeline(folder: Path, name: str, settings: GenerationSettings) -> Any:
     """diffusers' own way from the folder to a pipeline: none of our code."""
     pipe = getattr(diffusers, name).from_pretrained(folder, local_files_only=True)
+    return prepared(pipe, settings)
+
+
+def prepared(pipe: Any, settings: GenerationSettings) -> Any:
+    """With the settings' scheduler, as diffusers makes it."""
     row = SCHEDULERS[settings.scheduler]
     pipe.scheduler = getattr(diffusers, row.class_name).from_config(
         pipe.scheduler.config, **row.config
@@ -84,13 +91,7 @@ def own_pipeline(folder: Path, name: str, settings: GenerationSettings) -> Any:
 
 
 def own_image(folder: Path, family: str, settings: GenerationSettings) -> Image.Image:
-    row = FAMILIES[family]
-    if settings.init_image:
-        pipe = own_pipeline(folder, row.image_to_image, settings)
-        pixels = Image.fromarray(PICTURE)
-        options = arguments(settings) | {"strength": settings.strength}
-        return pipe(image=pixels, **options).images[0]
-    pipe = own_pipeline(folder, row.text_to_image, settings)
+    pipe = own_pipeline(folder, FAMILIES[family].text_to_image, settings)
     return pipe(width=settings.width, height=settings.height, **arguments(settings)).images[0]
 
 
@@ -127,23 +128,97 @@ def test_sizes_are_those_that_the_families_were_trained_on(engines: dict[str, En
     }
 
 
-@pytest.mark.parametrize("family", KINDS)
-def test_text_to_image_equals_the_pipeline(
-    family: str, folders: dict[str, Path], engines: dict[str, Engine]
+# LCM's UNets are published in diffusers layout alone.
+SINGLE = [family for family in KINDS if "LCM" not in family]
+FILES = {
+    "SD 1.x": "dream",
+    "SD 2.x": "v2-1_512-ema-pruned",
+    "SD 2.x (v-prediction)": "v2-1_768-ema-pruned",
+    "SD-Turbo": "sd_turbo",
+    "SDXL": "photo-xl",
+    "SDXL-Turbo": "sd_xl_turbo_1.0_fp16",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a model is: the name that it is loaded by, and diffusers' own way to a pipeline."""
+
+    source: str
+    open: Callable[[str], Any]
+
+
+def in_a_folder(family: str, folder: Path, tmp_path: Path, monkeypatch: Any) -> Place:
+    shutil.copytree(folder, tmp_path / "models" / "tiny")
+    monkeypatch.setenv("LIGHTBOX_MODELS", str(tmp_path / "models"))
+    return Place("tiny", lambda name: of(name).from_pretrained(folder, local_files_only=True))
+
+
+def in_a_file(family: str, folder: Path, tmp_path: Path, monkeypatch: Any) -> Place:
+    """Under the original names, read back with the family's configurations."""
+    configs = tmp_path / "configs" / KINDS[family][0]
+    shutil.copytree(folder, configs)
+    for weights in configs.glob("*/*.safetensors"):
+        weights.unlink()
+    monkeypatch.setattr(single_file, "CONFIGS", configs.parent)
+    roots = tmp_path / "models"
+    roots.mkdir()
+    file = roots / f"{FILES[family]}.safetensors"
+    save_single_file(of(KINDS[family][1]).from_pretrained(folder), file)
+    monkeypatch.setenv("LIGHTBOX_MODELS", str(roots))
+
+    def open(name: str) -> Any:
+        return of(name).from_single_file(str(file), config=str(configs), local_files_only=True)
+
+    return Place(file.name, open)
+
+
+def in_the_cache(family: str, folder: Path, tmp_path: Path, monkeypatch: Any) -> Place:
+    hub = tmp_path / "hub"
+    cached(hub, "somebody/tiny", folder)
+    monkeypatch.setenv("HF_HUB_CACHE", str(hub))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
+
+    def open(name: str) -> Any:
+        return of(name).from_pretrained("somebody/tiny", cache_dir=hub, local_files_only=True)
+
+    return Place("somebody/tiny", open)
+
+
+def of(name: str) -> Any:
+    return getattr(diffusers, name)
+
+
+PLACES = {"folder": in_a_folder, "single file": in_a_file, "hub cache": in_the_cache}
+
+
+@pytest.mark.parametrize(
+    ("family", "place"),
+    [(f, p) for f in KINDS for p in PLACES if f in SINGLE or p != "single file"],
+)
+def test_every_family_from_every_place_equals_the_pipeline(
+    family: str,
+    place: str,
+    folders: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Text to image and image to image, to the last pixel."""
+    at = PLACES[place](family, folders[family], tmp_path, monkeypatch)
+    assert at.source in list_models()
+    model = load_model(at.source, device="cpu")
+    assert model.info.family_name == family
+    engine, row = Engine(model, inputs=lambda _: PICTURE), FAMILIES[family]
     settings = settings_for(family)
-    ours = strict(engines[family], settings)
-    assert np.asarray(ours).std() > 1, "a picture of one colour would prove nothing"
-    assert max_difference(ours, own_image(folders[family], family, settings)) == 0
-
-
-@pytest.mark.parametrize("family", KINDS)
-def test_image_to_image_equals_the_pipeline(
-    family: str, folders: dict[str, Path], engines: dict[str, Engine]
-) -> None:
-    settings = settings_for(family, init_image="0" * 64, strength=0.7, num_inference_steps=3)
-    ours = strict(engines[family], settings)
-    assert max_difference(ours, own_image(folders[family], family, settings)) == 0
+    text = strict(engine, settings)
+    assert np.asarray(text).std() > 1, "a picture of one colour would prove nothing"
+    pipe = prepared(at.open(row.text_to_image), settings)
+    theirs = pipe(width=SIDE, height=SIDE, **arguments(settings)).images[0]
+    assert max_difference(text, theirs) == 0
+    settings = replace(settings, init_image="0" * 64, strength=0.7, num_inference_steps=3)
+    pipe = prepared(at.open(row.image_to_image), settings)
+    options = arguments(settings) | {"strength": 0.7, "image": Image.fromarray(PICTURE)}
+    assert max_difference(strict(engine, settings), pipe(**options).images[0]) == 0
 
 
 @pytest.mark.parametrize("family", ["SDXL", "SD 2.x (v-prediction)"])
@@ -295,52 +370,22 @@ def test_a_vae_that_overflows_in_half_precision_decodes_in_float32(
         engine.generate([settings_for("SD 1.x")])
 
 
-# LCM's UNets are published in diffusers layout alone.
-SINGLE = [family for family in KINDS if "LCM" not in family]
-FILES = {
-    "SD 1.x": "dream",
-    "SD 2.x": "v2-1_512-ema-pruned",
-    "SD 2.x (v-prediction)": "v2-1_768-ema-pruned",
-    "SD-Turbo": "sd_turbo",
-    "SDXL": "photo-xl",
-    "SDXL-Turbo": "sd_xl_turbo_1.0_fp16",
-}
-
-
 @pytest.mark.parametrize("family", SINGLE)
-def test_a_single_file_is_the_same_model(
+def test_a_single_file_has_the_weights_of_the_folder(
     family: str,
     folders: dict[str, Path],
     engines: dict[str, Engine],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Written under the original names and read back with the family's configurations."""
-    configs = tmp_path / "configs" / KINDS[family][0]
-    shutil.copytree(folders[family], configs)
-    for weights in configs.glob("*/*.safetensors"):
-        weights.unlink()
-    monkeypatch.setattr(single_file, "CONFIGS", configs.parent)
-    roots = tmp_path / "models"
-    roots.mkdir()
-    pipeline = getattr(diffusers, KINDS[family][1])
-    file = roots / f"{FILES[family]}.safetensors"
-    save_single_file(pipeline.from_pretrained(folders[family]), file)
-    monkeypatch.setenv("LIGHTBOX_MODELS", str(roots))
-    assert file.name in list_models()
-    model = load_model(file.name, device="cpu")
+    place = in_a_file(family, folders[family], tmp_path, monkeypatch)
+    model = load_model(place.source, device="cpu")
     assert (model.info.family_name, model.info.name) == (family, FILES[family])
     for part in model.info.family.weighed_parts:
         ours = getattr(model, part).state_dict()
         theirs = getattr(engines[family].model, part).state_dict()
         assert ours.keys() == theirs.keys()
         assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
-    settings = settings_for(family)
-    pipe = pipeline.from_single_file(str(file), config=str(configs), local_files_only=True)
-    pipe.scheduler = SCHEDULERS[settings.scheduler].build(pipe.scheduler.config)
-    pipe.set_progress_bar_config(disable=True)
-    theirs = pipe(width=SIDE, height=SIDE, **arguments(settings)).images[0]
-    assert max_difference(strict(Engine(model), settings), theirs) == 0
 
 
 @pytest.mark.parametrize(
