@@ -91,12 +91,32 @@ def test_a_grid_develops_together_and_grows(visitor: Visitor, server: Server) ->
 
     page.get_by_label("Values of columns").fill("1, 3, 6, 9")
     expect(cells(page, "missing")).to_have_count(3)
+    page.get_by_label("Values of rows").fill("1, 2, 3, 4")
+    expect(cells(page, "missing")).to_have_count(7)
     run(page)
-    finish(page, 12)
-    assert len(server.asked()) == 3, "only the new column"
+    finish(page, 16)
+    assert len(server.asked()) == 7, "only the new column and the new row"
 
     page.reload()
-    finish(page, 12)
+    finish(page, 16)
+
+
+def test_ctrl_enter_takes_what_was_just_typed(ready: Page, server: Server) -> None:
+    prompt = ready.get_by_label("Prompt", exact=True)
+    prompt.fill("a blue owl")
+    prompt.press("Control+Enter")
+    wait_until(lambda: server.asked()[0].prompt == "a blue owl", "the owl")
+    finish(ready, 4)
+    assert len(server.asked()) == 4
+
+
+def test_a_preset_keeps_the_seed_that_it_drew(visitor: Visitor) -> None:
+    page = visitor.open(link(**{**SMALL, "seed": -1, "num_inference_steps": 2}))
+    page.get_by_role("button", name="Guidance", exact=False).first.click()
+    finish(page, 5)
+    assert "sweep_seed=-1" not in page.url
+    page.reload()
+    finish(page, 5)
 
 
 def test_stopping_keeps_the_page_alive(visitor: Visitor, server: Server) -> None:
@@ -120,7 +140,21 @@ def test_a_cell_opens_and_goes_to_generate(ready: Page) -> None:
 
 def test_two_cells_are_compared(ready: Page) -> None:
     show(ready, "Compare")
-    expect(ready.get_by_role("region", name="Picture A")).to_be_visible()
+    picture = ready.get_by_role("region", name="Picture A")
+    expect(picture).to_be_visible()
+    over, line = picture.locator("img.b"), picture.locator(".line")
+    expect(over).to_have_css("clip-path", "inset(0px 0px 0px 50%)")
+    pair = picture.locator(".pair")
+    box = pair.bounding_box()
+    assert box is not None
+    pair.hover(position={"x": box["width"] / 2, "y": 20})
+    ready.mouse.down()
+    pair.hover(position={"x": box["width"] / 4, "y": 20})
+    ready.mouse.up()
+    assert abs(float(line.evaluate("line => parseFloat(line.style.left)")) - 25) < 2
+    expect(over).to_have_attribute("style", re.compile(r"clip-path: inset\(.* 2\d(\.\d+)?%\)"))
+    ready.get_by_label("Split").press("End")
+    expect(over).to_have_css("clip-path", "inset(0px 0px 0px 100%)")
     ready.get_by_role("radio", name="Difference").click()
     expect(ready.get_by_text("Mean")).to_contain_text("of 255")
     ready.get_by_role("radio", name="Side by side").click()
