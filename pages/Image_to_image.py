@@ -24,7 +24,7 @@ with open_page(IMAGE_TO_IMAGE) as runtime:
         form = panel(runtime)
     with stage:
         if form is None:
-            show_empty(IMAGE_TO_IMAGE.icon, "No picture yet", "Choose one on the right to begin.")
+            show_empty(IMAGE_TO_IMAGE.icon, "No picture yet", "Choose one in the panel to begin.")
         else:
             show_views(runtime, form, button)
     with suppress(ModelError):  # the form says it

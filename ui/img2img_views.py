@@ -35,7 +35,7 @@ from ui.views import picture_bytes
 if TYPE_CHECKING:
     from core.diffusion.round_trip import RoundTrip
 
-SIDE = 132  # pixels on the screen
+SIDE = 112  # pixels on the screen: three stand side by side on a telephone
 
 
 def show_views(runtime: Runtime, form: Form, button: DeltaGenerator) -> None:
@@ -176,8 +176,9 @@ def _show_inpainted(form: Form, data: bytes) -> None:
         (Image.fromarray(form.mask), "Mask"),
         (Image.open(io.BytesIO(data)), "After"),
     )
-    for column, (picture, words) in zip(st.columns(3, gap="small"), trio, strict=True):
-        with column:
+    grid = st.grid(3, min_column_width=96, gap="small")
+    for picture, words in trio:
+        with grid.cell():
             if picture is not None:
                 st.image(picture, width="stretch", output_format="PNG", alt=words)
             st.caption(words)

@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 
 from core.diffusion.images import open_picture, prepare
 from tests.browser.conftest import PATIENCE, Server, Visitor, settle, wait_until
+from tests.browser.measure import overflow
 
 QUICK = "img2img_num_inference_steps=4&img2img_guidance_scale=1&img2img_scheduler=DDIM"
 
@@ -82,6 +83,25 @@ def test_a_picture_from_the_clipboard(visitor: Visitor, photo: Path) -> None:
     )
     upload = open_picture(photo.read_bytes())
     assert np.array_equal(preview(page), prepare(upload, 128, 128, "crop"))
+
+
+def test_pictures_stand_side_by_side_on_a_telephone(visitor: Visitor) -> None:
+    page = visitor.open(
+        f"/Image_to_image?img2img_masked=true&img2img_prompt=an+owl&{QUICK}", width=400, height=800
+    )
+    rows = (
+        ("What the VAE gets: 128 × 128", "The mask: white is made anew", "Through the VAE"),
+        ("Before", "Mask", "After"),
+    )
+    page.locator("img[alt^='Through the VAE']").wait_for()
+    page.get_by_role("button", name="Run").click()
+    page.locator("img[alt='After']").wait_for()
+    settle(page)
+    for row in rows:
+        boxes = [page.locator(f"img[alt^='{words}']").bounding_box() for words in row]
+        tops = {round(box["y"]) for box in boxes if box is not None}
+        assert len(tops) == 1, row
+    assert overflow(page) <= 0
 
 
 def test_a_strip_develops_and_is_compared(visitor: Visitor, server: Server) -> None:

@@ -162,7 +162,7 @@ def test_each_fit_and_any_size(app: App, fit: Any) -> None:
 
 def test_an_upload_is_prepared_and_forgotten_on_request(app: App) -> None:
     at = opened(app, img2img_from="Yours")
-    assert "Choose one on the right" in shown(at)
+    assert "Choose one in the panel" in shown(at)
     at.file_uploader(key="img2img:file").upload("any name.png", png()).run()
     assert "What the VAE gets" in shown(settled(at))
     run(app, at)
