@@ -3,12 +3,14 @@
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from random import Random
 
 import pytest
 import torch
 
+from core.diffusion import pixels
 from core.diffusion.engine import Engine
 from core.diffusion.models import LoadedModel, describe
 from core.diffusion.settings import GenerationSettings
@@ -188,16 +190,14 @@ def test_a_cancelled_sweep_keeps_what_is_finished_and_resumes(
 def test_one_failed_cell_fails_alone_and_is_retried_alone(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decode = Engine.decode
-    calls: list[int] = []
+    decode, calls = pixels.decode, count(1)
 
-    def sometimes(self: Engine, latents: torch.Tensor) -> object:
-        calls.append(1)
-        if len(calls) == 5:
+    def sometimes(model: LoadedModel, latents: torch.Tensor) -> torch.Tensor:
+        if next(calls) == 5:
             raise torch.OutOfMemoryError("no room")
-        return decode(self, latents)
+        return decode(model, latents)
 
-    monkeypatch.setattr(Engine, "decode", sometimes)
+    monkeypatch.setattr(pixels, "decode", sometimes)
     job_id = lab.submit(SWEEP)
     job = lab.finish(job_id)
     assert (job.state, job.done_cells, job.failed_cells) == ("done", 8, 1)
