@@ -143,7 +143,7 @@ class Takeaway:
 
     def _final_rms(self, digest: str) -> float | None:
         trajectory = self._trajectory(digest)
-        return trajectory.records[-1].latent_rms if trajectory else None
+        return trajectory.final_latent_rms if trajectory else None
 
     def _trajectory(self, digest: str) -> Trajectory | None:
         """A damaged trajectory is one number missing, not a reason to take nothing home."""

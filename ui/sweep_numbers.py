@@ -108,7 +108,7 @@ def _report(store: Store, cell: BoardCell) -> ReportCell:
         settings=cell.at.settings,
         digest=cell.digest,
         image=image.path if image else None,
-        final_latent_rms=trajectory.records[-1].latent_rms if trajectory else None,
+        final_latent_rms=trajectory.final_latent_rms if trajectory else None,
     )
 
 

@@ -19,7 +19,7 @@ from core.diffusion.denoise import Batch
 from core.diffusion.engine import Engine
 from core.diffusion.models import LoadedModel
 from core.diffusion.settings import GenerationSettings
-from core.diffusion.unrolled import embedded, finite
+from core.diffusion.unrolled import embedded, finite, step
 
 
 class AttentionSum:
@@ -119,7 +119,7 @@ def attend(
     while not cell.is_done:
         # The UNet is the whole app's: between two pieces of this work others use it.
         with watching(model.unet, seen):
-            batch.step()
+            step(batch, cell)
         yield cell.call, cell.total_calls + 1
     if seen.total is None:
         raise ValueError("this UNet has no cross-attention to watch")

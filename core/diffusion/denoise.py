@@ -361,9 +361,15 @@ def _alpha_and_noise(sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def trajectory_of(cell: BatchCell) -> Trajectory | None:
-    """What a cell has recorded so far, copied to the host once."""
-    if cell.record == "none" or cell.call == 0:
+    """What a cell has recorded so far, copied to the host once. Of a run without any step (image to
+    image of strength 0) that is no record, and the source's latents.
+    """
+    if cell.record == "none" or (cell.call == 0 and not cell.is_done):
         return None
+    if cell.call == 0:
+        final = cell.latents.float().cpu().numpy() if cell.record == "latents" else None
+        none = None if final is None else final[:0]
+        return Trajectory(records=(), latents=final, pred_original_sample=none)
     x0 = torch.cat(cell.all_x0).cpu()
     records = build_records(
         timesteps=[float(t) for t in cell.timesteps[: cell.call]],

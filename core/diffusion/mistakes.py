@@ -21,7 +21,7 @@ from core.diffusion.models import LoadedModel
 from core.diffusion.noise import seeded_noise
 from core.diffusion.prompts import PromptEncoder
 from core.diffusion.settings import MAX_SEED, GenerationSettings
-from core.diffusion.unrolled import finite
+from core.diffusion.unrolled import finite, step
 
 LERP = 0.5
 """How far the noise is mixed: half of each, where a straight line is shortest."""
@@ -53,12 +53,12 @@ def make_mistake(
     right = bench.cell()
     total = 2 * (right.total_calls + 1)
     while not right.is_done:
-        bench.batch.step()
+        step(bench.batch, right)
         yield right.call, total
     bench.batch.drop(right)
     wrong = _WAYS[name](bench, right)
     while not wrong.is_done:
-        bench.batch.step()
+        step(bench.batch, wrong)
         yield right.call + wrong.call, total
     decode = Engine(model).decode
     picture = (

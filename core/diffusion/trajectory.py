@@ -65,6 +65,11 @@ class Trajectory:
     latents: np.ndarray | None = None
     pred_original_sample: np.ndarray | None = None
 
+    @property
+    def final_latent_rms(self) -> float | None:
+        """Of the last call; None where no step was run."""
+        return self.records[-1].latent_rms if self.records else None
+
     def to_bytes(self) -> bytes:
         """A safetensors file: the records as JSON in its metadata, the tensors as they are."""
         tensors = {"count": np.array([len(self.records)])}

@@ -18,6 +18,7 @@ from core.diffusion.schedule import beginning, start_of, unet_calls
 from core.diffusion.schedulers import SCHEDULERS
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.diffusion.sources import Sources
+from core.diffusion.trajectory import Trajectory
 from tests.conftest import max_difference
 
 
@@ -206,12 +207,18 @@ def test_where_no_step_is_left_the_source_goes_through_the_vae_and_back(
     engine: Engine, scheduler: str, calls: list[list[float]]
 ) -> None:
     settings = replace(BASE, scheduler=scheduler, strength=0.1, posterior="mean")
-    generation = engine.generate([settings])[0]
+    generation = engine.generate([settings], record="latents")[0]
     assert calls == []
-    assert generation.trajectory is None
     model = engine.model
     with torch.no_grad():
         mean = Batch(model, max_rows=2).sources.encode(SOURCE).mean
+    kept = generation.trajectory
+    assert kept is not None
+    assert kept.records == ()
+    assert kept.latents is not None
+    np.testing.assert_allclose(kept.latents, mean.numpy() * model.vae.config.scaling_factor)
+    assert Trajectory.from_bytes(kept.to_bytes()).final_latent_rms is None
+    with torch.no_grad():
         pixels = model.vae.decode(mean, return_dict=False)[0][0].permute(1, 2, 0)
     wanted = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().numpy()
     assert np.abs(np.asarray(generation.image) - wanted).max() <= 1

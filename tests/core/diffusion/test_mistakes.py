@@ -11,10 +11,12 @@ import torch
 from PIL import Image
 
 from core.diffusion.anatomy import Mishap
+from core.diffusion.attention import attend
+from core.diffusion.denoise import Batch
 from core.diffusion.engine import Engine
 from core.diffusion.mishaps import MISTAKES
 from core.diffusion.mistakes import make_mistake
-from core.diffusion.models import LoadedModel
+from core.diffusion.models import LoadedModel, ModelError
 from core.diffusion.settings import GenerationSettings
 from core.diffusion.variations import slerp
 from tests.conftest import max_difference
@@ -26,6 +28,16 @@ SETTINGS = replace(SHORT, num_inference_steps=8)
 @pytest.fixture(scope="module")
 def made(model: LoadedModel) -> dict[str, Mishap]:
     return {name: finish(make_mistake(model, SETTINGS, name)) for name in MISTAKES}
+
+
+def test_a_run_that_cannot_go_on_ends(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Batch, "_step_scheduler", full)
+    for work in (make_mistake(model, SETTINGS, "unscaled"), attend(model, SETTINGS)):
+        with pytest.raises(ModelError, match="Out of memory"):
+            finish(work)
 
 
 @pytest.mark.parametrize("name", MISTAKES)
