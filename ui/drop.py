@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from core.diffusion.images import MAX_BYTES
 from core.diffusion.settings import GenerationSettings
 from core.output.infotext import InfotextError, ReadBack, a1111_text, read_png
 from ui.catalog import IMAGE_TO_IMAGE
@@ -22,6 +23,7 @@ def drop_zone(runtime: Runtime, *, use: Callable[[ReadBack, bool], None]) -> Non
         "Drop a picture made here or by another tool",
         type=TYPES,
         key="generate:drop",
+        max_upload_size=MAX_BYTES // 2**20,
         help="PNG, JPEG or WebP, up to 20 MB. The picture is read, not kept.",
     )
     if file is None:

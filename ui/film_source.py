@@ -17,9 +17,8 @@ from ui.catalog import SWEEP
 from ui.film_form import BOUND, PREFIX, SOURCES, Source, key
 from ui.recording import has_no_step, recorded
 from ui.run_picker import pick_runs
-from ui.runtime import Runtime
+from ui.runtime import Runtime, owner_id
 from ui.sweep_form import put_sweep
-from ui.sweep_jobs import SWEEPS
 from ui.sweep_saved import describe_sweep
 from ui.views import show_empty, show_error, show_warning
 
@@ -169,8 +168,8 @@ def _footage(runtime: Runtime, sweep: Sweep, plan: Plan, z: int) -> Footage | No
 
 def _choose_sweep(runtime: Runtime) -> Sweep | None:
     """The sweep that the address names, else the first of those known here."""
-    mine: dict[str, Sweep] = st.session_state.get(SWEEPS, {})
-    known = {to_word(sweep): sweep for sweep in reversed(mine.values())}
+    run = [runtime.queue.sweep(job.id) for job in runtime.queue.jobs(owner=owner_id())]
+    known = {to_word(sweep): sweep for sweep in run if sweep}
     names = {to_word(saved.sweep): saved.name for saved in runtime.store.sweeps()}
     known |= {to_word(saved.sweep): saved.sweep for saved in runtime.store.sweeps()}
     word: str = st.session_state.get(key("sweep")) or st.query_params.get(key("sweep"), "")
@@ -185,8 +184,8 @@ def _choose_sweep(runtime: Runtime) -> Sweep | None:
         show_empty(
             SWEEP.icon,
             "No sweep yet",
-            "Run one, and the whole grid plays here as one film. Sweeps run since the page was "
-            "opened are offered, and all that were saved.",
+            "Run one, and the whole grid plays here as one film. Sweeps run in this browser are "
+            "offered, and all that were saved.",
         )
         st.page_link(SWEEP.path, label="Run a sweep", icon=SWEEP.icon)
         return None

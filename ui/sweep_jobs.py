@@ -15,9 +15,6 @@ from ui.runtime import Runtime, owner_id
 from ui.sweep_form import PREFIX, take_sweep
 from ui.views import plain
 
-SWEEPS = f"{PREFIX}:sweeps"
-"""Job id -> sweep, of those that this session has submitted."""
-
 LABEL = "Sweep: "
 """How the label of a sweep's job begins, by which it is found again after a reload."""
 
@@ -40,7 +37,7 @@ def submit_sweep(
     record: Record = "norms",
 ) -> None:
     """Queues cells of a sweep as one job of this browser."""
-    job_id = runtime.queue.submit(
+    runtime.queue.submit(
         settings,
         owner=owner_id(),
         token=token,
@@ -48,7 +45,6 @@ def submit_sweep(
         label=label_of(sweep),
         sweep=sweep,
     )
-    st.session_state.setdefault(SWEEPS, {})[job_id] = sweep
 
 
 def current_job(runtime: Runtime, plan: Plan) -> Job | None:

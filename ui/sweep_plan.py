@@ -141,7 +141,7 @@ def show_plan(form: SweepForm, plan: Plan) -> None:
     """What it will cost in one line, or all that is wrong with it."""
     if plan.problems:
         if form.sweep.axes() or form.problems:
-            show_error("This sweep cannot run yet", _lines(plan.problems))
+            show_error("This cannot run yet", _lines(plan.problems))
         return
     if plan.cut:
         show_warning(
@@ -215,7 +215,7 @@ def _lines(problems: Sequence[SweepProblem]) -> str:
 def _problem_line(problem: SweepProblem) -> str:
     name = FIELD_NAMES.get(problem.axis, problem.axis)
     value = f" {problem.value}" if problem.value else ""
-    return f"{name}{value}: {problem.reason}."
+    return f"{name}{value}: {problem.reason.rstrip('.')}."
 
 
 def _note_click() -> None:

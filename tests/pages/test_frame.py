@@ -138,7 +138,7 @@ def test_the_server_is_closed_to_others_and_tells_no_details() -> None:
     assert config["server"]["address"] == "127.0.0.1"
     assert config["server"]["enableXsrfProtection"]
     assert config["server"]["enableCORS"]
-    assert config["server"]["maxUploadSize"] == 20
+    assert config["server"]["maxUploadSize"] == 200
     assert config["browser"]["gatherUsageStats"] is False
     assert config["client"]["showErrorDetails"] == "none"
     assert config["client"]["showSidebarNavigation"] is False

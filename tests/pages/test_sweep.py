@@ -220,7 +220,7 @@ BAD = [
 def test_bad_input_is_said_and_nothing_runs(app: App, query: dict[str, str], why: str) -> None:
     at = app.open(PAGE, sweep_prompt=PROMPT, **query)
     (message,) = messages(at)
-    assert message.startswith("This sweep cannot run yet")
+    assert message.startswith("This cannot run yet")
     assert why in message
     assert run_button(at).disabled
     assert not app.queue.jobs()
