@@ -26,7 +26,7 @@ Pair = tuple[str, str]
 @dataclass(frozen=True, kw_only=True)
 class Likeness:
     """Two pictures of one size: RMSE in units of 0 to 255; SSIM, None where they are too small;
-    the cosine of what CLIP sees, None where the model brings none.
+    the cosine of what CLIP sees, None where there is none for the model.
     """
 
     rmse: float

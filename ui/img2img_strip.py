@@ -175,7 +175,7 @@ def _show_distances(runtime: Runtime, form: Form, board: Board) -> None:
         ),
         (
             "CLIP cosine to the source",
-            "1 is the same to the bundled CLIP: it looks at what the picture shows.",
+            "1 is the same to CLIP: it looks at what the picture shows.",
             _line(done, lambda digest: found[digest].clip),
         ),
         (

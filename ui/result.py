@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.diffusion.models import ModelError, ModelInfo, describe
 from core.output.infotext import a1111_text
+from core.output.metrics import PUBLISHED_CLIPS
 from core.output.snippet import snippet
 from core.runs.store import StoredImage
 from ui.catalog import Page
@@ -107,8 +108,9 @@ def _likeness(image: StoredImage) -> str:
 _HELP = {
     "Time": "From the start of its first step to the stored picture, with whatever else was "
     "developing beside it.",
-    "CLIP score": "How well the picture fits its prompt in the eyes of the bundled CLIP: "
-    "100 times the cosine of the two embeddings.",
+    "CLIP score": "How well the picture fits its prompt in the eyes of CLIP: 100 times "
+    "the cosine of the two embeddings. The bundled model brings its own; for others "
+    f"{PUBLISHED_CLIPS[1]} is asked, where it is in the Hugging Face cache.",
 }
 
 

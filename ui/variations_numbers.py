@@ -45,7 +45,7 @@ DISTANCES = (
     Distance(
         label="CLIP cosine to the parent",
         of=lambda one: one.clip,
-        note="1 is the same to the bundled CLIP: it looks at what the picture shows.",
+        note="1 is the same to CLIP: it looks at what the picture shows.",
     ),
 )
 
