@@ -117,7 +117,7 @@ def show_small(picture: Image.Image | None, words: str) -> None:
     if picture is None:
         return
     with st.container(width=SIDE, gap="xxsmall"):
-        st.image(picture, width=SIDE, output_format="PNG", alt=words)
+        st.image(picture, width="stretch", output_format="PNG", alt=words)
         st.caption(words)
 
 

@@ -175,11 +175,8 @@ class Runner:
             lane = self._choose_lane(lanes, prints)
             if lane is None:
                 return
-            if not self.slot.holds(prints[lane.model]):
-                if self._has_task_here() and not self._is_turn_over():
-                    return
-                if not self._change_model(lane.model):
-                    continue
+            if not self.slot.holds(prints[lane.model]) and not self._change_model(lane.model):
+                continue
             self._lane = lane
             together = [
                 other
@@ -229,6 +226,10 @@ class Runner:
             return here[0]
         if self._flights:
             return None
+        if self._has_task_here() and not self._is_turn_over():
+            elsewhere = [lane for lane in elsewhere if self.slot.holds(prints[lane.model])]
+            if not elsewhere:
+                return None
         self._turns.begin_lane()
         first = next(self._turns.order(self._dispatch.waiting(elsewhere, per_owner=1)), None)
         return first.lane if first else None
