@@ -234,9 +234,10 @@ def test_a_single_image_joins_a_sweep_at_the_next_step(
     store: Store, queue: Queue, lab: Lab
 ) -> None:
     lab.max_rows = 16
+    lab.step_seconds = 0.005  # the sweep's cells are in flight when the image is stored
     lab.hold()
     with lab.working(store):
-        sweep = submit(queue, [settings(seed, num_inference_steps=50) for seed in range(100)])
+        sweep = submit(queue, [settings(seed, num_inference_steps=900) for seed in range(100)])
         wait_for(lambda: len(lab.admitted) == 7)
         one = submit(queue, [settings(1000)], "me")
         lab.gate.set()
