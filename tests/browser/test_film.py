@@ -150,8 +150,10 @@ def test_a_run_is_recorded_and_then_plays(visitor: Visitor, server: Server) -> N
     image = put(server, "norms", seed=12)
     before = server.store.image_bytes(image.digest)
     page = visitor.open(f"/Film?film_images={image.digest}")
-    if page.get_by_role("button", name="Record the tensors").count():
-        page.get_by_role("button", name="Record the tensors").click()
+    record = page.get_by_role("button", name="Record the tensors")
+    record.or_(page.locator("video")).first.wait_for()
+    if record.count():
+        record.click()
     page.locator("video").wait_for()
     settle(page)
     assert server.store.image_bytes(image.digest) == before
@@ -171,9 +173,14 @@ def test_a_sweep_becomes_one_film(visitor: Visitor) -> None:
         "view": "Take home",
     }
     page = visitor.open("/Sweep?" + urlencode({f"sweep_{k}": v for k, v in sweep.items()}))
-    if page.get_by_role("button", name="Run 2 cells").count():
-        page.get_by_role("button", name="Run 2 cells").click()
-    page.get_by_text("nothing to compute").wait_for()
+    run, done = (
+        page.get_by_role("button", name="Run 2 cells"),
+        page.get_by_text("nothing to compute"),
+    )
+    run.or_(done).first.wait_for()  # a page whose script has not begun has neither
+    if run.count():
+        run.click()
+    done.wait_for()
     settle(page)
     page.get_by_role("button", name="Open in Film").click()
     page.wait_for_url("**/Film?**film_sweep=**")
