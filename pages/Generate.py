@@ -13,7 +13,7 @@ from ui.controls import (
     use_found,
 )
 from ui.drop import drop_zone
-from ui.frame import open_page
+from ui.frame import open_page, safely
 from ui.links import check_address, mend_address
 from ui.stage import note_click, show_stage, submit
 
@@ -27,7 +27,7 @@ with open_page(GENERATE) as runtime:
         form = settings_form(runtime.model)
         with st.expander("Settings from a picture", icon=":material/upload_file:"):
             drop_zone(runtime, use=use_found)
-    with stage:
+    with stage, safely():
         submit(runtime, form)
         show_stage(runtime, form)
     count_tokens(counter, form.settings.model)

@@ -274,6 +274,8 @@ def test_everything_is_asked_of_the_chosen_model(app: App, monkeypatch: Any, tmp
     shutil.rmtree(other / "vae")
     at.button(key="generate:go").click().run()
     assert any(m.startswith("This model cannot be used: other lacks vae") for m in messages(at))
+    on_stage = [error.value for column in at.columns for error in column.error]
+    assert any("lacks vae" in text for text in on_stage), "where the picture would be"
     assert "generate:click" not in at.session_state
     assert not app.queue.jobs()
 
