@@ -178,7 +178,7 @@ class Bench:
         self, queue: Queue, store: Store, cells: Sequence[GenerationSettings]
     ) -> tuple[float, float]:
         start = time.perf_counter()
-        job_id = queue.submit(cells, owner="benchmark", token=uuid.uuid4().hex)
+        job_id = queue.submit(cells, owner="benchmark", token=uuid.uuid4().hex, watched=True)
         preview = image = 0.0
         for job in queue.follow(job_id, every=0.01):
             queue.watch(job_id)

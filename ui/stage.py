@@ -62,7 +62,9 @@ def submit(runtime: Runtime, form: Form) -> None:
         for settings in batch:
             settings.require_valid(vae_scale_factor=factor)
         label = f"{GENERATE.title}: {batch[0].prompt}"[:80]
-        job_id = runtime.queue.submit(batch, owner=owner_id(), token=token, label=label)
+        job_id = runtime.queue.submit(
+            batch, owner=owner_id(), token=token, label=label, watched=True
+        )
         st.session_state[JOB] = job_id
         st.session_state[LAST_SEED] = runtime.queue.cells(job_id)[0].settings.seed
     except Exception:  # not a rerun of Streamlit, which is none

@@ -44,6 +44,7 @@ def submit_sweep(
         record=record,
         label=label_of(sweep),
         sweep=sweep,
+        watched=True,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ MAX_RATIO = 32
 FORMATS = ("PNG", "JPEG", "WEBP")
 RESIZE_MODES = ("crop", "pad", "stretch")
 ResizeMode = Literal["crop", "pad", "stretch"]
+
+# A picture with broken EXIF data is read as it is: there is nothing for the terminal to say.
+warnings.filterwarnings("ignore", "Corrupt EXIF data", module="PIL")
 
 Array = np.ndarray
 ReadInput = Callable[[str], Array]

@@ -18,6 +18,10 @@ from core.diffusion.memory import (
 )
 from core.diffusion.models import LoadedModel
 from core.diffusion.placement import bring
+from core.diffusion.products import fast_products
+
+AS_DIFFUSERS = 2
+"""Rows of one cell, with and without the prompt: always computed as diffusers computes them."""
 
 FEWEST_ROWS = 4
 MOST_ROWS = 16
@@ -43,7 +47,8 @@ class UNetRows:
 
     On a CPU each core takes rows of its own. PyTorch would share each small operation among the
     cores and wait for the slowest each time. Which rows go together changes the order of
-    floating-point sums, as any batch does; one or two rows are always run as diffusers runs them.
+    floating-point sums, as any batch does, and so does `fast_products`; one or two rows are always
+    run as diffusers runs them.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class UNetRows:
         is_cpu = model.device.type == "cpu"
         self._cores = (cores or torch.get_num_threads()) if is_cpu else 1
         self._lanes = one_thread_each(self._cores) if self._cores > 1 else None
+        self._products = fast_products()
 
     def __call__(
         self,
@@ -118,12 +124,14 @@ class UNetRows:
         if self._is_compiled(whole):
             parts = zip(*(tensor.split(TILE) for tensor in whole), strict=True)
             return torch.cat([self._tile(*part) for part in parts])
-        tile = min(max(-(-rows // self._cores), FEWEST_ROWS), MOST_ROWS)
-        if self._model.device.type != "cpu" or rows <= tile:
+        if self._model.device.type != "cpu" or rows <= AS_DIFFUSERS:
             return self._call(*whole)
+        tile = min(max(-(-rows // self._cores), FEWEST_ROWS), MOST_ROWS)
+        if rows <= tile:
+            return self._fast_call(whole)
         parts = zip(*(tensor.split(tile) for tensor in whole), strict=True)
         run = self._lanes.map if self._lanes else map
-        return torch.cat(list(run(lambda part: self._call(*part), parts)))
+        return torch.cat(list(run(self._fast_call, parts)))
 
     def _is_compiled(self, whole: tuple[torch.Tensor, ...]) -> bool:
         """A LoRA's layers are not in what was compiled."""
@@ -152,6 +160,10 @@ class UNetRows:
         parts = zip(*(tensor.split(half) for tensor in tensors), strict=True)
         return torch.cat([self(*part) for part in parts])
 
+    def _fast_call(self, tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        with self._products():  # it counts for one thread alone
+            return self._call(*tensors)
+
     def _call(self, *tensors: torch.Tensor) -> torch.Tensor:
         return self._predict(self._model.unet, *tensors)
 
@@ -162,7 +174,7 @@ class UNetRows:
     def _predict(self, unet: Any, *tensors: torch.Tensor) -> torch.Tensor:
         known = dict(zip(self._model.info.family.added, tensors[3:], strict=True))
         guidance = known.pop("timestep_cond", None)
-        with torch.no_grad():  # it counts for one thread alone
+        with torch.no_grad():  # as this does
             return unet(
                 *tensors[:3],
                 timestep_cond=guidance,

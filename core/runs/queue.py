@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any
 
 from core.diffusion.events import Record
@@ -47,10 +48,12 @@ class Queue:
         record: Record = "norms",
         label: str = "",
         sweep: Sweep | None = None,
+        watched: bool = False,
     ) -> str:
         """Queues one job and returns its id; the same owner and token get the same job again.
 
         `sweep` is what these images are part of: any session can show it while the job is known.
+        `watched` says that the one who asks looks at it, as `watch` does, from the first step on.
 
         Cells whose image is stored are done at once, also when it was computed in another way
         than `strict` asks (`StoredImage.computed` says which). Settings that cannot be run fail
@@ -83,6 +86,8 @@ class Queue:
                 cells,
             )
             settle(connection, job_id)
+            if watched:
+                _watch(connection, job_id)
             prune(connection)
         return job_id
 
@@ -181,11 +186,7 @@ class Queue:
         if until and now + WATCH_SECONDS - 1 < until[0][0] <= now + WATCH_SECONDS:
             return
         with self._database.write() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO watching SELECT id, ? FROM jobs"
-                " WHERE id = ? AND finished_at IS NULL",
-                (now + WATCH_SECONDS, job_id),
-            )
+            _watch(connection, job_id)
 
     def preview(self, job_id: str, position: int) -> bytes | None:
         """The newest preview of a running cell: a PNG at latent size, to be shown larger."""
@@ -273,6 +274,14 @@ class Queue:
             if cell["digest"] in stored:
                 cell.update(state="done", step=cell["total_steps"])
         return cells
+
+
+def _watch(connection: Connection, job_id: str) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO watching SELECT id, ? FROM jobs"
+        " WHERE id = ? AND finished_at IS NULL",
+        (time.time() + WATCH_SECONDS, job_id),
+    )
 
 
 def _new_cell(

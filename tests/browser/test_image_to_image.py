@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urljoin
 
 import numpy as np
 import pytest
@@ -36,14 +37,23 @@ def photo(tmp_path: Path) -> Path:
 
 
 def preview(page: Page) -> np.ndarray:
-    """The pixels of what the VAE gets, as the browser has them."""
+    """The pixels of what the VAE gets, as the browser has them.
+
+    Asked again where the server gave the address up for a newer picture in between.
+    """
     image = page.locator("img[alt^='What the VAE gets']")
     expect(image).to_be_visible()
-    settle(page)
-    address = image.get_attribute("src") or ""
-    if not address.startswith("http"):
-        address = page.url.split("/Image_to_image")[0] + address
-    return np.asarray(Image.open(io.BytesIO(page.request.get(address).body())).convert("RGB"))
+    found: list[bytes] = []
+
+    def is_there() -> bool:
+        settle(page)
+        answer = page.request.get(urljoin(page.url, image.get_attribute("src")))
+        if answer.ok:
+            found.append(answer.body())
+        return answer.ok
+
+    wait_until(is_there, "the picture that the VAE gets")
+    return np.asarray(Image.open(io.BytesIO(found[0])).convert("RGB"))
 
 
 def test_an_upload_is_previewed_as_it_is_cropped(

@@ -131,6 +131,7 @@ def test_a_transparent_colour_is_laid_on_white() -> None:
         assert open_picture(data).getpixel((0, 0)) == (255, 255, 255)
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_broken_exif_data_leaves_the_picture_as_it_is() -> None:
     data = encoded(
         Image.new("RGB", (24, 16), "red"), "JPEG", exif=b"Exif\x00\x00II*\x00" + b"\xff" * 40

@@ -269,6 +269,14 @@ def test_watching_lasts_three_seconds_and_writes_seldom(
     assert set(Dispatch(store).watched()) == {job_id}
 
 
+def test_who_asks_may_look_from_the_first_step_on(queue: Queue, store: Store) -> None:
+    unseen = queue.submit([settings(1)], owner="me", token="1")
+    seen = queue.submit([settings(2)], owner="me", token="2", watched=True)
+    bad = queue.submit([settings(3, num_inference_steps=0)], owner="me", token="3", watched=True)
+    assert Dispatch(store).watched()[seen] == pytest.approx(time.time() + 3, abs=1)
+    assert not {unseen, bad} & set(Dispatch(store).watched()), "there is nothing to see"
+
+
 def test_time_left_is_the_remaining_steps_at_the_measured_pace(queue: Queue, store: Store) -> None:
     wanted = [settings(seed, num_inference_steps=10) for seed in range(2)]
     job_id = queue.submit(wanted, owner="me", token="1")

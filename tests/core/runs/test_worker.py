@@ -526,6 +526,15 @@ def test_previews_are_made_only_while_someone_looks_and_four_a_second(
     assert len({key for _, key in lab.previews}) == 4, "each of the watched cells in turn"
 
 
+def test_who_asked_and_looks_sees_the_first_step(store: Store, queue: Queue, lab: Lab) -> None:
+    seen: list[int] = []
+    lab.before_step = lambda engine: seen.append(len(lab.previews))
+    with lab.working(store):
+        wanted = [settings(seed, num_inference_steps=2) for seed in range(4)]
+        finish(queue, queue.submit(wanted, owner="me", token="1", watched=True))
+    assert seen == [0, 4], "none before the first step, and one of every cell with it"
+
+
 def test_stopping_lets_cells_wait_again_without_blame(store: Store, queue: Queue, lab: Lab) -> None:
     lab.step_seconds = 0.01
     with lab.working(store):
