@@ -30,6 +30,7 @@ from core.diffusion.engine import Engine
 from core.diffusion.events import Finished, Request
 from core.diffusion.models import load_model
 from core.diffusion.settings import GenerationSettings
+from core.runs.progress import PREVIEWS_PER_SECOND
 from core.runs.queue import Queue
 from core.runs.store import Store
 from core.runs.worker import Worker
@@ -162,6 +163,7 @@ class Bench:
             worker.start()
             try:
                 for repeat in range(-1, repeats):
+                    time.sleep(1 / PREVIEWS_PER_SECOND)  # the last sweep's count for that long
                     cells = [replace(self.base, seed=1000 * (repeat + 2) + n) for n in range(16)]
                     preview, image = self._watch(queue, store, cells)
                     if repeat >= 0:
