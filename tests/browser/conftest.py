@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from core.diffusion.settings import GenerationSettings
 from core.runs.queue import Job, Queue
@@ -36,6 +43,7 @@ CHROMIUM_ARGUMENTS = [
     "--disable-sync",
 ]
 PATIENCE = 150_000  # milliseconds: a busy machine is slow, not wrong
+expect.set_options(timeout=PATIENCE)
 
 
 @dataclasses.dataclass(eq=False)
@@ -151,6 +159,7 @@ class Visitor:
         page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
         page.on("request", self._see)
         page.goto(self.url + path)
+        page.locator("h1").first.wait_for()  # before its script begins, nothing runs either
         settle(page)
         return page
 

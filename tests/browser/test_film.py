@@ -18,10 +18,8 @@ from playwright.sync_api import Page, expect
 
 from core.diffusion.settings import GenerationSettings
 from core.runs.store import StoredImage
-from tests.browser.conftest import PATIENCE, Server, Visitor, settle, wait_until
+from tests.browser.conftest import Server, Visitor, settle, wait_until
 from tests.browser.measure import overflow
-
-expect.set_options(timeout=PATIENCE)
 
 RUN = GenerationSettings(
     prompt="a red apple", width=64, height=64, seed=11, num_inference_steps=5, guidance_scale=5.0

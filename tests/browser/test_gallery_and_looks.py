@@ -60,8 +60,8 @@ def test_open_send_and_delete(visitor: Visitor, server: Server) -> None:
     dialog.get_by_role("button", name="Delete for good").click()
     wait_until(lambda: server.store.get(newest.digest) is None, "the picture to go")
     expect(dialog).to_have_count(0)
-    assert not newest.path.exists()
-    assert "gallery_open" not in page.url
+    wait_until(lambda: not newest.path.exists(), "its file to go")
+    wait_until(lambda: "gallery_open" not in page.url, "the address to forget it")
 
 
 @pytest.mark.usefixtures("pictures")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -13,17 +12,10 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from core.diffusion.images import open_picture, prepare
-from tests.browser.conftest import PATIENCE, Server, Visitor, settle, wait_until
+from tests.browser.conftest import Server, Visitor, settle, wait_for_value, wait_until
 from tests.browser.measure import overflow
 
 QUICK = "img2img_num_inference_steps=4&img2img_guidance_scale=1&img2img_scheduler=DDIM"
-
-
-@pytest.fixture(autouse=True)
-def patience() -> Iterator[None]:
-    expect.set_options(timeout=PATIENCE)
-    yield
-    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture
@@ -124,8 +116,10 @@ def test_a_strip_develops_and_is_compared(visitor: Visitor, server: Server) -> N
     settle(page)
     for steps in ("1 of 4 steps", "2 of 4 steps", "4 of 4 steps"):
         expect(page.get_by_text(steps)).to_be_visible()
-    images = server.store.search(limit=3)
-    assert {image.settings.strength for image in images} == {0.25, 0.5, 1.0}
+    wait_for_value(
+        lambda: {image.settings.strength for image in server.store.search(limit=3)},
+        {0.25, 0.5, 1.0},
+    )
     page.get_by_role("radio", name="Compare", exact=True).click()
     expect(page.get_by_role("radio", name="Difference")).to_be_visible()
     page.get_by_role("radio", name="Distances", exact=True).click()

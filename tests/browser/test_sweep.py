@@ -13,10 +13,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from core.output.sheet import read_sweep
-from tests.browser.conftest import PATIENCE, Server, Visitor, settle, wait_until
+from tests.browser.conftest import Server, Visitor, settle, wait_until
 from tests.browser.measure import overflow
-
-expect.set_options(timeout=PATIENCE)
 
 SMALL = {"width": 64, "height": 64, "prompt": "a red apple", "seed": 3}
 THREE_BY_THREE = {

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
 
-import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
 from core.diffusion.settings import GenerationSettings
 from core.diffusion.variations import parent_of
 from core.runs.store import StoredImage
-from tests.browser.conftest import PATIENCE, Server, Visitor, settle, wait_until
+from tests.browser.conftest import Server, Visitor, settle, wait_until
 
 SOURCE = GenerationSettings(
     prompt="a red apple on a blue background, flat style",
@@ -22,13 +20,6 @@ SOURCE = GenerationSettings(
     guidance_scale=1.0,
     scheduler="DDIM",
 )
-
-
-@pytest.fixture(autouse=True)
-def patience() -> Iterator[None]:
-    expect.set_options(timeout=PATIENCE)
-    yield
-    expect.set_options(timeout=5_000)
 
 
 def made(visitor: Visitor, server: Server, settings: GenerationSettings) -> StoredImage:
