@@ -48,6 +48,7 @@ __all__ = [
     "ModelInfo",
     "describe",
     "ensure_here",
+    "is_on_its_hub",
     "list_models",
     "load_model",
 ]
@@ -199,17 +200,23 @@ def ensure_here(source: str, report: Report | None = None) -> ModelInfo:
 
     Raises ModelError, and whatever `report` raises.
     """
-    try:
-        return describe(source)
-    except IncompleteError:
-        is_elsewhere = False
-        with suppress(ModelError):
-            origin = locate(source)
-            is_elsewhere = not origin.revision
-        if is_elsewhere or not is_hub_id(source):
-            raise
-    fetch(source, report)
+    if is_on_its_hub(source):
+        fetch(source, report)
     return describe(source)
+
+
+def is_on_its_hub(source: str) -> bool:
+    """Whether something of a hub's model is missing here, so that a download may bring it."""
+    try:
+        describe(source)
+    except IncompleteError:
+        with suppress(ModelError):
+            if not locate(source).revision:  # a folder of that name, which is no copy of the hub's
+                return False
+        return is_hub_id(source)
+    except ModelError:
+        return False
+    return False
 
 
 def _state(folder: Path) -> State:

@@ -28,6 +28,10 @@ class Download:
     total: int = 0
     reason: str = ""
 
+    def __str__(self) -> str:
+        """A line for a person."""
+        return str(DownloadProgress(source=self.source, done=self.done, total=self.total))
+
 
 class Downloads:
     """Of one process. One model is fetched once at a time, whoever asks for it."""
@@ -64,6 +68,11 @@ class Downloads:
 
     def state(self, source: str) -> Download | None:
         return self._known.get(source)
+
+    def known(self) -> list[Download]:
+        """All that are not forgotten, in the order of asking."""
+        with self._lock:
+            return list(self._known.values())
 
     def _run(self, source: str) -> None:
         def report(progress: DownloadProgress) -> None:

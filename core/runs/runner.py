@@ -19,8 +19,9 @@ from core.diffusion.events import (
     Started,
 )
 from core.diffusion.images import InputError
-from core.diffusion.models import ModelInfo
+from core.diffusion.models import ModelError, ModelInfo
 from core.diffusion.settings import GenerationSettings, SettingsError
+from core.runs.arrivals import Arrivals
 from core.runs.dispatch import Dispatch, Lane, Waiting
 from core.runs.encoding import Encoded, Encoding
 from core.runs.progress import Progress
@@ -72,6 +73,7 @@ class Runner:
         self._turns = Turns()
         self._progress = Progress(dispatch)
         self.slot = ModelSlot(tools)
+        self.arrivals = Arrivals(tools.fetch, tools.is_elsewhere)
         self.pulse = Pulse()
         self._lane: Lane | None = None
         self._flights: dict[str, _Flight] = {}
@@ -87,6 +89,7 @@ class Runner:
 
         False when idle.
         """
+        self._follow_arrivals()
         change = self._dispatch.changes()
         if change != self._seen_change:
             self._follow_tables()
@@ -100,10 +103,12 @@ class Runner:
             if self._encoding:
                 return True
             self.pulse.rest()
-            if not has_task:
+            if not has_task and self.arrivals:
+                self._say("loading", str(self.arrivals))
+            elif not has_task:
                 self._say("idle", "" if self.slot.model else self._complaint)
             return has_task
-        self._say("busy", "")
+        self._say("busy", str(self.arrivals))
         if self._step():
             self._admit()
         self._progress.write({job_id for jobs in self._wanted.values() for job_id in jobs})
@@ -111,7 +116,7 @@ class Runner:
 
     def _advance_task(self) -> bool:
         """A piece of the task in hand, unless it needs another model than the batch does."""
-        source = self._tasks.waiting()
+        source = self._waiting_task()
         if source is None:
             return False
         if not self.slot.holds(self.slot.fingerprint(source)):
@@ -121,9 +126,35 @@ class Runner:
                 self._tasks.fail_next(self._complaint)
                 return True
             self._turns.begin_lane()
-        self._say("busy", "")
+        self._say("busy", str(self.arrivals))
         self._tasks.advance(self.slot)
         return True
+
+    def _follow_arrivals(self) -> None:
+        """Of models from the hub: which nobody wants any more, and which can now be loaded."""
+        if not self.arrivals:
+            return
+        wanted = {lane.model for lane in self._dispatch.lanes()}
+        if (source := self._tasks.waiting()) is not None:
+            wanted.add(source)
+        if self.arrivals.follow(wanted):
+            self._admit()
+
+    def _is_here(self, source: str) -> bool:
+        """Whether a model can be loaded now; where it could not come, what waits for it fails."""
+        try:
+            return not self.arrivals.is_awaited(source)
+        except ModelError as error:
+            self._complaint = str(error)
+            self._dispatch.fail_model(source, self._complaint)
+            if self._tasks.waiting() == source:
+                self._tasks.fail_next(self._complaint)
+            return False
+
+    def _waiting_task(self) -> str | None:
+        """The model that the next piece of a task needs, once it is here."""
+        source = self._tasks.waiting()
+        return source if source is not None and self._is_here(source) else None
 
     def put_back(self) -> None:
         """Lets the cells in flight wait again, and writes down what could not be said before.
@@ -166,7 +197,7 @@ class Runner:
 
     def _admit(self) -> None:
         """Begins waiting cells until there is no room, or the batch has to run empty."""
-        while lanes := self._dispatch.lanes():
+        while lanes := [lane for lane in self._dispatch.lanes() if self._is_here(lane.model)]:
             if any(flight.is_alone for flight in self._flights.values()):
                 return
             if self._gives_way():
@@ -197,11 +228,11 @@ class Runner:
 
     def _gives_way(self) -> bool:
         """Whether no cell may begin, so that a task of another model comes to its turn."""
-        is_elsewhere = self._tasks.waiting() is not None and not self._has_task_here()
+        is_elsewhere = self._waiting_task() is not None and not self._has_task_here()
         return is_elsewhere and self._is_turn_over()
 
     def _has_task_here(self) -> bool:
-        source = self._tasks.waiting()
+        source = self._waiting_task()
         return source is not None and self.slot.holds(self.slot.fingerprint(source))
 
     def _is_turn_over(self) -> bool:

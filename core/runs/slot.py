@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import PIL.Image
 
-from core.diffusion.models import ModelError
+from core.diffusion.download import Report
+from core.diffusion.models import ModelError, ensure_here, is_on_its_hub
 from core.diffusion.settings import GenerationSettings
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Tools:
     """What the runner is given to work with; tests give it doubles.
 
     `score` takes a picture, its prompt and the model's folder; None where there is no score.
-    `fetch` downloads a model that is not here yet.
+    `fetch` downloads a model of which `is_elsewhere` says that something is missing here.
     """
 
     load: Callable[[str], LoadedModel]
@@ -49,7 +50,8 @@ class Tools:
     describe: Callable[[str], ModelInfo]
     score: Callable[[PIL.Image.Image, str, Path], float | None]
     max_rows: int
-    fetch: Callable[[str], object] = lambda source: None
+    fetch: Callable[[str, Report], object] = ensure_here
+    is_elsewhere: Callable[[str], bool] = is_on_its_hub
 
 
 class ModelSlot:
@@ -80,10 +82,6 @@ class ModelSlot:
 
         What cannot even be described (a wrong name, most often) leaves the old model in place.
         """
-        try:
-            self._tools.fetch(source)  # the old model stays as long as this may still fail
-        except ModelError as error:
-            return str(error)
         with suppress(ModelError):
             self._tools.describe(source)
             self.unload()

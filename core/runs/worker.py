@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.diffusion.download import DownloadProgress, DownloadStoppedError
-from core.diffusion.models import BUNDLED, describe, ensure_here, load_model
+from core.diffusion.download import Report
+from core.diffusion.models import BUNDLED, describe, ensure_here, is_on_its_hub, load_model
 from core.runs.dispatch import Dispatch
 from core.runs.jobs import WorkerState
 from core.runs.lock import FolderInUse, FolderLock
@@ -47,10 +47,6 @@ class _Status:
     message: str = ""
 
 
-class _EndingError(BaseException):
-    """The worker is to end in the middle of a download: no error of the model that is loaded."""
-
-
 def _clip_score(image: Image, prompt: str, folder: Path) -> float | None:
     from core.output.metrics import clip_score
 
@@ -75,7 +71,8 @@ class Worker:
         score: Callable[[Image, str, Path], float | None] = _clip_score,
         preload: str | None = None,
         max_rows: int = MAX_ROWS,
-        fetch: Callable[[str], object] | None = None,
+        fetch: Callable[[str, Report], object] = ensure_here,
+        is_elsewhere: Callable[[str], bool] = is_on_its_hub,
     ) -> None:
         self.store = store
         self.tasks = Tasks()
@@ -85,7 +82,8 @@ class Worker:
             describe=describe,
             score=score,
             max_rows=max_rows,
-            fetch=fetch or self._fetch,
+            fetch=fetch,
+            is_elsewhere=is_elsewhere,
         )
         self._preload = preload
         self._dispatch = Dispatch(store)
@@ -157,22 +155,6 @@ class Worker:
 
         return Engine(model, max_rows=MAX_ROWS, inputs=self.store.inputs.read)
 
-    def _fetch(self, source: str) -> None:
-        """Downloads a model that is not here, and says how far it is, until nobody wants it."""
-
-        def report(progress: DownloadProgress) -> None:
-            if self._stopping.is_set():
-                raise _EndingError
-            self._say("loading", str(progress))
-            lanes = self._dispatch.lanes()
-            if source != self.tasks.waiting() and source not in {lane.model for lane in lanes}:
-                raise DownloadStoppedError(
-                    f"The download of {source} was stopped. What has come stays: ask for it again, "
-                    "and it goes on from there."
-                )
-
-        ensure_here(source, report)
-
     def _run(self) -> None:
         runner = self._runner = Runner(
             self.store, self._dispatch, self._tools, self.tasks, self._say
@@ -181,6 +163,7 @@ class Worker:
             self._work(runner)
         finally:
             self._stopping.set()
+            runner.arrivals.follow(())
             with suppress(StoreError):
                 runner.put_back()
             with suppress(StoreError), self._status_lock:
@@ -197,8 +180,6 @@ class Worker:
                     runner.preload(self._preload)
                 if not runner.tick():
                     self._stopping.wait(IDLE_SECONDS)
-            except _EndingError:
-                return
             except StoreError as error:
                 log.error("%s", error)
                 self._pause(runner, str(error))

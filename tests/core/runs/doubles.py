@@ -152,7 +152,7 @@ class Lab:
             "describe": describe,
             "score": lambda image, prompt, folder: 25.0,
             "max_rows": self.max_rows,
-            "fetch": lambda source: None,
+            "is_elsewhere": lambda source: False,
         }
         return Worker(store, **(given | options))
 

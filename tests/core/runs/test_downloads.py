@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,13 +13,12 @@ import pytest
 
 from core.diffusion.download import DownloadProgress, Report
 from core.diffusion.models import ModelError
-from core.runs import worker as worker_module
 from core.runs.downloads import Download, Downloads
 from core.runs.queue import Queue
 from core.runs.slot import ModelSlot, Tools
 from core.runs.store import Store
 from core.runs.worker import Worker
-from tests.core.runs.doubles import FakeModel, describe, info, settings, wait_for
+from tests.core.runs.doubles import FakeModel, Lab, describe, finish, info, settings, wait_for
 
 
 class SlowHub:
@@ -27,14 +27,19 @@ class SlowHub:
     def __init__(self) -> None:
         self.next = threading.Semaphore(0)
         self.ended: list[str] = []
+        self.came: set[str] = set()
 
     def fetch(self, source: str, report: Report) -> None:
         try:
             for piece in range(1, 11):
                 assert self.next.acquire(timeout=60)
                 report(DownloadProgress(source=source, done=piece * 10**8, total=10**9))
+            self.came.add(source)
         finally:
             self.ended.append(source)
+
+    def is_elsewhere(self, source: str) -> bool:
+        return source.startswith("hub/") and source not in self.came
 
     def let(self, pieces: int) -> None:
         for _ in range(pieces):
@@ -99,20 +104,15 @@ def test_what_goes_wrong_is_said(error: Exception, reason: str) -> None:
 
 @pytest.fixture
 def downloading(
-    store: Store, hub: SlowHub, monkeypatch: pytest.MonkeyPatch
+    store: Store, queue: Queue, lab: Lab, hub: SlowHub
 ) -> Iterator[tuple[Worker, Queue, str]]:
-    """A worker in the middle of fetching a model that a job needs."""
-    monkeypatch.setattr(worker_module, "ensure_here", hub.fetch)
-    load: Any = lambda source: FakeModel(info(source))  # noqa: E731
-    worker = Worker(store, load=load, describe=describe)
-    queue = Queue(store)
-    job = queue.submit([settings(1, model="missing/one")], owner="me", token="1")
-    worker.start()
-    hub.let(2)
-    wait_for(lambda: "20%" in queue.worker_status().message)
-    yield worker, queue, job
-    hub.let(100)
-    worker.stop(60)
+    """A worker for which a model is fetched that a job needs."""
+    job = queue.submit([settings(1, model="hub/one")], owner="me", token="1")
+    with lab.working(store, fetch=hub.fetch, is_elsewhere=hub.is_elsewhere) as worker:
+        hub.let(2)
+        wait_for(lambda: "20%" in queue.worker_status().message)
+        yield worker, queue, job
+        hub.let(100)
 
 
 def test_the_status_says_how_far_the_workers_download_is(
@@ -120,7 +120,7 @@ def test_the_status_says_how_far_the_workers_download_is(
 ) -> None:
     status = downloading[1].worker_status()
     assert status.state == "loading"
-    assert status.message == "Downloading missing/one: 0.20 of 1.00 GB (20%)"
+    assert status.message == "Downloading hub/one: 0.20 of 1.00 GB (20%)"
 
 
 def test_cancelling_the_job_stops_the_workers_download(
@@ -128,8 +128,10 @@ def test_cancelling_the_job_stops_the_workers_download(
 ) -> None:
     worker, queue, job = downloading
     queue.cancel(job)
+    time.sleep(0.5)  # the worker looks ten times in that
     hub.let(1)
-    wait_for(lambda: hub.ended == ["missing/one"])
+    wait_for(lambda: hub.ended == ["hub/one"])
+    assert not hub.came
     wait_for(lambda: queue.worker_status().state == "idle")
     found = queue.job(job)
     assert found is not None
@@ -141,14 +143,72 @@ def test_a_worker_that_ends_leaves_the_job_waiting(
     downloading: tuple[Worker, Queue, str], hub: SlowHub
 ) -> None:
     worker, queue, job = downloading
-    ended: list[bool] = []
-    stopper = threading.Thread(target=lambda: ended.append(worker.stop(60)))
-    stopper.start()
-    wait_for(worker._stopping.is_set)  # pyright: ignore[reportPrivateUsage]
+    assert worker.stop(60)
     hub.let(1)
-    stopper.join()
-    assert ended == [True]
+    wait_for(lambda: hub.ended == ["hub/one"])
+    assert not hub.came
     assert queue.cells(job)[0].state == "pending"
+
+
+def test_pictures_of_other_models_are_made_meanwhile(
+    downloading: tuple[Worker, Queue, str], hub: SlowHub, lab: Lab
+) -> None:
+    _, queue, job = downloading
+    other = queue.submit([settings(2)], owner="you", token="2")
+    assert finish(queue, other).state == "done"
+    assert queue.cells(job)[0].state == "pending"
+    assert lab.loaded == ["bundled"]
+    hub.let(8)
+    assert finish(queue, job).state == "done"
+    assert lab.loaded == ["bundled", "hub/one"]
+
+
+def test_a_task_of_another_model_runs_meanwhile(
+    downloading: tuple[Worker, Queue, str], hub: SlowHub
+) -> None:
+    worker, queue, job = downloading
+
+    def begin(model: Any) -> Iterator[tuple[int, int]]:
+        yield 1, 1
+        return model.info.source
+
+    worker.tasks.submit("a key", "bundled", begin, "you")  # type: ignore[arg-type]
+    wait_for(lambda: (state := worker.tasks.state("a key")) is not None and state.is_over)
+    assert worker.tasks.state("a key").result == "bundled"  # type: ignore[union-attr]
+    hub.let(8)
+    assert finish(queue, job).state == "done"
+
+
+def test_asked_for_again_while_it_stops_it_goes_on(
+    downloading: tuple[Worker, Queue, str], hub: SlowHub
+) -> None:
+    _, queue, job = downloading
+    queue.cancel(job)
+    again = queue.submit([settings(1, model="hub/one")], owner="me", token="2")
+    hub.let(30)
+    assert finish(queue, again).state == "done"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ModelError("hub/one is FLUX.1."), "hub/one is FLUX.1."),
+        (ValueError("odd"), "hub/one could not be downloaded: odd"),
+    ],
+)
+def test_what_cannot_come_fails_its_own_cells_alone(
+    store: Store, queue: Queue, lab: Lab, error: Exception, reason: str
+) -> None:
+    def fetch(source: str, report: Report) -> None:
+        raise error
+
+    job = queue.submit([settings(1, model="hub/one"), settings(2)], owner="me", token="1")
+    with lab.working(store, fetch=fetch, is_elsewhere=lambda source: source.startswith("hub/")):
+        finish(queue, job)
+    gone, made = queue.cells(job)
+    assert (gone.state, gone.reason) == ("failed", reason)
+    assert made.state == "done"
+    assert lab.loaded == ["bundled"]
 
 
 class Weights:
@@ -177,27 +237,11 @@ def test_the_old_model_is_gone_before_the_new_one_is_loaded() -> None:
     assert alive_at_load == [0, 0, 0]
 
 
-def test_the_old_model_stays_while_a_download_may_still_fail() -> None:
-    def fetch(source: str) -> None:
-        if source == "a/gone":
-            raise ModelError("a/gone is not on the hub.")
-
-    slot = ModelSlot(tools(lambda source: FakeModel(info(source)), lambda model: [model], fetch))
-    assert slot.load("one") == ""
-    assert slot.load("a/gone") == "a/gone is not on the hub."
-    assert slot.holds(info("one").fingerprint)
-
-
-def tools(
-    load: Callable[[str], Any],
-    engine: Callable[[Any], Any],
-    fetch: Callable[[str], object] = lambda source: None,
-) -> Tools:
+def tools(load: Callable[[str], Any], engine: Callable[[Any], Any]) -> Tools:
     return Tools(
         load=load,
         make_engine=engine,
         describe=describe,
         score=lambda *_: None,
         max_rows=8,
-        fetch=fetch,
     )
