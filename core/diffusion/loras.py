@@ -8,7 +8,6 @@ its name without the ending. Settings name them as "ink:0.8, paper:0.5".
 from __future__ import annotations
 
 import functools
-import hashlib
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from core.diffusion.families import ModelError
+from core.diffusion.hashes import file_sha256
 
 FOLDERS = ("lora", "loras")
 MAX_WEIGHT = 10.0
@@ -89,9 +89,7 @@ def used_loras(text: str) -> tuple[LoraFile, ...]:
         path = files.get(lora.name)
         if path is None:
             raise LoraError(_unknown(lora.name, sorted(files)))
-        state = path.stat()
-        sha = _sha(path, state.st_size, state.st_mtime_ns)
-        found.append(LoraFile(sha=sha, weight=lora.weight, path=path))
+        found.append(LoraFile(sha=file_sha256(path), weight=lora.weight, path=path))
     return tuple(sorted(found, key=lambda file: file.sha))
 
 
@@ -154,9 +152,3 @@ def _has_marks(file: Path, size: int, modified: int) -> bool:
     except ModelError:
         return False
     return any(mark in f"{name.lower()}." for name in names for mark in MARKS)
-
-
-@functools.lru_cache(maxsize=256)
-def _sha(file: Path, size: int, modified: int) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

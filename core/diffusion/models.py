@@ -25,6 +25,7 @@ from core.diffusion.families import (
     Tower,
     family_of,
 )
+from core.diffusion.hashes import file_sha256
 from core.diffusion.libraries import library
 from core.diffusion.origins import (
     BUNDLED,
@@ -274,7 +275,7 @@ def _describe_file(origin: Origin, state: State) -> ModelInfo:
             "Move the file in, or name its own folder in LIGHTBOX_MODELS."
         )
     found = recognise(file)
-    fingerprint = _sha256(file)
+    fingerprint = file_sha256(file)
     if found.by_name or found.scheduler_changes:
         # The same bytes under another name would be another model.
         said = f"{fingerprint} {found.family.name} {sorted(found.scheduler_changes.items())}"
@@ -362,16 +363,7 @@ def _fingerprint(
         is_read = file.suffix in (".json", ".txt") or file in weights
         if file.parent.name in family.parts and is_read:
             whole.update(f"{name}\0".encode())
-            whole.update(bytes.fromhex(_sha256(file)))
+            whole.update(bytes.fromhex(file_sha256(file)))
     if zeroes:
         whole.update(b"zeroes empty negative prompt")
     return whole.hexdigest()
-
-
-def _sha256(file: Path) -> str:
-    """SHA-256 (hex) of a file. A large one in the Hugging Face cache is called by it already."""
-    blob = file.resolve()
-    if blob.parent.name == "blobs" and len(blob.name) == 64:
-        return blob.name
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
