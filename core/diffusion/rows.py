@@ -23,7 +23,7 @@ from core.diffusion.products import fast_products
 AS_DIFFUSERS = 2
 """Rows of one cell, with and without the prompt: always computed as diffusers computes them."""
 
-FEWEST_ROWS = 4
+FEWEST_ROWS = 2
 MOST_ROWS = 16
 """Rows of a lane: with fewer a call costs more than it saves, with more they leave the cache."""
 

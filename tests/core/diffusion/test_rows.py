@@ -35,7 +35,13 @@ def inputs(model: LoadedModel, rows: int) -> tuple[torch.Tensor, torch.Tensor, t
 
 @pytest.mark.parametrize(
     ("rows", "cores", "tiles"),
-    [(2, 2, [2]), (5, 2, [4, 1]), (12, 2, [6, 6]), (12, 8, [4, 4, 4]), (34, 2, [16, 16, 2])],
+    [
+        (2, 2, [2]),
+        (5, 2, [3, 2]),
+        (12, 2, [6, 6]),
+        (12, 8, [2, 2, 2, 2, 2, 2]),
+        (34, 2, [16, 16, 2]),
+    ],
 )
 def test_rows_in_lanes_equal_one_call(
     model: LoadedModel, rows: int, cores: int, tiles: list[int]
