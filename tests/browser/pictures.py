@@ -120,6 +120,7 @@ def noise_a_picture(visitor: Visitor) -> None:
     }
     page = visitor.open(f"/Image_to_image?{urlencode(parameters)}", **SIZE)
     page.get_by_role("button", name="Run 5 pictures").click()
+    page.get_by_text("nothing to compute").wait_for()
     page.locator("img[alt='What strength 0.8 starts from']").wait_for()
     settle(page)
     save(page, IMAGE_TO_IMAGE.picture, CARD_WIDTH)
