@@ -165,7 +165,7 @@ def test_a_sweep_becomes_one_film(visitor: Visitor) -> None:
         "prompt": RUN.prompt,
         "width": 64,
         "height": 64,
-        "seed": 5,
+        "seed": 77,  # no other test's: two cells are missing, or none
         "x": "Steps",
         "x_values": "3, 5",
         "view": "Take home",
