@@ -2,7 +2,7 @@
 
 from ui.catalog import HOME
 from ui.frame import open_page
-from ui.home import show_cards, show_intro, show_machine, show_recent
+from ui.home.home import show_cards, show_intro, show_machine, show_recent
 
 with open_page(HOME) as runtime:
     show_intro()

@@ -30,9 +30,9 @@ import torch
 
 from benchmarks.timing import Clock, clock_of, paired, parser_of, report, timed
 from core.diffusion.engine import Engine
-from core.diffusion.models import load_model
+from core.diffusion.models.load import load_model
 from core.diffusion.settings import GenerationSettings
-from core.runs.store import Store
+from core.runs.store.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = 16

@@ -25,10 +25,10 @@ from PIL import Image
 
 from benchmarks.timing import Clock, clock_of, paired, parser_of, report, timed
 from core.diffusion.engine import Engine
-from core.diffusion.images import input_digest, prepare
-from core.diffusion.models import load_model
-from core.diffusion.noise import initial_noise
-from core.diffusion.schedule import unet_calls
+from core.diffusion.models.load import load_model
+from core.diffusion.recipe.images import input_digest, prepare
+from core.diffusion.recipe.schedule import unet_calls
+from core.diffusion.sampling.noise import initial_noise
 from core.diffusion.settings import GenerationSettings
 
 STRENGTHS = tuple(k / 10 for k in range(1, 11))

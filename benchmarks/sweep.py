@@ -28,12 +28,12 @@ import torch
 from benchmarks.timing import Clock, clock_of, paired, parser_of, report, timed
 from core.diffusion.engine import Engine
 from core.diffusion.events import Finished, Request
-from core.diffusion.models import load_model
+from core.diffusion.models.load import load_model
 from core.diffusion.settings import GenerationSettings
-from core.runs.progress import PREVIEWS_PER_SECOND
-from core.runs.queue import Queue
-from core.runs.store import Store
-from core.runs.worker import Worker
+from core.runs.queue.queue import Queue
+from core.runs.store.store import Store
+from core.runs.worker.progress import PREVIEWS_PER_SECOND
+from core.runs.worker.worker import Worker
 from core.sweeps.sweep import Sweep, parse_axis
 
 GROWTH = (1, 2, 4, 8, 16, 32, 64)

@@ -21,9 +21,9 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks.timing import Clock, clock_of, paired, parser_of, report, timed
-from core.diffusion import denoise
 from core.diffusion.engine import Engine
-from core.diffusion.models import load_model
+from core.diffusion.models.load import load_model
+from core.diffusion.sampling import batch as denoise
 from core.diffusion.settings import GenerationSettings
 
 ROWS = 16

@@ -10,10 +10,10 @@ from typing import NoReturn
 
 from core.commands import export, generate, sweep
 from core.commands.console import BAD_INPUT, CANCELLED, FAILED, UsageError, say
-from core.diffusion.models import ModelError
+from core.diffusion.models.load import ModelError
 from core.diffusion.settings import SettingsError
-from core.output.infotext import VERSION
-from core.runs.store import StoreError
+from core.output.texts.infotext import VERSION
+from core.runs.store.store import StoreError
 
 PROGRAM = "python -m core"
 

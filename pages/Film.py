@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from core.films.film import Film
+from core.exports.films.film import Film
 from ui.catalog import FILM
-from ui.film_form import PREFIX, cut_form, defaults, parameters
-from ui.film_source import choose_source, footage_of
-from ui.film_stage import show_film
+from ui.film.form import PREFIX, cut_form, defaults, parameters
+from ui.film.source import choose_source, footage_of
+from ui.film.stage import show_film
 from ui.frame import open_page
 from ui.links import check_address, mend_address
 

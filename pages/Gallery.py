@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from ui.album import (
+from ui.catalog import GALLERY, GENERATE
+from ui.frame import open_page
+from ui.gallery.album import (
     PREFIX,
     filter_bar,
     page_of,
@@ -11,8 +13,6 @@ from ui.album import (
     show_grid,
     show_opened,
 )
-from ui.catalog import GALLERY, GENERATE
-from ui.frame import open_page
 from ui.links import check_address, mend_address
 from ui.views import show_empty
 

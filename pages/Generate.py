@@ -3,7 +3,10 @@
 import streamlit as st
 
 from ui.catalog import GENERATE
-from ui.controls import (
+from ui.frame import open_page, safely
+from ui.generate.stage import note_click, show_stage, submit
+from ui.links import check_address, mend_address
+from ui.settings.controls import (
     PREFIX,
     count_tokens,
     default_values,
@@ -12,10 +15,7 @@ from ui.controls import (
     settings_form,
     use_found,
 )
-from ui.drop import drop_zone
-from ui.frame import open_page, safely
-from ui.links import check_address, mend_address
-from ui.stage import note_click, show_stage, submit
+from ui.settings.drop import drop_zone
 
 with open_page(GENERATE) as runtime:
     st.title("Generate", anchor=False)

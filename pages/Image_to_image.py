@@ -4,14 +4,14 @@ from contextlib import suppress
 
 import streamlit as st
 
-from core.diffusion.models import ModelError
+from core.diffusion.models.load import ModelError
 from ui.catalog import IMAGE_TO_IMAGE
-from ui.controls import count_tokens
 from ui.frame import open_page
-from ui.img2img_form import PREFIX, defaults, panel, parameters, prompt_box
-from ui.img2img_views import show_views
+from ui.img2img.form import PREFIX, defaults, panel, parameters, prompt_box
+from ui.img2img.views import show_views
 from ui.links import check_address, mend_address
-from ui.model_picker import chosen_model
+from ui.settings.controls import count_tokens
+from ui.settings.model_picker import chosen_model
 from ui.views import show_empty
 
 with open_page(IMAGE_TO_IMAGE) as runtime:

@@ -4,12 +4,12 @@ import streamlit as st
 
 from ui.catalog import LATENTS
 from ui.frame import open_page
-from ui.latents import image_of, runs_of
-from ui.latents_figures import show_downloads, show_figures
-from ui.latents_form import PREFIX, defaults, look_form, parameters, run_in_view
-from ui.latents_step import show_step
+from ui.latents.figures import show_downloads, show_figures
+from ui.latents.form import PREFIX, defaults, look_form, parameters, run_in_view
+from ui.latents.runs import image_of, runs_of
+from ui.latents.step import show_step
 from ui.links import check_address, mend_address
-from ui.run_picker import pick_runs
+from ui.runs.run_picker import pick_runs
 
 with open_page(LATENTS) as runtime:
     st.title("Latents", anchor=False)

@@ -5,8 +5,8 @@ import streamlit as st
 from ui.catalog import SCHEDULER_LAB
 from ui.frame import open_page
 from ui.links import check_address
-from ui.schedulers_form import PREFIX, lab_form, parameters
-from ui.schedulers_views import show_tables
+from ui.schedulers.form import PREFIX, lab_form, parameters
+from ui.schedulers.views import show_tables
 from ui.views import show_empty
 
 with open_page(SCHEDULER_LAB) as runtime:

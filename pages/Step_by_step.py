@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from core.diffusion.models import describe
+from core.diffusion.models.load import describe
 from ui.catalog import STEPS
-from ui.controls import count_tokens
 from ui.frame import open_page
 from ui.links import check_address, mend_address
-from ui.steps_attention import show_attention
-from ui.steps_form import (
+from ui.settings.controls import count_tokens
+from ui.steps.attention import show_attention
+from ui.steps.form import (
     ATTENTION,
     FUTURE,
     PREFIX,
@@ -18,10 +18,10 @@ from ui.steps_form import (
     parameters,
     prompt_box,
 )
-from ui.steps_future import show_future
-from ui.steps_mistakes import show_mistakes
-from ui.steps_run import show_run
-from ui.steps_work import offer_notebook, take_apart, turn_to
+from ui.steps.future import show_future
+from ui.steps.mistakes import show_mistakes
+from ui.steps.run import show_run
+from ui.steps.work import offer_notebook, take_apart, turn_to
 
 with open_page(STEPS) as runtime:
     st.title("Step by step", anchor=False)

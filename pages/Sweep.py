@@ -4,18 +4,18 @@ from contextlib import suppress
 
 import streamlit as st
 
-from core.diffusion.models import ModelError
+from core.diffusion.models.load import ModelError
 from ui.catalog import SWEEP
-from ui.controls import count_tokens
 from ui.frame import open_page
+from ui.grid.board import make_board
+from ui.grid.grid import show_waiting
+from ui.grid.jobs import current_job, show_others
+from ui.grid.plan import plan_of, prompt_box, run_button, show_plan, submit
+from ui.grid.saved import drop_sweep, show_saved
 from ui.links import check_address, mend_address
-from ui.sweep_board import make_board
-from ui.sweep_form import PREFIX, defaults, parameters, sweep_form
-from ui.sweep_grid import show_waiting
-from ui.sweep_jobs import current_job, show_others
-from ui.sweep_plan import plan_of, prompt_box, run_button, show_plan, submit
-from ui.sweep_saved import drop_sweep, show_saved
-from ui.sweep_views import looks, places, show_views
+from ui.settings.controls import count_tokens
+from ui.sweep.form import PREFIX, defaults, parameters, sweep_form
+from ui.sweep.views import looks, places, show_views
 
 with open_page(SWEEP) as runtime:
     st.title("Sweep", anchor=False)

@@ -5,9 +5,9 @@ import streamlit as st
 from ui.catalog import VARIATIONS
 from ui.frame import open_page
 from ui.links import check_address, mend_address
-from ui.variations_form import PREFIX, defaults, parameters
-from ui.variations_source import choose_source
-from ui.variations_views import show_views
+from ui.variations.form import PREFIX, defaults, parameters
+from ui.variations.source import choose_source
+from ui.variations.views import show_views
 
 with open_page(VARIATIONS) as runtime:
     st.title("Variations", anchor=False)

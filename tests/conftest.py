@@ -12,7 +12,7 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from core.diffusion.engine import Engine
-    from core.diffusion.models import LoadedModel
+    from core.diffusion.models.load import LoadedModel
 
 
 # One thread: beside other programs the threads of a pool wait for each other at every layer, and
@@ -31,7 +31,7 @@ def max_difference(one: Image.Image, other: Image.Image) -> int:
 
 @pytest.fixture(scope="session")
 def model() -> LoadedModel:
-    from core.diffusion.models import load_model
+    from core.diffusion.models.load import load_model
 
     return load_model("bundled", device="cpu")
 

@@ -10,10 +10,10 @@ from typing import Literal, ParamSpec
 
 import streamlit as st
 
-from core.diffusion.models import ModelError
+from core.diffusion.models.load import ModelError
 from core.diffusion.settings import SettingsError
-from core.runs.store import StoreError
-from core.runs.worker import FolderInUse
+from core.runs.store.store import StoreError
+from core.runs.worker.worker import FolderInUse
 from ui.catalog import ASSETS, CATALOG, HOME, Page
 from ui.runtime import Runtime, open_runtime
 from ui.views import plain, problem_lines, show_error

@@ -12,7 +12,8 @@ from typing import Literal
 
 import streamlit as st
 
-from core.diffusion.models import BUNDLED, list_models
+from core.diffusion.models.load import BUNDLED, list_models
+from core.diffusion.recipe.variations import METHODS
 from core.diffusion.settings import (
     INIT_FIELDS,
     MAX_GUIDANCE,
@@ -21,7 +22,6 @@ from core.diffusion.settings import (
     MAX_STEPS,
     POSTERIORS,
 )
-from core.diffusion.variations import METHODS
 from ui.catalog import IMAGE_TO_IMAGE, SWEEP
 from ui.views import show_warning
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.diffusion.models import BUNDLED, ModelInfo, describe
-from core.diffusion.prompts import Tokenizer
-from core.runs.queue import Queue
-from core.runs.store import Store, data_folder
-from core.runs.worker import Worker
+from core.diffusion.models.load import BUNDLED, ModelInfo, describe
+from core.diffusion.sampling.text_encoder import Tokenizer
+from core.runs.queue.queue import Queue
+from core.runs.store.store import Store, data_folder
+from core.runs.worker.worker import Worker
 
 XSRF_COOKIE = "_streamlit_xsrf"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.diffusion.settings import GenerationSettings
-from core.runs.store import StoredImage
+from core.runs.store.store import StoredImage
 from ui.catalog import (
     CATALOG,
     GALLERY,

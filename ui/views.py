@@ -8,7 +8,7 @@ import time
 import streamlit as st
 
 from core.diffusion.settings import Problem
-from core.runs.store import Store, StoredImage, StoreError
+from core.runs.store.store import Store, StoredImage, StoreError
 
 _MARKDOWN = re.compile(r"([!-/:-@\[-`{-~])")
 

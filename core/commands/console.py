@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from core.runs.queue import Job, Queue
+    from core.runs.queue.queue import Job, Queue
 
 OK, FAILED, BAD_INPUT, CANCELLED = 0, 1, 2, 130  # 130: what a shell gives a program at Ctrl+C
 

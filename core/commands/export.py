@@ -9,10 +9,10 @@ from typing import Any
 
 from core.commands.console import OK, UsageError, check_writable, say, write_file
 from core.commands.specs import find_sweep, plan_of
-from core.export import NOT_COMPUTED, Takeaway
-from core.output.film import FilmError, FilmFormat
-from core.output.sheet import SheetError, SheetFormat, SheetOptions, carries_sweep
-from core.runs.store import Store, StoreError
+from core.exports.sweep import NOT_COMPUTED, Takeaway
+from core.output.film.film import FilmError, FilmFormat
+from core.output.sheet.sheet import SheetError, SheetFormat, SheetOptions, carries_sweep
+from core.runs.store.store import Store, StoreError
 
 Files = Iterable[tuple[Path, bytes]]
 

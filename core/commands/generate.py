@@ -20,10 +20,10 @@ from core.commands.console import (
     write_file,
 )
 from core.commands.jobs import compute
-from core.diffusion.models import ModelInfo, describe
+from core.diffusion.models.load import ModelInfo, describe
 from core.diffusion.settings import MAX_SEED, GenerationSettings
-from core.runs.jobs import Cell
-from core.runs.store import Store
+from core.runs.queue.jobs import Cell
+from core.runs.store.store import Store
 
 MAX_COUNT = 1000
 
@@ -148,7 +148,7 @@ def _warn_of_cut_prompts(settings: GenerationSettings, info: ModelInfo) -> None:
     longest = max(len(text.encode()) for text in (settings.prompt, settings.negative_prompt))
     if longest <= 75:
         return  # a token is at least a byte: nothing is cut, and the tokenizer need not load
-    from core.diffusion.prompts import Tokenizer
+    from core.diffusion.sampling.text_encoder import Tokenizer
 
     for problem in settings.validate(tokenizer=Tokenizer(info.folder)):
         if problem.severity == "warning":

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from core.commands.console import ProgressLine, say
 from core.diffusion.events import Record
 from core.diffusion.settings import GenerationSettings
-from core.runs.jobs import Cell
-from core.runs.lock import FolderInUse
-from core.runs.queue import Queue
-from core.runs.store import Store
-from core.runs.worker import Worker
+from core.runs.queue.jobs import Cell
+from core.runs.queue.queue import Queue
+from core.runs.store.store import Store
+from core.runs.worker.lock import FolderInUse
+from core.runs.worker.worker import Worker
 
 HOLDER_CHECK_SECONDS = 2.0
 

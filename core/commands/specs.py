@@ -10,11 +10,11 @@ from typing import Any
 
 from core.commands.console import UsageError
 from core.commands.generate import complete
-from core.diffusion.models import describe
-from core.diffusion.prompts import Tokenizer
+from core.diffusion.models.load import describe
+from core.diffusion.sampling.text_encoder import Tokenizer
 from core.diffusion.settings import GenerationSettings, SettingsError
-from core.runs.queue import Queue
-from core.runs.store import Store
+from core.runs.queue.queue import Queue
+from core.runs.store.store import Store
 from core.sweeps.plan import Plan, make_plan
 from core.sweeps.sweep import Sweep, SweepError
 

@@ -10,9 +10,9 @@ from core.commands.console import FAILED, OK, say
 from core.commands.export import FILMS, check_targets, write_exports
 from core.commands.jobs import compute
 from core.commands.specs import find_sweep, plan_of
-from core.export import Takeaway, planned_sheet
-from core.output.sheet import SheetError, SheetOptions
-from core.runs.store import Store
+from core.exports.sweep import Takeaway, planned_sheet
+from core.output.sheet.sheet import SheetError, SheetOptions
+from core.runs.store.store import Store
 from core.sweeps.plan import Plan
 from core.sweeps.sweep import Sweep
 

@@ -14,7 +14,6 @@ import torch
 from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
-from core.diffusion.denoise import Batch, BatchCell, Record, trajectory_of
 from core.diffusion.events import (
     Computed,
     Event,
@@ -25,12 +24,13 @@ from core.diffusion.events import (
     Started,
     Stepped,
 )
-from core.diffusion.images import ReadInput
-from core.diffusion.memory import is_out_of_memory, with_room
-from core.diffusion.models import LoadedModel
-from core.diffusion.pixels import decode, decode_each
-from core.diffusion.preview import preview_rgb
-from core.diffusion.rows import RowTooLargeError
+from core.diffusion.models.load import LoadedModel
+from core.diffusion.models.preview import preview_rgb
+from core.diffusion.recipe.images import ReadInput
+from core.diffusion.sampling.batch import Batch, BatchCell, Record, trajectory_of
+from core.diffusion.sampling.memory import is_out_of_memory, with_room
+from core.diffusion.sampling.unet_rows import RowTooLargeError
+from core.diffusion.sampling.vae import decode, decode_each
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
 DEFAULT_MAX_ROWS = 32

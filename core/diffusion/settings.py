@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any, Literal, Protocol
 
-from core.diffusion.loras import LoraError, canonical_loras, used_loras
-from core.diffusion.prompt_weights import canonical_prompt
-from core.diffusion.schedule import beginning, schedule_steps
-from core.diffusion.schedulers import SCHEDULERS
-from core.diffusion.variations import (
+from core.diffusion.models.loras import LoraError, canonical_loras, used_loras
+from core.diffusion.recipe.prompt_weights import canonical_prompt
+from core.diffusion.recipe.schedule import beginning, schedule_steps
+from core.diffusion.recipe.schedulers import SCHEDULERS
+from core.diffusion.recipe.variations import (
     METHODS,
     VariationError,
     read_region,
@@ -48,7 +48,7 @@ pipelines make it; its mean; or `init_image` names latents, which need no encode
 
 
 class PromptReader(Protocol):
-    """What `validate` needs of a tokenizer; `core.diffusion.prompts.Tokenizer` is one."""
+    """What `validate` needs of a tokenizer; `text_encoder.Tokenizer` is one."""
 
     def cut_off(self, prompt: str) -> str:
         """The end of `prompt` that the text encoder never sees ("" if it sees all)."""

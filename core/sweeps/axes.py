@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
-from core.diffusion.loras import MAX_WEIGHT, LoraError, loras_text, parse_loras
-from core.diffusion.schedulers import SCHEDULERS
+from core.diffusion.models.loras import MAX_WEIGHT, LoraError, loras_text, parse_loras
+from core.diffusion.recipe.schedulers import SCHEDULERS
+from core.diffusion.recipe.variations import METHODS
 from core.diffusion.settings import MAX_GUIDANCE, MAX_SEED, MAX_STEPS, GenerationSettings
-from core.diffusion.variations import METHODS
 
 
 class AxisError(ValueError):

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.diffusion.models import ModelError, ModelInfo
-from core.diffusion.schedule import unet_calls
+from core.diffusion.models.load import ModelError, ModelInfo
+from core.diffusion.recipe.schedule import unet_calls
 from core.diffusion.settings import GenerationSettings, PromptReader
 from core.sweeps.sweep import Sweep, SweepCell, SweepProblem
 

@@ -27,8 +27,8 @@ from playwright.sync_api import (
 )
 
 from core.diffusion.settings import GenerationSettings
-from core.runs.queue import Job, Queue
-from core.runs.store import Store
+from core.runs.queue.queue import Job, Queue
+from core.runs.store.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTEFACTS = ROOT / "artefacts"

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from core.diffusion.models import BUNDLED, describe
+from core.diffusion.models.load import BUNDLED, describe
 from core.diffusion.settings import GenerationSettings
 from tests.browser.conftest import (
     ARTEFACTS,

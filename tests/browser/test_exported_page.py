@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
-from core.output.report import ReportCell, numbers, write_html, write_html_zip
+from core.exports.report import ReportCell, numbers, write_html, write_html_zip
 from core.sweeps.sweep import Axis, Sweep
 from tests.core.output.sweep_doubles import BASE, color_of, grid_sweep, noise
 

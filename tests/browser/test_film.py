@@ -17,7 +17,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from core.diffusion.settings import GenerationSettings
-from core.runs.store import StoredImage
+from core.runs.store.store import StoredImage
 from tests.browser.conftest import Server, Visitor, settle, wait_until
 from tests.browser.measure import overflow
 

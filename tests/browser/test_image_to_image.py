@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from core.diffusion.images import open_picture, prepare
+from core.diffusion.recipe.images import open_picture, prepare
 from tests.browser.conftest import Server, Visitor, settle, wait_for_value, wait_until
 from tests.browser.measure import overflow
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page
 
 from core.diffusion.settings import GenerationSettings
-from core.output.step_figure_rows import STEP_FIGURES
+from core.output.figures.step_figure_rows import STEP_FIGURES
 from tests.browser.conftest import ARTEFACTS, Server, Visitor, settle, wait_for_value, wait_until
 
 PROMPT = "a red apple on a blue background, flat style"

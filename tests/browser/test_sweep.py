@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from core.output.sheet import read_sweep
+from core.output.sheet.sheet import read_sweep
 from tests.browser.conftest import Server, Visitor, settle, wait_until
 from tests.browser.measure import overflow
 

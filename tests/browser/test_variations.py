@@ -8,9 +8,9 @@ import zipfile
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from core.diffusion.recipe.variations import parent_of
 from core.diffusion.settings import GenerationSettings
-from core.diffusion.variations import parent_of
-from core.runs.store import StoredImage
+from core.runs.store.store import StoredImage
 from tests.browser.conftest import Server, Visitor, settle, wait_until
 
 SOURCE = GenerationSettings(

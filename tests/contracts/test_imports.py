@@ -1,4 +1,4 @@
-"""Who may import whom: downward only, and torch only where it is needed."""
+"""Who may import whom: the rooms of the house, top to bottom, and torch only where it is needed."""
 
 from __future__ import annotations
 
@@ -10,72 +10,135 @@ import pytest
 
 from tests.contracts.sources import ROOT, app_files, imports, module_name
 
-# Each part of the app, and the parts that it may import beside itself.
-MAY_IMPORT = {
-    "core.diffusion": (),
-    "core.sweeps": ("core.diffusion",),
-    "core.output": ("core.sweeps", "core.diffusion"),
-    "core.runs": (
-        "core.sweeps",
-        "core.diffusion",
-        "core.output.infotext",
-        "core.output.metrics",
+# The rooms from the bottom up. A room imports itself and what stands before it; the rooms of one
+# line know nothing of each other. An import for types counts like any other.
+HOUSE: tuple[tuple[str, ...], ...] = (
+    ("core",),
+    ("core.diffusion",),
+    ("core.diffusion.recipe",),
+    ("core.diffusion.settings",),
+    ("core.diffusion.trajectory",),
+    ("core.diffusion.events",),
+    ("core.diffusion.models",),
+    ("core.diffusion.sampling",),
+    ("core.diffusion.engine",),
+    ("core.diffusion.inside",),
+    ("core.sweeps",),
+    ("core.output",),
+    ("core.output.texts", "core.output.programs", "core.output.numbers"),
+    ("core.output.sheet", "core.output.figures"),
+    ("core.output.film",),
+    ("core.runs",),
+    ("core.runs.store",),
+    ("core.runs.queue",),
+    ("core.runs.worker",),
+    ("core.exports",),
+    ("core.commands",),
+    ("core.__main__",),
+    ("ui",),
+    ("ui.catalog", "ui.views"),
+    ("ui.links",),
+    ("ui.runtime",),
+    ("ui.frame", "ui.send"),
+    ("ui.settings",),
+    ("ui.runs",),
+    ("ui.grid",),
+    (
+        "ui.film",
+        "ui.gallery",
+        "ui.generate",
+        "ui.home",
+        "ui.img2img",
+        "ui.latents",
+        "ui.schedulers",
+        "ui.steps",
+        "ui.sweep",
+        "ui.variations",
     ),
-    "core.export": ("core.runs", "core.output", "core.sweeps", "core.diffusion"),
-    "core.likeness": ("core.runs", "core.output"),
-    "core.films": ("core.runs", "core.output", "core.sweeps", "core.diffusion"),
-    "core.commands": ("core",),
-    "core.__main__": ("core",),
-    "ui": ("core",),
-    "pages": ("ui", "core"),
-    "streamlit_app": ("ui", "core"),
-}
-OURS = ("core", "ui", "pages", "streamlit_app", "training", "benchmarks", "tests")
-HEAVY = ("torch", "diffusers", "transformers", "accelerate")
-READABLE_WITHOUT_TORCH = (
-    "settings",
-    "schedulers",
-    "models",
-    "prompts",
-    "events",
-    "trajectory",
-    "variations",
-    "schedule",
-    "images",
-    "anatomy",
-    "mishaps",
+    ("pages", "streamlit_app"),
 )
-LAZY_HEAVY = ("core.runs.worker", "core.runs.cluster", "core.output.metrics")
+FLOOR = {room: floor for floor, rooms in enumerate(HOUSE) for room in rooms}
+OURS = ("core", "ui", "pages", "streamlit_app", "training", "benchmarks", "tests")
+HEAVY = ("torch", "diffusers", "transformers", "accelerate", "peft")
+WITH_TORCH = ("core.diffusion.models", "core.diffusion.sampling", "core.diffusion.inside")
+"""Rooms whose modules may need torch at their beginning, but for those of LIGHT."""
+LAZY_TORCH = ("core.runs.worker", "core.output.numbers")
+"""Rooms that may import it inside a function."""
+LIGHT = (
+    "core.diffusion.models",
+    "core.diffusion.models.load",
+    "core.diffusion.models.families",
+    "core.diffusion.models.origins",
+    "core.diffusion.models.loras",
+    "core.diffusion.sampling.text_encoder",
+    "core.diffusion.inside.anatomy",
+    "core.diffusion.inside.mistake_table",
+)
+"""Modules of those rooms that tables and pages read: they open in milliseconds."""
 
 APP_FILES = app_files()
+MODULES = frozenset(module_name(path) for path in APP_FILES)
 
 
 def within(module: str, part: str) -> bool:
     return module == part or module.startswith(part + ".")
 
 
-def part_of(module: str) -> str:
-    return max((part for part in MAY_IMPORT if within(module, part)), key=len, default="")
+def room_of(module: str) -> str:
+    return max((room for room in FLOOR if within(module, room)), key=len, default="")
+
+
+def needed(path: Path) -> set[str]:
+    """The modules of the app that a module imports, whether lazily or for types."""
+    found: set[str] = set()
+    for one in imports(path):
+        if not any(within(one.module, name) for name in OURS):
+            continue
+        # "from core.output import infotext" names a module too.
+        inner = {f"{one.module}.{name}" for name in one.names}
+        found |= inner & MODULES
+        if not one.names or inner - MODULES:
+            found.add(one.module)
+    return found
+
+
+def test_every_room_of_the_house_is_there() -> None:
+    for room in FLOOR:
+        assert any(within(module, room) for module in MODULES), f"{room} does not exist"
 
 
 @pytest.mark.parametrize("path", APP_FILES, ids=module_name)
 def test_imports_go_downward(path: Path) -> None:
     module = module_name(path)
-    if module == "core":
-        assert imports(path) == []
-        return
-    part = part_of(module)
-    assert part, f"{module} belongs to no part of the design"
-    for found in imports(path):
-        if within(found.module, "streamlit"):
-            assert not within(module, "core"), f"{module} imports streamlit"
-        if not any(within(found.module, name) for name in OURS):
-            continue
-        # "from core.output import infotext" names a module too.
-        targets = [f"{found.module}.{name}" for name in found.names] or [found.module]
-        for target in targets:
-            allowed = (part, *MAY_IMPORT[part])
-            assert any(within(target, name) for name in allowed), f"{module} imports {target}"
+    room = room_of(module)
+    assert room, f"{module} belongs to no room of the house"
+    for target in needed(path):
+        other = room_of(target)
+        assert other, f"{module} imports {target}"
+        is_below = FLOOR[other] < FLOOR[room] or other == room
+        assert is_below, f"{module} imports {target}"
+
+
+def test_no_circle_of_imports() -> None:
+    """Imports for types and inside functions count: a circle is one idea in two modules."""
+    arrows = {module_name(path): needed(path) for path in APP_FILES}
+    done: set[str] = set()
+
+    def follow(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, " -> ".join((*trail[trail.index(module) :], module))
+        if module not in done:
+            for target in sorted(arrows.get(module, ())):
+                follow(target, (*trail, module))
+            done.add(module)
+
+    for module in sorted(arrows):
+        follow(module, ())
+
+
+@pytest.mark.parametrize("path", APP_FILES, ids=module_name)
+def test_core_knows_no_streamlit(path: Path) -> None:
+    if within(module_name(path), "core"):
+        assert not any(within(found.module, "streamlit") for found in imports(path))
 
 
 @pytest.mark.parametrize("path", APP_FILES, ids=module_name)
@@ -85,12 +148,13 @@ def test_heavy_packages_are_imported_only_where_they_work(path: Path) -> None:
         if found.is_for_types or not any(within(found.module, name) for name in HEAVY):
             continue
         where = f"{module} imports {found.module}"
-        if within(module, "core.diffusion"):
-            light = module.rsplit(".", 1)[-1] in READABLE_WITHOUT_TORCH
-            assert found.is_lazy or not light, where
+        if module == "core.diffusion.engine" or any(within(module, room) for room in WITH_TORCH):
+            assert found.is_lazy or module not in LIGHT, where
         else:
-            assert module in LAZY_HEAVY, where
             assert found.is_lazy, where
+            assert within(module, "core.diffusion.recipe") or any(
+                within(module, room) for room in LAZY_TORCH
+            ), where
 
 
 def test_output_takes_data_never_an_engine() -> None:
@@ -98,20 +162,19 @@ def test_output_takes_data_never_an_engine() -> None:
         if within(module_name(path), "core.output"):
             for found in imports(path):
                 assert "Engine" not in found.names, path
-                assert found.is_for_types or not within(found.module, "core.diffusion.engine"), path
+                assert not within(found.module, "core.diffusion.engine"), path
 
 
 def test_the_app_starts_without_torch() -> None:
     """A page that only looks at stored images, and every table it reads, opens without torch."""
+    heavy_rooms = (*WITH_TORCH, "core.diffusion.engine")
     light = [
         module_name(path)
         for path in APP_FILES
-        if not within(module_name(path), "core.diffusion")
-        and part_of(module_name(path))
-        not in ("", "pages", "streamlit_app", "core.__main__", "core.commands")
-        and module_name(path) not in LAZY_HEAVY
+        if not any(within(module_name(path), room) for room in heavy_rooms)
+        and room_of(module_name(path)) not in ("pages", "streamlit_app", "core.__main__")
     ]
-    light += [f"core.diffusion.{name}" for name in READABLE_WITHOUT_TORCH]
+    light += LIGHT
     program = (
         "import importlib, sys\n"
         f"for name in {light!r}:\n"

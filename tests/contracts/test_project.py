@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core.output.infotext import VERSION
+from core.output.texts.infotext import VERSION
 from tests.contracts.sources import ROOT, app_files, imports, module_name
 from ui.catalog import CATALOG
 

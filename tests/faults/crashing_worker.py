@@ -13,7 +13,7 @@ import sys
 import threading
 from pathlib import Path
 
-from core.runs import store
+from core.runs.store import store
 from tests.core.runs.doubles import FakeEngine, Lab
 
 

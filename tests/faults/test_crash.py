@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from core.runs.queue import Queue
-from core.runs.store import Store
+from core.runs.queue.queue import Queue
+from core.runs.store.store import Store
 from tests.core.runs.doubles import Lab, describe, finish, info, settings, wait_for
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")

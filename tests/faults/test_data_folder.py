@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from core.runs import database, files
-from core.runs.database import Database
-from core.runs.queue import Queue
-from core.runs.store import Store, StoreError
-from core.runs.worker import FolderInUse, Worker
+from core.runs.queue.queue import Queue
+from core.runs.store import database, files
+from core.runs.store.database import Database
+from core.runs.store.store import Store, StoreError
+from core.runs.worker.worker import FolderInUse, Worker
 from tests.core.runs.doubles import Lab, describe, finish, generation, info, settings, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 READ_ONLY = """
 import os, sys
 from pathlib import Path
-from core.runs.store import Store, StoreError
+from core.runs.store.store import Store, StoreError
 if os.geteuid() == 0:
     os.seteuid(65534)  # root may write anywhere
 try:
@@ -39,7 +39,7 @@ except StoreError as error:
 HOLDER = """
 import sys
 from pathlib import Path
-from core.runs.lock import FolderLock
+from core.runs.worker.lock import FolderLock
 lock = FolderLock(Path(sys.argv[1]))
 lock.acquire()
 print("held", flush=True)
@@ -128,7 +128,7 @@ def test_an_index_that_cannot_grow_stops_the_work_until_there_is_space(
     store: Store, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite itself reports the full disk: its file may have no more pages."""
-    monkeypatch.setattr("core.runs.worker.RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("core.runs.worker.worker.RETRY_SECONDS", 0.05)
     limit = [0]
     connect = Database._connect
 

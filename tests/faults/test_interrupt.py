@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from core.diffusion.settings import GenerationSettings
-from core.runs.queue import Queue
-from core.runs.store import Store
+from core.runs.queue.queue import Queue
+from core.runs.store.store import Store
 from tests.core.runs.doubles import wait_for
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")
@@ -21,7 +21,7 @@ APP = """
 import sys, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from core.runs.worker import Worker
+from core.runs.worker.worker import Worker
 Worker.shared(Path(sys.argv[1]))
 try:
     time.sleep(600)

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.diffusion.models import ModelInfo, describe
+from core.diffusion.models.load import ModelInfo, describe
 from core.diffusion.settings import GenerationSettings
-from core.runs.queue import Job, Queue
-from core.runs.store import Store, StoredImage
-from core.runs.worker import Worker
+from core.runs.queue.queue import Job, Queue
+from core.runs.store.store import Store, StoredImage
+from core.runs.worker.worker import Worker
 from tests.core.runs.doubles import FakeModel, Lab, finish, generation
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,15 +13,15 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.diffusion.trajectory import Trajectory
-from core.films.film import Cut, Film, Shot
-from core.runs.store import Store
+from core.exports.films.film import Cut, Film, Shot
+from core.runs.store.store import Store
 from core.sweeps.link import to_word
 from core.sweeps.sweep import Axis, Sweep
-from tests.core.films.doubles import pixels, put_run, settings
+from tests.core.exports.films.doubles import pixels, put_run, settings
 from tests.core.runs.doubles import generation, wait_for
 from tests.pages.conftest import GALLERY, App, messages, unescaped
 from ui.catalog import FILM, SWEEP
-from ui.film_form import parameters
+from ui.film.form import parameters
 
 PAGE = FILM.path
 
@@ -37,7 +37,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             write(index, pixels(one))
             yield index + 1, len(latents)
 
-    monkeypatch.setattr("core.films.reels.decode_frames", decode)
+    monkeypatch.setattr("core.exports.films.reels.decode_frames", decode)
     return counts
 
 
@@ -199,7 +199,7 @@ def test_making_can_be_stopped_and_begun_again(app: App, monkeypatch: pytest.Mon
             write(index, pixels(one))
             yield index + 1, len(latents)
 
-    monkeypatch.setattr("core.films.reels.decode_frames", wait)
+    monkeypatch.setattr("core.exports.films.reels.decode_frames", wait)
     at = app.open(PAGE)
     (stop,) = [button for button in at.button if button.label == "Stop"]
     stop.click().run()

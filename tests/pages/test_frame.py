@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from core.diffusion.models import BUNDLED_FOLDER, ModelError
+from core.diffusion.models.load import BUNDLED_FOLDER, ModelError
 from core.diffusion.settings import GenerationSettings
-from core.runs.store import StoreError
-from core.runs.worker import FolderInUse, Worker
+from core.runs.store.store import StoreError
+from core.runs.worker.worker import FolderInUse, Worker
 from tests.core.runs.doubles import wait_for
 from tests.pages.conftest import GALLERY, GENERATE, ROOT, App, messages
 from ui.catalog import CATALOG, HOME, IMAGE_TO_IMAGE, STEPS, SWEEP
+from ui.generate.stage import progress_text
 from ui.links import Parameter
 from ui.runtime import _cookie_token  # pyright: ignore[reportPrivateUsage]
-from ui.stage import progress_text
 from ui.views import ago, display_width, duration, plain
 
 PAGES = [page.path for page in CATALOG]
@@ -76,7 +76,7 @@ def test_an_unexpected_error_is_a_message_and_a_line_in_the_log(
     def fail(*args: Any) -> None:
         raise ZeroDivisionError("a secret in the message")
 
-    target = "ui.stage.show_stage" if path == GENERATE else "ui.album.filter_bar"
+    target = "ui.generate.stage.show_stage" if path == GENERATE else "ui.gallery.album.filter_bar"
     app.put(1)
     monkeypatch.setattr(target, fail)
     with caplog.at_level(logging.ERROR, "lightbox.ui"):

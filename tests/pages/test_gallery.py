@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import GALLERY, App, messages
-from ui.album import PAGE_SIZE
+from ui.gallery.album import PAGE_SIZE
 
 
 def shown(at: AppTest) -> list[str]:

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.diffusion.models import describe, list_models
-from core.diffusion.schedulers import SCHEDULERS
+from core.diffusion.models.load import describe, list_models
+from core.diffusion.recipe.schedulers import SCHEDULERS
+from core.diffusion.recipe.variations import METHODS
 from core.diffusion.settings import INIT_FIELDS, MAX_SEED, GenerationSettings
-from core.diffusion.variations import METHODS
-from core.output.infotext import write_png
+from core.output.texts.infotext import write_png
 from tests.core.runs.doubles import generation, wait_for
 from tests.pages.conftest import GALLERY, GENERATE, App, messages, unescaped
-from ui.stage import JOB
-from ui.sweep_jobs import LABEL
+from ui.generate.stage import JOB
+from ui.grid.jobs import LABEL
 
 LONG = " ".join(["apple"] * 90)
 
@@ -236,7 +236,7 @@ def test_every_setting_has_its_control() -> None:
 
 
 def test_a_running_job_is_found_again_after_a_reload(app: App, monkeypatch: Any) -> None:
-    monkeypatch.setattr("ui.stage.owner_id", lambda: "this browser")
+    monkeypatch.setattr("ui.generate.stage.owner_id", lambda: "this browser")
     app.lab.hold()
     click(app.open(GENERATE))
     wait_for(lambda: app.newest_job().state == "running")
@@ -247,7 +247,7 @@ def test_a_running_job_is_found_again_after_a_reload(app: App, monkeypatch: Any)
 def test_a_running_sweep_is_never_taken_for_a_picture_of_this_page(
     app: App, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("ui.stage.owner_id", lambda: "this browser")
+    monkeypatch.setattr("ui.generate.stage.owner_id", lambda: "this browser")
     app.lab.hold()
     click(app.open(GENERATE, generate_prompt="Sweep: an owl"))
     picture = app.newest_job().id
@@ -283,7 +283,7 @@ def test_everything_is_asked_of_the_chosen_model(app: App, monkeypatch: Any, tmp
 def test_a_reload_shows_the_last_picture_but_never_in_place_of_another_link(
     app: App, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("ui.stage.owner_id", lambda: "this browser")
+    monkeypatch.setattr("ui.generate.stage.owner_id", lambda: "this browser")
     click(app.open(GENERATE, generate_prompt="an owl"))
     app.finish()
     assert app.open(GENERATE, generate_prompt="an owl").get("image")

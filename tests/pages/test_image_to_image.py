@@ -15,22 +15,22 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from core.diffusion.images import MaskShape, draw_mask, input_digest, prepare
-from core.diffusion.models import BUNDLED_FOLDER, LoadedModel, describe
+from core.diffusion.models.load import BUNDLED_FOLDER, LoadedModel, describe
+from core.diffusion.recipe.images import MaskShape, draw_mask, input_digest, prepare
 from core.diffusion.settings import GenerationSettings
-from core.output.infotext import write_png
-from core.runs.queue import Queue
-from core.runs.store import Store, StoredImage
-from core.runs.worker import Worker
-from tests.core.diffusion.test_lora import save_lora
+from core.output.texts.infotext import write_png
+from core.runs.queue.queue import Queue
+from core.runs.store.store import Store, StoredImage
+from core.runs.worker.worker import Worker
+from tests.core.diffusion.models.test_lora import save_lora
 from tests.core.runs.doubles import Lab, generation, wait_for
 from tests.pages.conftest import GALLERY, GENERATE, App, messages, unescaped
 from ui.catalog import IMAGE_TO_IMAGE, SWEEP
-from ui.img2img_form import CROSSINGS, VIEWS
-from ui.img2img_mask import FILE as MASK_FILE
-from ui.img2img_source import UPLOAD
-from ui.samples import SAMPLES
-from ui.sweep_grid import OPENED
+from ui.grid.grid import OPENED
+from ui.img2img.form import CROSSINGS, VIEWS
+from ui.img2img.mask import FILE as MASK_FILE
+from ui.img2img.samples import SAMPLES
+from ui.img2img.source import UPLOAD
 
 PAGE = IMAGE_TO_IMAGE.path
 

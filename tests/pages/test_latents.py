@@ -11,15 +11,15 @@ from streamlit.testing.v1 import AppTest
 
 from core.diffusion.engine import Engine
 from core.diffusion.events import Computed, Generation
-from core.diffusion.images import input_digest
-from core.diffusion.models import load_model
+from core.diffusion.models.load import load_model
+from core.diffusion.recipe.images import input_digest
 from core.diffusion.settings import GenerationSettings
 from core.diffusion.trajectory import Trajectory
-from core.output.step_figure_rows import GROUPS, STEP_FIGURES
-from core.output.step_figures import NO_GUIDANCE
-from core.runs.store import StoredImage
+from core.output.figures.step_figure_rows import GROUPS, STEP_FIGURES
+from core.output.figures.step_figures import NO_GUIDANCE
+from core.runs.store.store import StoredImage
 from core.sweeps.sweep import Axis, Sweep
-from tests.core.output.step_doubles import step_trajectory
+from tests.core.output.figures.step_doubles import step_trajectory
 from tests.core.runs.doubles import generation
 from tests.pages.conftest import GALLERY, App, messages, unescaped
 from ui.catalog import FILM, LATENTS, SWEEP
@@ -277,7 +277,7 @@ def test_a_picture_that_cannot_come_out_again_is_said(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = put(app, trajectory=None)
-    monkeypatch.setattr("ui.recording.can_repeat", lambda image: False)
+    monkeypatch.setattr("ui.runs.recording.can_repeat", lambda image: False)
     at = show(app, image)
     (said,) = at.info
     assert "computing again would give another picture" in said.value

@@ -11,13 +11,13 @@ import torch
 from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
 
-from core.diffusion.download import DownloadProgress, Report
-from core.diffusion.families import ModelError
-from core.runs.downloads import Downloads
-from tests.core.diffusion.test_origins import COMMIT, cached
+from core.diffusion.models.download import DownloadProgress, Report
+from core.diffusion.models.families import ModelError
+from core.runs.worker.downloads import Downloads
+from tests.core.diffusion.models.test_origins import COMMIT, cached
 from tests.core.runs.doubles import wait_for
 from tests.pages.conftest import GALLERY, GENERATE, App, messages, unescaped
-from ui import model_picker
+from ui.settings import model_picker
 
 PINNED = f"somebody/toy@{COMMIT[:12]}"
 NAMES = ("cond_stage_model.transformer.x", "first_stage_model.x", "model.diffusion_model.x")

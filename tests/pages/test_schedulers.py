@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.diffusion.models import describe
-from core.diffusion.timetable import timetable
+from core.diffusion.models.load import describe
+from core.diffusion.sampling.timetable import timetable
 from tests.pages.conftest import App, messages, unescaped
 from ui.catalog import SCHEDULER_LAB
-from ui.schedulers_form import FIRST, MOST
+from ui.schedulers.form import FIRST, MOST
 
 PAGE = SCHEDULER_LAB.path
 CONFIG = describe("bundled").scheduler_config

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.diffusion.mishaps import MISTAKES
-from core.diffusion.models import LoadedModel, describe
-from core.diffusion.schedulers import SCHEDULERS
-from core.runs.queue import Queue
-from core.runs.store import Store
-from core.runs.worker import Worker
+from core.diffusion.inside.mistake_table import MISTAKES
+from core.diffusion.models.load import LoadedModel, describe
+from core.diffusion.recipe.schedulers import SCHEDULERS
+from core.runs.queue.queue import Queue
+from core.runs.store.store import Store
+from core.runs.worker.worker import Worker
 from tests.core.runs.doubles import Lab, wait_for
 from tests.pages.conftest import App, messages, unescaped
 from ui.catalog import STEPS
 from ui.send import send
-from ui.steps_form import ATTENTION, BROKEN, FUTURE
+from ui.steps.form import ATTENTION, BROKEN, FUTURE
 
 PATIENCE = 300.0  # seconds: machines are busy
 QUICK = {"steps_num_inference_steps": "4", "steps_scheduler": "DDIM"}
@@ -79,7 +79,7 @@ def test_the_run_is_shown_part_by_part_each_with_its_code(app: App) -> None:
         "vae.config.scaling_factor",
     ):
         assert line in code
-    assert "core/diffusion/denoise.py" in shown(at)
+    assert "core/diffusion/sampling/batch.py" in shown(at)
     assert at.dataframe[0].value["Token"].tolist()[1:4] == app.model.example_prompts[0].split()[:3]
 
 
@@ -221,7 +221,7 @@ def test_another_view_stops_the_mistakes_that_nobody_looks_at(
         while True:
             yield 0, 1
 
-    monkeypatch.setattr("core.diffusion.mistakes.make_mistake", endless)
+    monkeypatch.setattr("core.diffusion.inside.mistakes.make_mistake", endless)
     at.segmented_control(key="steps_view").set_value(BROKEN).run()
     assert len(unfinished()) == len(MISTAKES)
     at.segmented_control(key="steps_view").set_value(FUTURE).run()

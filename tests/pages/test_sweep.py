@@ -11,16 +11,16 @@ from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from core.diffusion.settings import MAX_SEED, GenerationSettings
-from core.output.infotext import write_png
-from core.output.sheet import SheetCell, SheetError, SheetOptions, write_sheet
+from core.output.sheet.sheet import SheetCell, SheetError, SheetOptions, write_sheet
+from core.output.texts.infotext import write_png
 from core.sweeps.plan import work_of
 from core.sweeps.sweep import Axis, Sweep, parse_axis
 from tests.core.runs.doubles import generation, wait_for
 from tests.pages.conftest import GALLERY, App, messages, unescaped
 from ui.catalog import SWEEP
-from ui.sweep_export import watched
-from ui.sweep_plan import PRESETS
-from ui.sweep_words import fitting_words
+from ui.grid.export import watched
+from ui.grid.plan import PRESETS
+from ui.sweep.words import fitting_words
 
 PAGE = SWEEP.path
 PROMPT = "a red apple"
@@ -477,7 +477,7 @@ def test_every_way_home_is_offered(app: App) -> None:
 def test_a_picture_that_cannot_hold_the_sweep_says_so(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.output.sheet_text._MAX_EXIF", 100)
+    monkeypatch.setattr("core.output.sheet.sheet_text._MAX_EXIF", 100)
     at = view(finished(app), "Take home")
     helps = {one.proto.label: one.proto.help for one in at.get("download_button")}
     assert "too long for a JPEG to hold" in helps["JPEG"]

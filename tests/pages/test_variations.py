@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.diffusion.models import BUNDLED_FOLDER, describe
+from core.diffusion.models.load import BUNDLED_FOLDER, describe
+from core.diffusion.recipe.variations import METHODS, parent_of
 from core.diffusion.settings import MAX_SEED
-from core.diffusion.variations import METHODS, parent_of
-from core.runs.store import StoredImage
+from core.runs.store.store import StoredImage
 from tests.core.runs.doubles import generation
 from tests.pages.conftest import GALLERY, App, messages, unescaped
 from ui.catalog import GENERATE, VARIATIONS
-from ui.sweep_grid import OPENED
-from ui.variations_form import LAYOUTS, VIEWS, WALKS
-from ui.variations_source import OTHER_MODEL
+from ui.grid.grid import OPENED
+from ui.variations.form import LAYOUTS, VIEWS, WALKS
+from ui.variations.source import OTHER_MODEL
 
 PAGE = VARIATIONS.path
 
@@ -422,7 +422,7 @@ def test_frames_are_spaced_evenly(app: App, monkeypatch: pytest.MonkeyPatch) -> 
         assert len(steps) == 3
         return [0.0, 0.1, 0.2, 1.0]  # the fake engine's pictures all have one colour
 
-    monkeypatch.setattr("ui.variations_walk.spaced_evenly", spaced)
+    monkeypatch.setattr("ui.variations.walk.spaced_evenly", spaced)
     at = walk_to(app, WALKS[0])
     make(app, at, "walk")
     assert not [box for box in at.subheader if "pass" in box.value]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.diffusion.schedulers import SCHEDULERS
+from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.settings import (
     MAX_SEED,
     POSTERIORS,

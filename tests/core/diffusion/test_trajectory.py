@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from core.diffusion.engine import Engine
-from core.diffusion.models import LoadedModel
-from core.diffusion.preview import preview_rgb
-from core.diffusion.quantities import GUIDANCE_QUANTITIES, QUANTITIES, measure
-from core.diffusion.schedulers import SCHEDULERS
+from core.diffusion.models.load import LoadedModel
+from core.diffusion.models.preview import preview_rgb
+from core.diffusion.recipe.schedulers import SCHEDULERS
+from core.diffusion.sampling.quantities import GUIDANCE_QUANTITIES, QUANTITIES, measure
 from core.diffusion.settings import GenerationSettings
 from core.diffusion.trajectory import Trajectory, TrajectoryError
 

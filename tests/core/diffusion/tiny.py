@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from core.diffusion.schedulers import SCHEDULERS
-from core.diffusion.single_file import CONFIGS
-from core.diffusion.tokenizers import read_tokenizer
+from core.diffusion.models.single_file import CONFIGS
+from core.diffusion.models.tokenizers import read_tokenizer
+from core.diffusion.recipe.schedulers import SCHEDULERS
 
 WIDTH = 32
 

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from core.diffusion.settings import GenerationSettings
-from core.output.sheet import SheetCell
+from core.output.sheet.sheet import SheetCell
 from core.sweeps.sweep import Sweep, parse_axis
 
 BASE = GenerationSettings(prompt="a red apple", seed=7, num_inference_steps=10)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from core.runs.queue import Queue
-from core.runs.store import Store
+from core.runs.queue.queue import Queue
+from core.runs.store.store import Store
 from tests.core.runs.doubles import Lab, describe
 
 

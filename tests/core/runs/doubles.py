@@ -24,12 +24,12 @@ from core.diffusion.events import (
     Started,
     Stepped,
 )
-from core.diffusion.models import ModelError, ModelInfo
+from core.diffusion.models.load import ModelError, ModelInfo
 from core.diffusion.settings import GenerationSettings
 from core.diffusion.trajectory import StepRecord, Trajectory
-from core.runs.queue import Job, Queue
-from core.runs.store import Store
-from core.runs.worker import Worker
+from core.runs.queue.queue import Job, Queue
+from core.runs.store.store import Store
+from core.runs.worker.worker import Worker
 
 RECORD = StepRecord(
     step_index=0,

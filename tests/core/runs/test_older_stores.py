@@ -1,4 +1,4 @@
-"""A store that a released version wrote opens, whole: one small folder a version in tests/stores."""
+"""A store that a released version wrote opens whole: one small folder a version in tests/stores."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from core.diffusion.settings import GenerationSettings
-from core.runs.queue import Queue
-from core.runs.store import Store
+from core.runs.queue.queue import Queue
+from core.runs.store.store import Store
 
 STORES = sorted(path for path in (Path(__file__).parents[2] / "stores").iterdir() if path.is_dir())
 

@@ -10,14 +10,14 @@ from random import Random
 import pytest
 import torch
 
-from core.diffusion import pixels
 from core.diffusion.engine import Engine
-from core.diffusion.models import LoadedModel, describe
+from core.diffusion.models.load import LoadedModel, describe
+from core.diffusion.sampling import vae as pixels
 from core.diffusion.settings import GenerationSettings
-from core.runs.jobs import Job
-from core.runs.queue import Queue
-from core.runs.store import Store
-from core.runs.worker import Worker
+from core.runs.queue.jobs import Job
+from core.runs.queue.queue import Queue
+from core.runs.store.store import Store
+from core.runs.worker.worker import Worker
 from core.sweeps.plan import make_plan
 from core.sweeps.sweep import Sweep, parse_axis
 

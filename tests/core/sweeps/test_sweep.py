@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from core.diffusion.models import describe
-from core.diffusion.schedulers import SCHEDULERS
+from core.diffusion.models.load import describe
+from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.settings import GenerationSettings, Problem
 from core.sweeps.axes import AXES
 from core.sweeps.plan import Plan, make_plan

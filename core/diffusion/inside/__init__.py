@@ -1,0 +1,1 @@
+"""A run taken apart: every tensor, another branch, attention, classical mistakes."""

@@ -1,0 +1,226 @@
+"""A run with every tensor kept, for the reader who wants to see inside. Drives the Batch."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.diffusion.engine import Engine
+from core.diffusion.inside.anatomy import Call, EmbeddedPrompt, Place, PlaceKind, Run
+from core.diffusion.models.load import LoadedModel, ModelError
+from core.diffusion.recipe.prompt_weights import tokenized
+from core.diffusion.recipe.schedule import unet_calls
+from core.diffusion.recipe.schedulers import SCHEDULERS
+from core.diffusion.sampling.batch import Batch, BatchCell, guide, to_epsilon, to_x0
+from core.diffusion.sampling.noise import initial_noise
+from core.diffusion.sampling.text_encoder import Tokenizer
+from core.diffusion.sampling.unet_rows import UNetRows
+from core.diffusion.settings import GenerationSettings, Problem, SettingsError
+
+MOST_BYTES = 256 * 2**20
+"""What the tensors of one run may take in memory."""
+
+_KEPT_PER_CALL = 6
+
+
+class _WatchedRows(UNetRows):
+    """Keeps what goes into the UNet and what comes out, (rows, C, h, w) each, of every call."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        super().__init__(model, max_rows=2)
+        self.calls: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def __call__(self, sample: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        # Out of memory the rows are halved by calls of their own: the whole takes their place.
+        before = len(self.calls)
+        found = super().__call__(sample, *rest)
+        self.calls[before:] = [(sample, found)]
+        return found
+
+
+class WatchedBatch(Batch):
+    """A Batch of one cell whose UNet is watched."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        super().__init__(model, max_rows=2)
+        self._unet = self.watched = _WatchedRows(model)
+
+    def predictions(self, cell: BatchCell) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """Unconditional, conditional and guided, each (1, C, h, w), of every call."""
+        found: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+        for _, out in self.watched.calls:
+            uncond, cond = out[:1], out[-1:]
+            is_pair = cell.uncond is not None
+            found.append((uncond, cond, guide(uncond, cond, cell.settings) if is_pair else cond))
+        return found
+
+    @property
+    def x_vp(self) -> list[torch.Tensor]:
+        """What the UNet was given, (1, C, h, w), of every call."""
+        return [sample[-1:] for sample, _ in self.watched.calls]
+
+
+def unroll(
+    model: LoadedModel, settings: GenerationSettings
+) -> Generator[tuple[int, int], None, Run]:
+    """Runs `settings` as diffusers' own pipeline does (strict) and keeps every tensor.
+
+    A `snapshot` is not one here: the run goes on to its end. Raises SettingsError for settings
+    that cannot be run, or whose tensors would take more than MOST_BYTES.
+    """
+    settings = replace(settings, snapshot=0)
+    settings.require_valid(vae_scale_factor=model.info.vae_scale_factor)
+    batch = WatchedBatch(model)
+    require_room(batch, settings)
+    cell = batch.admit(settings, strict=True, record="none")
+    prompt = embedded(model, settings.prompt, cell.cond)
+    negative = None
+    if cell.uncond is not None:
+        negative = embedded(model, settings.negative_prompt, cell.uncond)
+    latents, x0 = [cell.latents], list[torch.Tensor]()
+    while not cell.is_done:
+        step(batch, cell)
+        latents.append(cell.latents)
+        if cell.x0 is not None:
+            x0.append(cell.x0)
+        yield cell.call, cell.total_calls + 1
+    image = Engine(model).decode(finite(cell.latents).to(model.dtype))
+    predictions = batch.predictions(cell)
+    uncond, cond, guided = (as_array([kinds[i] for kinds in predictions]) for i in range(3))
+    return Run(
+        settings=settings,
+        prompt=prompt,
+        negative=negative,
+        noise=initial_noise(settings, batch.latent_shape(settings))[0][0].numpy(),
+        timesteps=tuple(float(t) for t in cell.timesteps),
+        sigmas=(*cell.sigmas, last_sigma(cell)),
+        latents=as_array(latents),
+        x_vp=as_array(batch.x_vp),
+        pred_uncond=uncond if cell.uncond is not None else None,
+        pred_cond=cond,
+        pred_guided=guided,
+        x0=as_array(x0),
+        prediction_type=prediction_type(model),
+        scheduler_config=dict(cell.scheduler.config),
+        scaling_factor=float(model.vae.config.scaling_factor),
+        image=image,
+    )
+
+
+def step(batch: Batch, cell: BatchCell) -> None:
+    """One call of the only cell in flight. Raises ModelError where it cannot go on."""
+    batch.step()
+    if cell.failure:
+        raise ModelError(cell.failure)
+
+
+def look(run: Run, index: int, guidance_scale: float | None = None) -> Call:
+    """UNet call `index` (from 0) of a run, guided by another scale: arithmetic, no model.
+
+    With the run's own scale it is what the run did; without an unconditional prediction the scale
+    has no effect.
+    """
+    scale = run.settings.guidance_scale if guidance_scale is None else guidance_scale
+    x = torch.from_numpy(run.x_vp[index : index + 1])
+    cond = torch.from_numpy(run.pred_cond[index : index + 1])
+    sigma = torch.tensor([run.sigmas[index]])
+    uncond, guided = None, cond
+    if run.pred_uncond is not None:
+        uncond = torch.from_numpy(run.pred_uncond[index : index + 1])
+        guided = guide(uncond, cond, replace(run.settings, guidance_scale=scale))
+
+    def epsilon(prediction: torch.Tensor) -> torch.Tensor:
+        return to_epsilon(prediction, x, sigma, run.prediction_type)
+
+    eps_guided = epsilon(guided)
+    return Call(
+        eps_uncond=None if uncond is None else epsilon(uncond)[0].numpy(),
+        eps_cond=epsilon(cond)[0].numpy(),
+        eps_guided=eps_guided[0].numpy(),
+        x0=to_x0(eps_guided, x, sigma)[0].numpy(),
+    )
+
+
+def embedded(model: LoadedModel, text: str, embedding: torch.Tensor) -> EmbeddedPrompt:
+    """The places of a prompt with the norms of `embedding`, (1, places, width)."""
+    ids: list[int] = tokenized(
+        model.tokenizer,
+        text,
+        padding="max_length",
+        max_length=model.tokenizer.model_max_length,
+        truncation=True,
+    ).input_ids
+    norms: list[float] = embedding[0].float().norm(dim=-1).tolist()
+    # The padding has the end token's id in Stable Diffusion 1: the first one ends the prompt.
+    end = ids.index(model.tokenizer.eos_token_id, 1)
+    places = [
+        Place(
+            position=position,
+            kind=_kind(position, end),
+            id=token,
+            text=str(model.tokenizer.decode([token])).strip(),
+            norm=norm,
+        )
+        for position, (token, norm) in enumerate(zip(ids, norms, strict=True))
+    ]
+    return EmbeddedPrompt(
+        text=text,
+        width=embedding.shape[-1],
+        places=tuple(places),
+        cut_off=Tokenizer(model.info.folder).cut_off(text),
+    )
+
+
+def _kind(position: int, end: int) -> PlaceKind:
+    if position == 0:
+        return "start"
+    if position < end:
+        return "token"
+    return "end" if position == end else "padding"
+
+
+def require_room(batch: Batch, settings: GenerationSettings) -> None:
+    """Raises SettingsError where keeping every tensor of the run would fill the memory."""
+    entries = int(np.prod(batch.latent_shape(settings)))
+    calls = unet_calls(settings, batch.model.info.scheduler_config)
+    size = entries * 4 * _KEPT_PER_CALL * calls
+    if size > MOST_BYTES:
+        fits = MOST_BYTES // (entries * 4 * _KEPT_PER_CALL)
+        reason = (
+            f"keeping every tensor of {calls} calls at this size takes {size / 2**20:,.0f} MB: "
+            f"use at most {fits} calls, or a smaller picture"
+        )
+        raise SettingsError([Problem(field="num_inference_steps", reason=reason)])
+
+
+def last_sigma(cell: BatchCell) -> float:
+    """The noise level at which a run ends: 0, or DDIM's and PNDM's at timestep 0."""
+    scheduler = cell.scheduler
+    if SCHEDULERS[cell.settings.scheduler].sigma_at != "alphas_cumprod":
+        return float(scheduler.sigmas[-1])
+    if cell.settings.scheduler == "LCM":
+        return 0.0  # its last call gives the denoised latents themselves
+    abar = float(scheduler.final_alpha_cumprod)
+    return ((1 - abar) / abar) ** 0.5
+
+
+def prediction_type(model: LoadedModel) -> str:
+    """What the UNet predicts: epsilon, v_prediction or sample."""
+    return str(model.info.scheduler_config.get("prediction_type", "epsilon"))
+
+
+def finite(latents: torch.Tensor) -> torch.Tensor:
+    """The latents themselves; raises SettingsError where they are no numbers any more."""
+    if not torch.isfinite(latents).all():
+        reason = "drove the latents beyond what numbers hold, so there is no picture: lower it"
+        raise SettingsError([Problem(field="guidance_scale", reason=reason)])
+    return latents
+
+
+def as_array(tensors: Sequence[torch.Tensor]) -> np.ndarray[Any, Any]:
+    """Tensors (1, C, h, w) as one float32 array (N, C, h, w) on the host."""
+    return torch.cat(list(tensors)).float().cpu().numpy()

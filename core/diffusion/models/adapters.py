@@ -1,0 +1,179 @@
+"""LoRAs in a loaded model, through peft: loaded once, switched on and off between UNet calls.
+
+Every batch over a model asks for its own before it calls it: pages' tasks run between the steps of
+another batch. Switched off, peft's layers are the model's own, to the last bit.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from diffusers.utils import logging as diffusers_logging
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from core.diffusion.models.load import LoadedModel
+from core.diffusion.models.loras import LoraError, LoraFile, used_loras
+from core.diffusion.settings import GenerationSettings, Problem, SettingsError
+
+KEPT = 8
+"""LoRAs that stay in memory, switched off; the one used longest ago goes first."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class _Adapters:
+    """The LoRAs of one model: SHA-256 in the order of use, and those that are on.
+
+    `own` are the model's own weights and whether they could have gradients before: by that PyTorch
+    chooses how it multiplies, and peft takes it from them.
+    """
+
+    own: list[tuple[torch.nn.Parameter, bool]]
+    loaded: list[str] = field(default_factory=list[str])
+    active: tuple[LoraFile, ...] = ()
+
+
+_ADAPTERS: WeakKeyDictionary[Any, _Adapters] = WeakKeyDictionary()
+
+
+def active_loras(model: LoadedModel) -> tuple[LoraFile, ...]:
+    """Those that are on now."""
+    found = _ADAPTERS.get(model.unet)
+    return found.active if found else ()
+
+
+def wanted_loras(settings: GenerationSettings) -> tuple[LoraFile, ...]:
+    """The files that the settings ask for. Raises SettingsError where one is not here."""
+    try:
+        return used_loras(settings.loras)
+    except LoraError as error:
+        raise _refused(str(error)) from None
+
+
+def use_loras(model: LoadedModel, wanted: Sequence[LoraFile]) -> None:
+    """Switches these on and all others off; loads those that are not in memory.
+
+    Raises SettingsError for a file that does not fit the model, which is then as it was without
+    any LoRA.
+    """
+    wanted = tuple(wanted)
+    if wanted == active_loras(model):
+        return
+    adapters = _ADAPTERS.setdefault(model.unet, _Adapters(own=_own_weights(model)))
+    pipe = model.pipeline()
+    # peft warns of what is meant here: several at once, and one deleted while it was on.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="peft")
+        _switch(model, pipe, adapters, wanted)
+    adapters.active = wanted
+
+
+def _switch(
+    model: LoadedModel, pipe: Any, adapters: _Adapters, wanted: tuple[LoraFile, ...]
+) -> None:
+    try:
+        for lora in wanted:
+            if lora.sha not in adapters.loaded:
+                _load(model, pipe, lora)
+            else:
+                adapters.loaded.remove(lora.sha)
+            adapters.loaded.append(lora.sha)
+        for sha in adapters.loaded[: -max(KEPT, len(wanted))]:
+            pipe.delete_adapters(_name(sha))
+            adapters.loaded.remove(sha)
+        if wanted:
+            pipe.enable_lora()
+            pipe.set_adapters(
+                [_name(lora.sha) for lora in wanted], [lora.weight for lora in wanted]
+            )
+        else:
+            pipe.disable_lora()
+        for weight, had_gradient in adapters.own:
+            weight.requires_grad_(had_gradient and not wanted)
+    except BaseException:
+        # What a failure left half done is unknown: the model goes back to what it was.
+        _ADAPTERS.pop(model.unet, None)
+        pipe.unload_lora_weights()
+        for weight, had_gradient in adapters.own:
+            weight.requires_grad_(had_gradient)
+        raise
+
+
+def _load(model: LoadedModel, pipe: Any, lora: LoraFile) -> None:
+    """Puts one LoRA beside the model's weights; this is the only place that reads such a file."""
+    name = lora.path.stem
+    try:
+        tensors = load_file(lora.path)
+    except (OSError, SafetensorError) as error:
+        raise _refused(f"{name} cannot be read ({_first(error)}): copy it again") from error
+    _refuse_other_family(model, name, tensors)
+    verbosity = diffusers_logging.get_verbosity()
+    diffusers_logging.set_verbosity_error()  # it tells of every part that has no LoRA
+    try:
+        pipe.load_lora_weights(tensors, adapter_name=_name(lora.sha))
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        log.info("LoRA %s was refused", name, exc_info=error)
+        raise _does_not_fit(model, name, _first(error)) from error
+    finally:
+        diffusers_logging.set_verbosity(verbosity)
+    if not any(_has(part, lora.sha) for part in (model.unet, *_encoders(model))):
+        raise _does_not_fit(model, name, "none of its tensors belongs to a part of this model")
+
+
+def _refuse_other_family(model: LoadedModel, name: str, tensors: dict[str, torch.Tensor]) -> None:
+    """The keys of cross-attention are as wide as the model's prompt: 768 in SD 1.x, 1024 in 2.x,
+    2048 in SDXL.
+    """
+    width = int(model.unet.config.cross_attention_dim)
+    for key, tensor in tensors.items():
+        is_down = "lora_down" in key or "lora_A" in key or "lora.down" in key
+        if is_down and "attn2" in key and "to_k" in key and tensor.shape[1] != width:
+            reason = f"its prompts are {tensor.shape[1]} wide, this model's {width}"
+            raise _does_not_fit(model, name, reason)
+
+
+def _own_weights(model: LoadedModel) -> list[tuple[torch.nn.Parameter, bool]]:
+    """Asked before peft has put anything in."""
+    parts = (model.unet, *_encoders(model))
+    return [(weight, weight.requires_grad) for part in parts for weight in part.parameters()]
+
+
+def _encoders(model: LoadedModel) -> list[Any]:
+    return [encoder for _, _, encoder in model.towers()]
+
+
+def _has(part: Any, sha: str) -> bool:
+    with suppress(AttributeError):
+        return _name(sha) in part.peft_config
+    return False
+
+
+def _name(sha: str) -> str:
+    """For peft, in whose names a dot would be a submodule."""
+    return f"lora_{sha[:24]}"
+
+
+def _does_not_fit(model: LoadedModel, name: str, reason: str) -> SettingsError:
+    return _refused(
+        f"{name} does not fit {model.info.name} ({reason}): it was made for another family of "
+        "models. Choose a model of that family, or another LoRA"
+    )
+
+
+def _refused(reason: str) -> SettingsError:
+    return SettingsError([Problem(field="loras", reason=reason)])
+
+
+def _first(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

@@ -1,0 +1,297 @@
+"""FAMILIES: one row a family of models: how it is known, told of a prompt, and begun with.
+
+A row says all that differs between the families that have a UNet over four latent channels. A
+transformer with flow matching (SD3, Flux) would be rows of the same kind: its towers (a T5 is one
+more `Tower`), its inputs (`Added` for its pooled text and guidance), its pipelines, and a preview
+of sixteen channels. What a row cannot say yet is where such a model stands in noise: x = (1 - t) x0
++ t eps has no sigma of `denoise.to_x0`, so that function would get a third kind beside epsilon and
+v-prediction, and the table of schedulers its FlowMatch rows, marked as usable by these families
+alone. Reading the table imports neither torch nor diffusers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from core.diffusion.models.preview import SD1_PREVIEW_WEIGHT, SDXL_PREVIEW_WEIGHT
+
+if TYPE_CHECKING:
+    from core.diffusion.settings import GenerationSettings
+
+Added = Literal["text_embeds", "time_ids", "timestep_cond"]
+"""What a UNet is told beside latents, timestep and prompt: SDXL's pooled prompt (rows, width) and
+its micro-conditioning (rows, 6), and the embedded guidance scale of LCM (rows, width)."""
+
+Guidance = Literal["free", "embedded", "distilled"]
+"""Classifier-free, of two rows; an input of the UNet, of one row (Luo et al. 2023, LCM, eq. 13);
+or distilled away, so that it is off by default and wrong above 1."""
+
+
+class ModelError(Exception):
+    """A model that cannot be used; the message says what is wrong and what to do next."""
+
+
+class IncompleteError(ModelError):
+    """A model that is not here, or not all of it: downloading it may help."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tower:
+    """One text encoder with its tokenizer, by their folders, and which of its states is read."""
+
+    tokenizer: str
+    encoder: str
+    class_name: str
+    hidden: Literal["last", "penultimate"] = "last"
+    pooled: bool = False
+
+
+ONE_TOWER = (Tower(tokenizer="tokenizer", encoder="text_encoder", class_name="CLIPTextModel"),)
+TWO_TOWERS = (
+    Tower(
+        tokenizer="tokenizer",
+        encoder="text_encoder",
+        class_name="CLIPTextModel",
+        hidden="penultimate",
+    ),
+    Tower(
+        tokenizer="tokenizer_2",
+        encoder="text_encoder_2",
+        class_name="CLIPTextModelWithProjection",
+        hidden="penultimate",
+        pooled=True,
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configs:
+    """What a family is recognised by: model_index.json and the parts' configurations."""
+
+    index: Mapping[str, Any]
+    unet: Mapping[str, Any]
+    scheduler: Mapping[str, Any]
+
+    @property
+    def is_turbo(self) -> bool:
+        """As both are published: trailing timesteps, and latents of 64 x 64."""
+        is_trailing = self.scheduler.get("timestep_spacing") == "trailing"
+        return is_trailing and self.unet.get("sample_size") == 64
+
+    @property
+    def is_sd2(self) -> bool:
+        """Stable Diffusion 2 projects in and out of its transformers linearly, 1 by convolution."""
+        return bool(self.unet.get("use_linear_projection"))
+
+    @property
+    def is_v(self) -> bool:
+        return self.scheduler.get("prediction_type") == "v_prediction"
+
+    @property
+    def has_embedded_guidance(self) -> bool:
+        return bool(self.unet.get("time_cond_proj_dim"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """One family. `is_kind` is asked after its `base`'s pipelines fit, and the first row wins.
+
+    `default_side` 0 is what the UNet's configuration says. `text_to_image` and `image_to_image`
+    are the diffusers classes whose pixels strict mode gives. `configs` names the folder of
+    published configurations that a single file of this family is read with ("" if it cannot be
+    told from one).
+    """
+
+    name: str
+    base: Literal["SD", "SDXL"]
+    is_kind: Callable[[Configs], bool]
+    towers: tuple[Tower, ...] = ONE_TOWER
+    added: tuple[Added, ...] = ()
+    guidance: Guidance = "free"
+    text_to_image: str = "StableDiffusionPipeline"
+    image_to_image: str = "StableDiffusionImg2ImgPipeline"
+    default_side: int = 0
+    default_scheduler: str = "DPM++ 2M"
+    default_num_inference_steps: int = 25
+    default_guidance_scale: float = 7.5
+    preview_weight: tuple[tuple[float, ...], ...] = SD1_PREVIEW_WEIGHT
+    preview_bias: tuple[float, ...] = field(default=(0.0, 0.0, 0.0))
+    configs: str = ""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The folders of a model in diffusers layout."""
+        names = [name for tower in self.towers for name in (tower.tokenizer, tower.encoder)]
+        return (*names, "unet", "vae", "scheduler")
+
+    @property
+    def weighed_parts(self) -> tuple[str, ...]:
+        """The parts that have weights."""
+        return (*(tower.encoder for tower in self.towers), "unet", "vae")
+
+    def rows(self, settings: GenerationSettings) -> int:
+        """UNet rows of a call: two with classifier-free guidance, else one."""
+        return 2 if settings.uses_guidance and self.guidance != "embedded" else 1
+
+
+_XL: dict[str, Any] = {
+    "base": "SDXL",
+    "towers": TWO_TOWERS,
+    "text_to_image": "StableDiffusionXLPipeline",
+    "image_to_image": "StableDiffusionXLImg2ImgPipeline",
+    "preview_weight": SDXL_PREVIEW_WEIGHT,
+}
+_XL_ADDED: tuple[Added, ...] = ("text_embeds", "time_ids")
+_LCM: dict[str, Any] = {
+    "guidance": "embedded",
+    "default_scheduler": "LCM",
+    "default_num_inference_steps": 4,
+    "default_guidance_scale": 8.0,
+}
+_TURBO: dict[str, Any] = {
+    "guidance": "distilled",
+    "default_side": 512,
+    "default_guidance_scale": 1.0,
+}
+
+
+def _table(*rows: Family) -> dict[str, Family]:
+    return {row.name: row for row in rows}
+
+
+FAMILIES: Mapping[str, Family] = _table(
+    Family(
+        name="LCM of SDXL",
+        is_kind=lambda configs: configs.has_embedded_guidance,
+        added=(*_XL_ADDED, "timestep_cond"),
+        **_XL,
+        **_LCM,
+    ),
+    Family(
+        name="SDXL-Turbo",
+        is_kind=lambda configs: configs.is_turbo,
+        added=_XL_ADDED,
+        default_scheduler="Euler a",
+        default_num_inference_steps=1,
+        configs="sdxl-turbo",
+        **_XL,
+        **_TURBO,
+    ),
+    Family(
+        name="SDXL",
+        is_kind=lambda configs: True,
+        added=_XL_ADDED,
+        default_num_inference_steps=30,
+        default_guidance_scale=5.0,
+        configs="sdxl",
+        **_XL,
+    ),
+    Family(
+        name="LCM of SD 1.x",
+        base="SD",
+        is_kind=lambda configs: configs.has_embedded_guidance,
+        added=("timestep_cond",),
+        **_LCM,
+    ),
+    Family(
+        name="SD-Turbo",
+        base="SD",
+        is_kind=lambda configs: configs.is_sd2 and configs.is_turbo,
+        default_scheduler="Euler",
+        default_num_inference_steps=1,
+        configs="sd-turbo",
+        **_TURBO,
+    ),
+    Family(
+        name="SD 2.x (v-prediction)",
+        base="SD",
+        is_kind=lambda configs: configs.is_sd2 and configs.is_v,
+        configs="sd2-v",
+    ),
+    Family(
+        name="SD 2.x",
+        base="SD",
+        is_kind=lambda configs: configs.is_sd2,
+        configs="sd2",
+    ),
+    Family(name="SD 1.x", base="SD", is_kind=lambda configs: True, configs="sd1"),
+)
+
+PIPELINES: Mapping[str, Literal["SD", "SDXL"]] = {
+    "StableDiffusionPipeline": "SD",
+    "StableDiffusionImg2ImgPipeline": "SD",
+    "LatentConsistencyModelPipeline": "SD",
+    "LatentConsistencyModelImg2ImgPipeline": "SD",
+    "StableDiffusionXLPipeline": "SDXL",
+    "StableDiffusionXLImg2ImgPipeline": "SDXL",
+}
+"""The pipelines that a model_index.json may name: the same parts in another order of calls."""
+
+OTHERS: Mapping[str, str] = {
+    "StableDiffusion3": "Stable Diffusion 3",
+    "StableDiffusionXLInpaint": "an SDXL inpainting model",
+    "StableDiffusionInpaint": "an inpainting model",
+    "StableDiffusionInstructPix2Pix": "InstructPix2Pix",
+    "StableDiffusionDepth2Img": "a depth model",
+    "StableDiffusionUpscale": "an upscaler",
+    "StableDiffusionLatentUpscale": "an upscaler",
+    "StableUnCLIP": "Stable unCLIP",
+    "StableCascade": "Stable Cascade",
+    "Wuerstchen": "Würstchen",
+    "Flux2": "FLUX.2",
+    "Flux": "FLUX.1",
+    "Kandinsky": "Kandinsky",
+    "PixArt": "PixArt",
+    "Sana": "Sana",
+    "HunyuanDiT": "Hunyuan-DiT",
+    "HunyuanVideo": "HunyuanVideo",
+    "Lumina": "Lumina",
+    "AuraFlow": "AuraFlow",
+    "CogView": "CogView",
+    "CogVideoX": "CogVideoX",
+    "Chroma": "Chroma",
+    "QwenImage": "Qwen-Image",
+    "ZImage": "Z-Image",
+    "Wan": "Wan",
+    "LTX": "LTX-Video",
+    "Kolors": "Kolors",
+    "If": "DeepFloyd IF",
+}
+"""What the beginning of another pipeline's class name stands for."""
+
+
+def supported() -> str:
+    """The families for a message."""
+    return ", ".join(sorted(FAMILIES))
+
+
+def unsupported(name: str, what: str) -> ModelError:
+    """The error that says what the model `name` is instead."""
+    return ModelError(
+        f"{name} is {what}, which this version does not run. It runs {supported()}: choose a "
+        "model of one of these."
+    )
+
+
+def family_of(name: str, configs: Configs) -> Family:
+    """The family of the model that is called `name`. Raises ModelError with what it is else."""
+    pipeline = str(configs.index.get("_class_name", "nothing that names its pipeline"))
+    base = PIPELINES.get(pipeline)
+    if base is None:
+        known = (words for start, words in OTHERS.items() if pipeline.startswith(start))
+        raise unsupported(name, f"{next(known, 'unknown here')} ({pipeline})")
+    if (channels := configs.unet.get("in_channels", 4)) != 4:
+        raise unsupported(
+            name, f"an inpainting or depth model (its UNet takes {channels} channels)"
+        )
+    if base == "SDXL" and (configs.index.get("text_encoder") or [""])[0] is None:
+        raise unsupported(name, "the SDXL refiner, which finishes pictures of the base model")
+    if configs.unet.get("encoder_hid_dim_type"):
+        raise unsupported(name, "a UNet with an encoder of its own between it and the prompt")
+    if configs.scheduler.get("_class_name") in ("EDMDPMSolverMultistepScheduler",):
+        raise unsupported(name, "trained in EDM's preconditioning (Playground 2.5)")
+    return next(
+        family for family in FAMILIES.values() if family.base == base and family.is_kind(configs)
+    )

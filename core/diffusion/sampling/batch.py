@@ -1,0 +1,388 @@
+"""Batch: the denoising loop, unrolled, a row a cell. The customised pipeline.
+
+Cells in one batch differ in prompt, seed, guidance, steps and scheduler; each owns its latents,
+its generator and its own scheduler (schedulers keep state, and a shared one makes wrong images).
+A finished cell leaves between steps and another may take its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
+
+from core.diffusion.events import Record
+from core.diffusion.models.adapters import use_loras, wanted_loras
+from core.diffusion.models.load import LoadedModel
+from core.diffusion.models.loras import LoraFile
+from core.diffusion.recipe.images import ReadInput
+from core.diffusion.recipe.schedule import beginning, call_sigmas, lay_out
+from core.diffusion.recipe.schedulers import SCHEDULERS
+from core.diffusion.sampling.memory import is_out_of_memory, on_device, with_room
+from core.diffusion.sampling.noise import initial_noise
+from core.diffusion.sampling.quantities import build_records, measure
+from core.diffusion.sampling.source_latents import Blend, Sources
+from core.diffusion.sampling.text_encoder import Conditioning, PromptEncoder
+from core.diffusion.sampling.unet_rows import UNetRows
+from core.diffusion.settings import GenerationSettings, Problem, SettingsError
+from core.diffusion.trajectory import Trajectory
+
+
+@dataclass(eq=False)
+class BatchCell:
+    """One image on its way from noise to latents. Latents are (1, C, h, w).
+
+    `timesteps` and `sigmas` are those of the calls that are run: image-to-image leaves the first
+    of its scheduler's out, and where no step is left there are none. `generator` is the one that
+    drew the initial noise; a scheduler that takes one finds it in `step_kwargs`.
+    """
+
+    settings: GenerationSettings
+    strict: bool
+    record: Record
+    latents: torch.Tensor
+    cond: torch.Tensor
+    uncond: torch.Tensor | None
+    scheduler: Any
+    timesteps: torch.Tensor
+    sigmas: list[float]
+    step_kwargs: dict[str, Any]
+    generator: torch.Generator
+    added: tuple[torch.Tensor, ...] = ()
+    uncond_added: tuple[torch.Tensor, ...] = ()
+    blend: Blend | None = None
+    call: int = 0
+    most_rows: int = 0
+    failure: str = ""
+    x0: torch.Tensor | None = None
+    measured: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
+    all_x0: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
+    all_latents: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
+
+    @property
+    def total_calls(self) -> int:
+        """UNet calls of the whole run: PNDM makes n + 1 of n steps, Heun and DPM2 2n - 1."""
+        return len(self.sigmas)
+
+    @property
+    def rows(self) -> int:
+        return 1 if self.uncond is None else 2
+
+    @property
+    def is_done(self) -> bool:
+        return self.call == self.total_calls
+
+    def tell(self, words: Conditioning) -> None:
+        """From the next call on, the model hears of these prompts and this guidance."""
+        self.cond, self.uncond = words.cond, words.uncond
+        self.added, self.uncond_added = words.added, words.uncond_added
+
+
+class Batch:
+    """Cells in flight over one model and one latent shape. Not for use by several threads."""
+
+    def __init__(
+        self, model: LoadedModel, *, max_rows: int, inputs: ReadInput | None = None
+    ) -> None:
+        self.model = model
+        self.sources = Sources(model, inputs)
+        self._unet = UNetRows(model, max_rows=max_rows)
+        self.cells: list[BatchCell] = []
+        self._loras: tuple[LoraFile, ...] = ()
+        self._encode = PromptEncoder(model)
+        info = model.info
+        self.preview = (
+            torch.tensor(info.preview_weight, device=model.device),  # (C, 3)
+            torch.tensor(info.preview_bias, device=model.device),  # (3,)
+        )
+
+    @property
+    def max_rows(self) -> int:
+        return self._unet.max_rows
+
+    def latent_shape(self, settings: GenerationSettings) -> tuple[int, int, int]:
+        info = self.model.info
+        factor = info.vae_scale_factor
+        return (info.latent_channels, settings.height // factor, settings.width // factor)
+
+    def has_room(self, settings: GenerationSettings) -> bool:
+        """Whether a cell fits beside those in flight: rows are left, shape and LoRAs are theirs."""
+        if not self.cells:
+            return True
+        rows = sum(cell.rows for cell in self.cells) + self.model.info.family.rows(settings)
+        same = tuple(self.cells[0].latents.shape[1:]) == self.latent_shape(settings)
+        try:
+            same = same and wanted_loras(settings) == self._loras
+        except SettingsError:
+            return True  # `admit` says why
+        return same and rows <= self.max_rows
+
+    @torch.no_grad()
+    def admit(
+        self, settings: GenerationSettings, *, strict: bool = False, record: Record = "norms"
+    ) -> BatchCell:
+        """Draws the noise, embeds the prompts, builds the cell's scheduler; adds the cell.
+
+        Raises SettingsError for more steps than the model has timesteps for, and for a source of
+        another size; InputError for a source that is not there.
+        """
+        model = self.model
+        row = SCHEDULERS[settings.scheduler]
+        scheduler = row.build(model.info.scheduler_config)
+        begin = beginning(settings, model.info.scheduler_config)
+        # Timesteps stay on the CPU: reading one from the device would wait for it every step.
+        reason = lay_out(row, scheduler, begin.schedule_steps, model.info.scheduler_config)
+        if reason:
+            raise SettingsError([Problem(field="num_inference_steps", reason=reason)])
+        first = begin.first_call(row)
+        if hasattr(scheduler, "set_begin_index"):
+            # Else it looks for the first timestep, and where rounding has doubled that one (1000
+            # steps of DPM++ 2M) begins at the second and runs off its own table.
+            scheduler.set_begin_index(first)
+        calls = slice(first, first + begin.calls(row))
+        timesteps, sigmas = scheduler.timesteps[calls], call_sigmas(row, scheduler)[calls]
+        latents, generator, blend = self._initial_latents(settings, scheduler, first, timesteps)
+        loras = wanted_loras(settings)
+        assert not self.cells or loras == self._loras, "has_room was not asked"
+        words = self._encode.condition(settings)
+        self._loras = loras
+        cell = BatchCell(
+            settings=settings,
+            strict=strict,
+            record=record,
+            latents=latents,
+            cond=words.cond,
+            uncond=words.uncond,
+            added=words.added,
+            uncond_added=words.uncond_added,
+            scheduler=scheduler,
+            timesteps=timesteps,
+            sigmas=sigmas,
+            step_kwargs={"generator": generator} if row.takes_generator(scheduler) else {},
+            generator=generator,
+            blend=blend,
+        )
+        self.cells.append(cell)
+        return cell
+
+    def _initial_latents(
+        self, settings: GenerationSettings, scheduler: Any, first: int, timesteps: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Generator, Blend | None]:
+        """What the loop starts from: noise, or the source with the noise of its first call."""
+        model, shape = self.model, self.latent_shape(settings)
+        if not settings.init_image:
+            noise, generator = initial_noise(settings, shape)
+            latents = noise.to(model.device, model.dtype) * scheduler.init_noise_sigma
+            return latents, generator, None
+        drawn_from = torch.Generator("cpu").manual_seed(settings.seed)
+        source = self.sources.latents(settings, drawn_from)
+        noise, generator = initial_noise(settings, shape, drawn_from)
+        noise = noise.to(model.device, model.dtype)
+        if len(timesteps) == 0:
+            return source, generator, None
+        if not settings.mask_image:
+            return scheduler.add_noise(source, noise, timesteps[:1]), generator, None
+        if settings.posterior == "sample":
+            # diffusers draws for the masked picture too, which only an inpainting model sees.
+            torch.randn(noise.shape, generator=generator)
+        # The layout in memory decides which kernels run: the last bits are diffusers' only so.
+        source = source.contiguous()
+        blend = Blend(mask=self.sources.mask(settings), source=source, noise=noise)
+        if first == 0:  # its inpainting pipeline begins strength 1 with noise alone
+            return noise * scheduler.init_noise_sigma, generator, blend
+        return scheduler.add_noise(source, noise, timesteps[:1]), generator, blend
+
+    def drop(self, cell: BatchCell) -> None:
+        self.cells.remove(cell)
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """One UNet call for every cell in flight. Finished cells stay until dropped, and so do
+        those that cannot go on, whose `failure` says why.
+        """
+        running = [cell for cell in self.cells if not cell.is_done and not cell.failure]
+        together = [cell for cell in running if not cell.strict]
+        if together:
+            self._advance(together)
+        for cell in running:
+            if cell.strict:
+                self._advance([cell])
+
+    def _advance(self, cells: Sequence[BatchCell]) -> None:
+        guided = [cell for cell in cells if cell.uncond is not None]
+        x_vp = with_room(
+            self.model.device,
+            # Sigma-space schedulers divide by sqrt(1 + sigma^2), which gives x_VP; for the
+            # others the latents are x_VP already.
+            lambda: [
+                cell.scheduler.scale_model_input(cell.latents, cell.timesteps[cell.call])
+                for cell in cells
+            ],
+        )
+        uncond_input = [x for cell, x in zip(cells, x_vp, strict=True) if cell.uncond is not None]
+        times = [float(cell.timesteps[cell.call]) for cell in [*guided, *cells]]
+        embeddings = [cell.uncond for cell in guided if cell.uncond is not None]
+        embeddings += [cell.cond for cell in cells]
+        added = [*(cell.uncond_added for cell in guided), *(cell.added for cell in cells)]
+        use_loras(self.model, self._loras)  # a page's task may have asked for others in between
+
+        def gather() -> list[torch.Tensor]:
+            return [
+                torch.cat([*uncond_input, *x_vp]),  # (rows, C, h, w)
+                on_device(times, self.model.device),  # (rows,)
+                torch.cat(embeddings),  # (rows, tokens, width)
+                *map(torch.cat, zip(*added, strict=True)),  # (rows, ...) each
+            ]
+
+        noise_pred = self._unet(*with_room(self.model.device, gather))
+        conds = noise_pred[len(guided) :].split(1)
+        unconds = iter(noise_pred[: len(guided)].split(1))
+        pairs = [
+            (cond if cell.uncond is None else next(unconds), cond)
+            for cell, cond in zip(cells, conds, strict=True)
+        ]
+
+        def weigh() -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+            return [
+                (*pair, pair[1] if cell.uncond is None else guide(*pair, cell.settings))
+                for cell, pair in zip(cells, pairs, strict=True)
+            ]
+
+        outputs = with_room(self.model.device, weigh)
+        x0, measured = with_room(self.model.device, lambda: self._quantities(cells, x_vp, outputs))
+        for index, cell in enumerate(cells):
+            cell.most_rows = max(cell.most_rows, len(times))
+            cell.x0 = x0[index : index + 1]
+            if cell.record == "none" or measured is None:
+                continue
+            cell.measured.append(measured[index])
+            cell.all_x0.append(cell.x0)
+            if cell.record == "latents":
+                cell.all_latents.append(cell.latents.float())
+        for cell, (_, _, guided_pred) in zip(cells, outputs, strict=True):
+            try:
+                self._step_scheduler(cell, guided_pred)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                # A scheduler keeps what it was given before: half a step cannot be run again.
+                cell.failure = "Out of memory in a step of its scheduler. Choose a smaller size."
+
+    def _step_scheduler(self, cell: BatchCell, guided_pred: torch.Tensor) -> None:
+        scheduler = cell.scheduler
+        timestep = cell.timesteps[cell.call]
+        cell.latents = scheduler.step(
+            guided_pred, timestep, cell.latents, **cell.step_kwargs, return_dict=False
+        )[0]
+        cell.call += 1
+        if cell.blend is not None:
+            following = cell.timesteps[cell.call : cell.call + 1]
+            cell.latents = cell.blend.apply(cell.latents, scheduler, following)
+        if cell.record == "latents" and cell.is_done:
+            cell.all_latents.append(cell.latents.float())
+
+    def _quantities(
+        self,
+        cells: Sequence[BatchCell],
+        x_vp: Sequence[torch.Tensor],
+        outputs: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Predicted x0 of every cell, (cells, C, h, w), and what `measure` finds, where any cell
+        records. Changes nothing, so that it can be run again.
+        """
+        kind = str(self.model.info.scheduler_config.get("prediction_type", "epsilon"))
+        sigma = on_device([cell.sigmas[cell.call] for cell in cells], self.model.device)
+        x = torch.cat(list(x_vp)).float()
+        raw_preds = [torch.cat([row[i] for row in outputs]).float() for i in range(3)]
+        uncond, cond, guided = (to_epsilon(pred, x, sigma, kind) for pred in raw_preds)
+        x0 = to_x0(guided, x, sigma)
+        if all(cell.record == "none" for cell in cells):
+            return x0, None
+        previous = torch.cat(
+            [
+                now if cell.x0 is None else cell.x0
+                for cell, now in zip(cells, x0.split(1), strict=True)
+            ]
+        )
+        measured = measure(
+            x_vp=x,
+            raw=torch.cat([cell.latents for cell in cells]).float(),
+            x0=x0,
+            previous_x0=previous,
+            eps_cond=cond,
+            eps_uncond=uncond,
+            eps_guided=guided,
+            sigma=sigma,
+            preview=self.preview,
+        )
+        return x0, measured
+
+
+def guide(uncond: torch.Tensor, cond: torch.Tensor, settings: GenerationSettings) -> torch.Tensor:
+    """Classifier-free guidance of one cell, (1, C, h, w), then guidance_rescale if any.
+
+    Sources: Ho and Salimans 2022, eq. 6 with guidance_scale = 1 + w; Lin et al. 2023, sec. 3.4.
+    The scale stays a Python number: as a bf16 tensor it would be rounded before it multiplies.
+    """
+    guided = uncond + settings.guidance_scale * (cond - uncond)
+    if settings.guidance_rescale > 0:
+        guided = rescale_noise_cfg(guided, cond, guidance_rescale=settings.guidance_rescale)
+    return guided
+
+
+def to_epsilon(
+    prediction: torch.Tensor, x_vp: torch.Tensor, sigma: torch.Tensor, prediction_type: str
+) -> torch.Tensor:
+    """What the model said, as the noise in x_VP. (B, C, h, w); sigma (B,).
+
+    v-prediction: Salimans and Ho 2022, appendix D.
+    """
+    alpha, noise = _alpha_and_noise(sigma)
+    if prediction_type == "v_prediction":
+        return alpha * prediction + noise * x_vp
+    if prediction_type == "sample":
+        return (x_vp - alpha * prediction) / noise
+    return prediction
+
+
+def to_x0(epsilon: torch.Tensor, x_vp: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    """The clean latents that `epsilon` implies (Ho et al. 2020, eq. 15). (B, C, h, w)."""
+    alpha, noise = _alpha_and_noise(sigma)
+    return (x_vp - noise * epsilon) / alpha
+
+
+def _alpha_and_noise(sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """sqrt(abar) and sqrt(1 - abar), shaped to multiply (B, C, h, w)."""
+    alpha = (1 + sigma.square()).rsqrt().view(-1, 1, 1, 1)
+    return alpha, alpha * sigma.view(-1, 1, 1, 1)
+
+
+def trajectory_of(cell: BatchCell) -> Trajectory | None:
+    """What a cell has recorded so far, copied to the host once. Of a run without any step (image to
+    image of strength 0) that is no record, and the source's latents.
+    """
+    if cell.record == "none" or (cell.call == 0 and not cell.is_done):
+        return None
+    if cell.call == 0:
+        final = cell.latents.float().cpu().numpy() if cell.record == "latents" else None
+        none = None if final is None else final[:0]
+        return Trajectory(records=(), latents=final, pred_original_sample=none)
+    x0 = torch.cat(cell.all_x0).cpu()
+    records = build_records(
+        timesteps=[float(t) for t in cell.timesteps[: cell.call]],
+        sigmas=cell.sigmas[: cell.call],
+        measured=torch.stack(cell.measured).cpu(),
+        x0=x0,
+        guided=cell.uncond is not None,
+    )
+    if cell.record == "norms":
+        return Trajectory(records=records)
+    latents = cell.all_latents if cell.is_done else [*cell.all_latents, cell.latents.float()]
+    return Trajectory(
+        records=records,
+        latents=torch.cat(latents).cpu().numpy(),
+        pred_original_sample=x0.numpy(),
+    )

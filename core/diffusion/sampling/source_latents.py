@@ -1,0 +1,141 @@
+"""Sources: the latents that image-to-image cells start from, each picture encoded once."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from diffusers.image_processor import VaeImageProcessor
+from PIL import Image
+
+from core.diffusion.models.load import LoadedModel
+from core.diffusion.recipe.images import InputError, ReadInput
+from core.diffusion.sampling.memory import is_out_of_memory
+from core.diffusion.sampling.vae import encode
+from core.diffusion.settings import GenerationSettings, Problem, SettingsError
+
+KEPT = 8
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Posterior:
+    """What the VAE's encoder says of a picture: mean and std, each (1, C, h, w), not scaled."""
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Blend:
+    """Inpainting with a plain model: after each step, outside the mask, the source's own latents
+    with as much noise as the next step expects. mask (1, 1, h, w), the others (1, C, h, w).
+
+    Source: diffusers' StableDiffusionInpaintPipeline for a UNet of four channels.
+    """
+
+    mask: torch.Tensor
+    source: torch.Tensor
+    noise: torch.Tensor
+
+    def apply(self, latents: torch.Tensor, scheduler: Any, next_timestep: torch.Tensor) -> Any:
+        """`next_timestep` (1,), or empty after the last step, when the source is clean."""
+        kept = self.source
+        if len(next_timestep):
+            kept = scheduler.add_noise(self.source, self.noise, next_timestep)
+        return (1 - self.mask) * kept + self.mask * latents
+
+
+class Sources:
+    """Reads sources by their digest and encodes pictures. One model; not for several threads."""
+
+    def __init__(self, model: LoadedModel, read: ReadInput | None) -> None:
+        self._model = model
+        self._read = read
+        self._posteriors: OrderedDict[str, Posterior] = OrderedDict()
+        self._pictures = cast(Any, VaeImageProcessor(vae_scale_factor=model.info.vae_scale_factor))
+
+    @torch.no_grad()
+    def latents(self, settings: GenerationSettings, generator: torch.Generator) -> torch.Tensor:
+        """The clean source, (1, C, h, w), scaled to unit variance. With the posterior "sample" it
+        draws from `generator` first, as diffusers' pipeline does before it draws the noise.
+
+        Raises InputError where it is gone, SettingsError where it does not fit these settings.
+        """
+        model = self._model
+        if settings.posterior == "latents":
+            array = self._array(settings, "init_image")
+            factor = model.info.vae_scale_factor
+            shape = (
+                model.info.latent_channels,
+                settings.height // factor,
+                settings.width // factor,
+            )
+            if array.dtype != np.float32 or array.shape != shape:
+                raise _misfit("init_image", "holds latents of another size or model")
+            return torch.from_numpy(array)[None].to(model.device, model.dtype)
+        posterior = self.posterior(settings)
+        if settings.posterior == "mean":
+            return model.vae.config.scaling_factor * posterior.mean.to(model.dtype)
+        # SDXL's VAE is float32 beside a UNet of half precision: its draw is too.
+        draw = torch.randn(posterior.mean.shape, generator=generator).to(posterior.mean)
+        latents = posterior.mean + posterior.std * draw
+        return model.vae.config.scaling_factor * latents.to(model.dtype)
+
+    @torch.no_grad()
+    def posterior(self, settings: GenerationSettings) -> Posterior:
+        """The encoder's word on the source picture: computed once a picture."""
+        name = settings.init_image
+        if name not in self._posteriors:
+            array = self._array(settings, "init_image")
+            if array.dtype != np.uint8 or array.shape != (settings.height, settings.width, 3):
+                raise _misfit(
+                    "init_image",
+                    f"was prepared for another size than {settings.width} x {settings.height}",
+                )
+            self._posteriors[name] = self.encode(array)
+            if len(self._posteriors) > KEPT:
+                self._posteriors.popitem(last=False)
+        self._posteriors.move_to_end(name)
+        return self._posteriors[name]
+
+    @torch.no_grad()
+    def encode(self, picture: np.ndarray) -> Posterior:
+        """A prepared picture, uint8 (H, W, 3), through the VAE's encoder."""
+        pixels = self._pictures.preprocess(Image.fromarray(picture))  # (1, 3, H, W) in [-1, 1]
+        try:
+            found = encode(self._model, pixels)
+            return Posterior(mean=found.mean, std=found.std)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        # Outside that block, where the traceback holds no tensors any more.
+        raise _misfit("init_image", "does not fit into the device's memory: choose a smaller size")
+
+    @torch.no_grad()
+    def mask(self, settings: GenerationSettings) -> torch.Tensor:
+        """1 where the picture is made anew, (1, 1, h, w): the mask's pixel at each latent's
+        upper left, which is what diffusers' nearest interpolation takes.
+        """
+        array = self._array(settings, "mask_image")
+        if array.dtype != np.uint8 or array.shape != (settings.height, settings.width):
+            raise _misfit(
+                "mask_image",
+                f"was prepared for another size than {settings.width} x {settings.height}",
+            )
+        factor = self._model.info.vae_scale_factor
+        white = torch.from_numpy((array[::factor, ::factor] >= 128).astype(np.float32))
+        return white[None, None].to(self._model.device, self._model.dtype)
+
+    def _array(self, settings: GenerationSettings, field: str) -> np.ndarray:
+        if self._read is None:
+            raise InputError(
+                "This engine was given no source pictures: Engine(model, inputs=store.inputs.read)."
+            )
+        return self._read(getattr(settings, field))
+
+
+def _misfit(field: str, reason: str) -> SettingsError:
+    return SettingsError([Problem(field=field, reason=reason)])

@@ -1,0 +1,221 @@
+"""Prompts: tokens, what the text encoder cuts off, and embeddings."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.diffusion.models.tokenizers import read_tokenizer
+from core.diffusion.recipe.prompt_weights import token_weights, tokenized, weigh
+
+if TYPE_CHECKING:
+    import torch
+
+    from core.diffusion.models.load import LoadedModel
+    from core.diffusion.models.loras import LoraFile
+    from core.diffusion.settings import GenerationSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """One token of a prompt; `text` is the piece of the prompt it stands for."""
+
+    id: int
+    text: str
+    weight: float = 1.0
+
+
+class Tokenizer:
+    """Counts and cuts prompts as the model's text encoder does."""
+
+    def __init__(self, model_folder: Path) -> None:
+        self._tokenizer: Any = read_tokenizer(model_folder)
+        # The start and the end token take two of the places.
+        self.limit = int(self._tokenizer.model_max_length) - 2
+
+    def _inputs(self, prompt: str) -> Any:
+        # verbose=False: a prompt over the limit is our own message, not a line in the log.
+        return tokenized(self._tokenizer, prompt, add_special_tokens=False, verbose=False)
+
+    def _ids(self, prompt: str) -> list[int]:
+        return list(self._inputs(prompt).input_ids)
+
+    def count(self, prompt: str) -> int:
+        """Tokens without the start and end token; above `limit` the rest is cut off."""
+        return len(self._ids(prompt))
+
+    def tokens(self, prompt: str) -> list[Token]:
+        inputs = self._inputs(prompt)
+        ids: list[int] = inputs.input_ids
+        weights = token_weights(inputs, prompt) or [1.0] * len(ids)
+        return [
+            Token(id=id, text=self._tokenizer.decode([id]), weight=weight)
+            for id, weight in zip(ids, weights, strict=True)
+        ]
+
+    def cut_off(self, prompt: str) -> str:
+        """The end of `prompt` that the text encoder never sees, as the tokenizer spells it."""
+        return str(self._tokenizer.decode(self._ids(prompt)[self.limit :])).strip()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Conditioning:
+    """What the UNet is told of one cell beside latents and timestep; no `uncond`, no guidance.
+
+    Embeddings are (1, tokens, width); the tuples have one tensor (1, ...) for each of the
+    family's `added`, in that order.
+    """
+
+    cond: torch.Tensor
+    uncond: torch.Tensor | None
+    added: tuple[torch.Tensor, ...]
+    uncond_added: tuple[torch.Tensor, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Embedded:
+    """One prompt: states of all towers (1, tokens, width), and SDXL's pooled one (1, width)."""
+
+    states: torch.Tensor
+    pooled: torch.Tensor | None
+
+
+class PromptEncoder:
+    """Prompt -> embeddings (1, 77, width), each text encoded once and kept while in use.
+
+    As the family's pipeline's `encode_prompt`: padded to the tokenizer's length, truncated, and
+    of each tower the states that its row names, weighed where the prompt has weights, side by
+    side; one prompt a call, so that a prompt's embedding does not depend on its neighbours.
+    """
+
+    def __init__(self, model: LoadedModel, *, keep: int = 256) -> None:
+        self._model = model
+        self._keep = keep
+        self._known: OrderedDict[tuple[str, tuple[LoraFile, ...]], Embedded] = OrderedDict()
+
+    def __call__(self, prompt: str) -> torch.Tensor:
+        return self.embed(prompt).states
+
+    def embed(self, prompt: str) -> Embedded:
+        """With the LoRAs that are on in the model now."""
+        import torch
+
+        from core.diffusion.models.adapters import active_loras
+
+        key = (prompt, active_loras(self._model))
+        if key in self._known:
+            self._known.move_to_end(key)
+            return self._known[key]
+        states: list[torch.Tensor] = []
+        pooled: torch.Tensor | None = None
+        for tower, tokenizer, encoder in self._model.towers():
+            inputs = tokenized(
+                tokenizer,
+                prompt,
+                padding="max_length",
+                max_length=tokenizer.model_max_length,
+                truncation=True,
+                return_tensors="pt",
+            )
+            ids = inputs.input_ids.to(self._model.device)
+            with torch.inference_mode():
+                if tower.hidden == "penultimate":
+                    found = encoder(ids, output_hidden_states=True)
+                    states.append(found.hidden_states[-2])
+                else:
+                    uses_mask = getattr(encoder.config, "use_attention_mask", False)
+                    mask = inputs.attention_mask.to(self._model.device) if uses_mask else None
+                    found = encoder(ids, attention_mask=mask)
+                    states.append(found[0])
+                if tower.pooled:
+                    pooled = found[0]
+            if weights := token_weights(inputs, prompt):
+                states[-1] = weigh(states[-1], weights)
+        embedded = Embedded(
+            states=torch.cat(states, dim=-1).to(dtype=self._model.dtype), pooled=pooled
+        )
+        self._known[key] = embedded
+        if len(self._known) > self._keep:
+            self._known.popitem(last=False)
+        return embedded
+
+    def between(self, first: str, second: str, share: float) -> torch.Tensor:
+        """Embeddings (1, 77, width) on the straight line from the first's to the second's."""
+        return self._between(first, second, share).states
+
+    def _between(self, first: str, second: str, share: float) -> Embedded:
+        start = self.embed(first)
+        if share == 0:
+            return start
+        end = self.embed(second)
+        pooled = None
+        if start.pooled is not None and end.pooled is not None:
+            pooled = (1 - share) * start.pooled + share * end.pooled
+        return Embedded(states=(1 - share) * start.states + share * end.states, pooled=pooled)
+
+    def condition(self, settings: GenerationSettings) -> Conditioning:
+        """All that the UNet is told of these settings; the guidance that is embedded too."""
+        from core.diffusion.models.adapters import use_loras, wanted_loras
+
+        use_loras(self._model, wanted_loras(settings))
+        info = self._model.info
+        cond = self._between(settings.prompt, settings.prompt_2, settings.prompt_blend)
+        if info.family.guidance == "embedded" or not settings.uses_guidance:
+            return Conditioning(
+                cond=cond.states, uncond=None, added=self._added(cond, settings), uncond_added=()
+            )
+        uncond = self.embed(settings.negative_prompt)
+        if info.zeroes_empty_negative and not settings.negative_prompt:
+            uncond = _zeroes(uncond)
+        return Conditioning(
+            cond=cond.states,
+            uncond=uncond.states,
+            added=self._added(cond, settings),
+            uncond_added=self._added(uncond, settings),
+        )
+
+    def _added(self, prompt: Embedded, settings: GenerationSettings) -> tuple[torch.Tensor, ...]:
+        import torch
+
+        model = self._model
+        options: dict[str, Any] = {"device": model.device, "dtype": model.dtype}
+        found: list[torch.Tensor] = []
+        for name in model.info.family.added:
+            if name == "text_embeds":
+                assert prompt.pooled is not None
+                found.append(prompt.pooled)
+            elif name == "time_ids":
+                # Original size, crop and target size: a picture that was never cut or scaled
+                # (Podell et al. 2023, sec. 2.2).
+                sides = [settings.height, settings.width]
+                found.append(torch.tensor([[*sides, 0, 0, *sides]], **options))
+            else:
+                width = int(model.unet.config.time_cond_proj_dim)
+                found.append(guidance_embedding(settings.guidance_scale, width).to(**options))
+        return tuple(found)
+
+
+def guidance_embedding(guidance_scale: float, width: int) -> torch.Tensor:
+    """The scale as sines and cosines, (1, width): of w = guidance_scale - 1, no less than 0.
+
+    Source: diffusers' get_guidance_scale_embedding, after google-research/vdm.
+    """
+    import torch
+
+    half = width // 2
+    scale = torch.tensor([max(guidance_scale, 1.0) - 1]) * 1000.0
+    step = torch.log(torch.tensor(10000.0)) / (half - 1)
+    rates = torch.exp(torch.arange(half, dtype=torch.float32) * -step)
+    angles = scale[:, None] * rates[None, :]
+    embedded = torch.cat([torch.sin(angles), torch.cos(angles)], dim=1)
+    return torch.nn.functional.pad(embedded, (0, width % 2))
+
+
+def _zeroes(prompt: Embedded) -> Embedded:
+    """What SDXL was shown in place of a prompt: not the empty text's embedding, but none."""
+    import torch
+
+    assert prompt.pooled is not None
+    return Embedded(states=torch.zeros_like(prompt.states), pooled=torch.zeros_like(prompt.pooled))

@@ -1,0 +1,121 @@
+"""Timetable: the UNet calls that a scheduler makes, before any is made. Imports no torch itself."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from core.diffusion.recipe.libraries import library
+from core.diffusion.recipe.schedule import call_sigmas, lay_out
+from core.diffusion.recipe.schedulers import SCHEDULERS, SchedulerRow
+
+SPACINGS = ("leading", "linspace", "trailing")
+"""diffusers' `timestep_spacing` (Lin et al. 2023, table 2)."""
+
+CallKind = Literal["step", "second", "again"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One UNet call. "second" is the look ahead of Heun and the midpoint of DPM2, inside the step
+    that the call before began; "again" is PNDM's, which runs its first transition twice.
+    """
+
+    index: int
+    timestep: float
+    sigma: float
+    kind: CallKind
+
+    @property
+    def log_snr(self) -> float:
+        return -2 * math.log(self.sigma) if self.sigma > 0 else math.inf
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timetable:
+    """The calls of `steps` steps. `spacing` and `karras` are None as the model and the scheduler
+    have them; `problem` says why there are no calls, "" where there are.
+    """
+
+    scheduler: str
+    steps: int
+    spacing: str | None
+    karras: bool | None
+    calls: tuple[Call, ...]
+    problem: str = ""
+
+    @property
+    def label(self) -> str:
+        """ "Euler · 10 steps · trailing · Karras"."""
+        parts = [self.scheduler, f"{self.steps} step{'s' if self.steps != 1 else ''}"]
+        parts += [self.spacing] if self.spacing else []
+        parts += ["Karras"] if self.karras else []
+        return " · ".join(parts)
+
+
+def timetable(
+    scheduler: str,
+    steps: int,
+    config: Mapping[str, Any],
+    *,
+    spacing: str | None = None,
+    karras: bool | None = None,
+) -> Timetable:
+    """The calls of a whole run, as diffusers' own scheduler lays them out for a model whose
+    `scheduler_config.json` is `config`. `spacing` and `karras` override what it says.
+    """
+    row = SCHEDULERS[scheduler]
+    changed = dict(config)
+    if spacing is not None:
+        changed["timestep_spacing"] = spacing
+    if karras is not None:
+        changed["use_karras_sigmas"] = karras
+    built = row.build(changed)
+    problem = lay_out(row, built, steps, changed)
+    times: list[float] = [] if problem else [float(t) for t in built.timesteps]
+    sigmas: list[float] = [] if problem else call_sigmas(row, built)
+    calls = [
+        Call(index=index, timestep=timestep, sigma=sigma, kind=_kind(row, index, len(times), steps))
+        for index, (timestep, sigma) in enumerate(zip(times, sigmas, strict=True))
+    ]
+    return Timetable(
+        scheduler=scheduler,
+        steps=steps,
+        spacing=spacing,
+        karras=karras,
+        calls=tuple(calls),
+        problem=problem,
+    )
+
+
+def takes_spacing(scheduler: str) -> bool:
+    """Whether the diffusers class has `timestep_spacing`, and it matters: LCM does not read it,
+    and fixed Karras levels lie where they lie.
+    """
+    row = SCHEDULERS[scheduler]
+    is_fixed = row.distilled_only or "use_karras_sigmas" in row.config
+    return not is_fixed and _takes(scheduler, "timestep_spacing")
+
+
+def takes_karras(scheduler: str) -> bool:
+    """Whether the diffusers class can lay its noise levels in Karras' way, and its row in
+    SCHEDULERS leaves that open.
+    """
+    fixed = SCHEDULERS[scheduler].config.get("use_karras_sigmas")
+    return fixed is None and _takes(scheduler, "use_karras_sigmas")
+
+
+def _takes(scheduler: str, option: str) -> bool:
+    cls = getattr(library("diffusers"), SCHEDULERS[scheduler].class_name)
+    return option in inspect.signature(cls.__init__).parameters
+
+
+def _kind(row: SchedulerRow, index: int, calls: int, steps: int) -> CallKind:
+    if row.calls_per_step > 1 and index % 2:
+        return "second"
+    if row.repeats_first_transition and index == 1 and calls > steps:
+        return "again"
+    return "step"

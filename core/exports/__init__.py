@@ -1,0 +1,1 @@
+"""Stored runs and sweeps as files: sheets, films, reports, archives."""

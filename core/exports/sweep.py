@@ -1,0 +1,170 @@
+"""A sweep taken home: its stored cells as a sheet, a film, a page, numbers or files."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.diffusion.models.load import describe
+from core.diffusion.models.preview import preview_rgb
+from core.diffusion.trajectory import Trajectory
+from core.exports.report import (
+    INLINE_LIMIT,
+    Place,
+    ReportCell,
+    inlined_size,
+    numbers,
+    write_csv,
+    write_html,
+    write_html_zip,
+    write_zip,
+)
+from core.output.film.film import FilmFormat, write_film
+from core.output.film.frames import FilmCell, grid_frames
+from core.output.sheet.sheet import (
+    SheetCell,
+    SheetFormat,
+    SheetOptions,
+    SheetSize,
+    fit_sheet,
+    write_sheet,
+)
+from core.runs.store.store import Store, StoreError
+from core.sweeps.plan import Plan
+from core.sweeps.sweep import Sweep
+
+FILM_SECONDS = 6.0
+FASTEST_FILM = 12.0
+NOT_COMPUTED = "Not computed"
+
+
+def planned_sheet(sweep: Sweep, plan: Plan) -> SheetSize:
+    """What the labelled grid will be as a PNG, before any cell is computed. Raises SheetError."""
+    settings = [cell.settings for cell in plan.cells]
+    width, height = max(s.width for s in settings), max(s.height for s in settings)
+    return fit_sheet(sweep, width, height, SheetOptions())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Takeaway:
+    """A planned sweep and what stands in its cells: the stored image of each digest.
+
+    `reasons` says, by a cell's index in the plan, why it has none. `reference` is the place that
+    RMSE and SSIM compare with.
+    """
+
+    store: Store
+    sweep: Sweep
+    plan: Plan
+    reasons: Mapping[int, str]
+    options: SheetOptions
+    reference: Place = (0, 0, 0)
+
+    def sheet(self, format: SheetFormat) -> bytes:
+        """The labelled grid. Raises SheetError."""
+        cells = [
+            SheetCell(x=cell.x, y=cell.y, z=cell.z, image=cell.image, reason=cell.reason)
+            for cell in self.cells()
+        ]
+        return write_sheet(self.sweep, cells, self.options, format)
+
+    def film(
+        self,
+        format: FilmFormat,
+        *,
+        z: int = 0,
+        by_step: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> bytes:
+        """A page of the grid denoising together, from trajectories that kept their tensors.
+
+        Raises FilmError where no cell has one.
+        """
+        cells = [self._film_cell(cell) for cell in self.cells() if cell.z == z]
+        longest = max((cell.count for cell in cells), default=0)
+        frames = grid_frames(
+            self.sweep, cells, self.options, z=z, pace="by step" if by_step else "together"
+        )
+        fps = min(FASTEST_FILM, max(2.0, longest / FILM_SECONDS))
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"film.{format}"
+            write_film(frames, path, format, fps=fps, progress=progress)
+            return path.read_bytes()
+
+    def csv(self) -> bytes:
+        """A row a cell with all its numbers and settings."""
+        cells = self.cells(measured=True)
+        return write_csv(self.sweep, cells, numbers(cells, self.reference))
+
+    def zip(self) -> bytes:
+        """The stored files, byte for byte, with the CSV and the sweep."""
+        cells = self.cells(measured=True)
+        return write_zip(self.sweep, cells, numbers(cells, self.reference))
+
+    def page(self) -> tuple[bytes, str]:
+        """A page that works offline, and its suffix: ".html", or ".zip" where the pictures would
+        make one file too large.
+        """
+        cells = self.cells(measured=True)
+        found, title = numbers(cells, self.reference), self.options.title
+        if inlined_size(cells) > INLINE_LIMIT:
+            return write_html_zip(
+                self.sweep, cells, found, title=title, reference=self.reference
+            ), ".zip"
+        page = write_html(self.sweep, cells, found, title=title, reference=self.reference)
+        return page, ".html"
+
+    def cells(self, *, measured: bool = False) -> list[ReportCell]:
+        """Every cell in the plan's order; `measured` reads the trajectories too."""
+        found: list[ReportCell] = []
+        for index, (cell, digest) in enumerate(
+            zip(self.plan.cells, self.plan.digests, strict=True)
+        ):
+            image = None if index in self.reasons else self.store.get(digest)
+            found.append(
+                ReportCell(
+                    x=cell.x,
+                    y=cell.y,
+                    z=cell.z,
+                    settings=cell.settings,
+                    digest=digest,
+                    image=image.path if image else None,
+                    seconds=image.seconds if image else None,
+                    clip_score=image.clip_score if image else None,
+                    final_latent_rms=self._final_rms(digest) if image and measured else None,
+                    reason="" if image else self.reasons.get(index, NOT_COMPUTED),
+                )
+            )
+        return found
+
+    def _final_rms(self, digest: str) -> float | None:
+        trajectory = self._trajectory(digest)
+        return trajectory.final_latent_rms if trajectory else None
+
+    def _trajectory(self, digest: str) -> Trajectory | None:
+        """A damaged trajectory is one number missing, not a reason to take nothing home."""
+        try:
+            return self.store.trajectory(digest)
+        except StoreError:
+            return None
+
+    def _film_cell(self, cell: ReportCell) -> FilmCell:
+        trajectory = self._trajectory(cell.digest) if cell.image else None
+        tensors = trajectory.pred_original_sample if trajectory else None
+        frames: list[np.ndarray] = []
+        if tensors is not None:
+            info = describe(cell.settings.model)
+            frames = [preview_rgb(latents, info) for latents in tensors]
+        return FilmCell(
+            x=cell.x,
+            y=cell.y,
+            z=cell.z,
+            count=len(frames),
+            frame=frames.__getitem__,
+            final=cell.image,
+            reason=cell.reason,
+        )

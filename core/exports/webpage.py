@@ -1,0 +1,218 @@
+"""A sweep as a web page that needs nothing else: opened from disk, offline, in any browser.
+
+Pictures are inlined, or lie beside the page in a ZIP where they are large. The page may load
+nothing and run no script but its own: its content security policy names their hashes, so a label
+that slipped through the escaping could still do nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from core.diffusion.settings import GenerationSettings
+from core.exports.files import add_file, cell_name, stored_bytes
+from core.output.numbers.cell_numbers import (
+    QUANTITIES,
+    CellNumbers,
+    Place,
+    ReportCell,
+    means,
+    numbers,
+)
+from core.output.texts.a1111 import VERSION
+from core.output.texts.legend import legend, value_labels
+from core.sweeps.axes import AXES
+from core.sweeps.sweep import Sweep
+
+INLINE_LIMIT = 40_000_000
+"""Bytes of pictures up to which one file holds them all: beyond it browsers open it slowly."""
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def inlined_size(cells: Iterable[ReportCell]) -> int:
+    """Bytes of the pictures; above INLINE_LIMIT `write_html_zip` is the better choice."""
+    return sum(_size(cell.image) for cell in cells)
+
+
+def write_html(
+    sweep: Sweep,
+    cells: Sequence[ReportCell],
+    found: Sequence[CellNumbers] = (),
+    *,
+    title: str = "",
+    reference: Place | None = None,
+) -> bytes:
+    """One HTML file with every picture inside, byte for byte as stored.
+
+    `reference` is the cell that `found` was measured against; without `found` the page shows
+    what is stored of each cell.
+    """
+
+    def inline(cell: ReportCell) -> str:
+        data = stored_bytes(cell.image)
+        return f"data:image/png;base64,{base64.b64encode(data).decode()}" if data else ""
+
+    return _page(sweep, cells, found, title, reference, inline)
+
+
+def write_html_zip(
+    sweep: Sweep,
+    cells: Sequence[ReportCell],
+    found: Sequence[CellNumbers] = (),
+    *,
+    title: str = "",
+    reference: Place | None = None,
+) -> bytes:
+    """A ZIP with index.html and the pictures in cells/ beside it, each stored once."""
+    buffer = io.BytesIO()
+    written: dict[str, str] = {}  # digest -> name, of pictures that several cells share
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+
+        def beside(cell: ReportCell) -> str:
+            if cell.digest and cell.digest in written:
+                return written[cell.digest]
+            data = stored_bytes(cell.image)
+            name = f"cells/{cell_name(cell)}" if data else ""
+            if data:
+                add_file(archive, name, data)
+            written[cell.digest] = name
+            return name
+
+        page = _page(sweep, cells, found, title, reference, beside)
+        add_file(archive, "index.html", page, compress=True)
+    return buffer.getvalue()
+
+
+def _page(
+    sweep: Sweep,
+    cells: Sequence[ReportCell],
+    found: Sequence[CellNumbers],
+    title: str,
+    reference: Place | None,
+    source: Callable[[ReportCell], str],
+) -> bytes:
+    columns, rows, pages = sweep.shape()
+    by_place = {cell.place: cell for cell in cells}
+    measured = list(found) or numbers(cells)
+    numbers_at = {(cell.x, cell.y, cell.z): cell for cell in measured}
+    entries: dict[str, dict[str, Any]] = {}
+    grid: list[list[list[dict[str, Any]]]] = []
+    for z in range(pages):
+        grid.append([])
+        for y in range(rows):
+            grid[z].append([])
+            for x in range(columns):
+                cell = by_place.get((x, y, z))
+                at, label = f"{x}-{y}-{z}", _label(sweep, x, y, z)
+                shown = source(cell) if cell else ""
+                reason = "" if shown else (cell.reason if cell else "") or "Not computed"
+                size = (cell.settings.width, cell.settings.height) if cell else (0, 0)
+                grid[z][y].append(
+                    {
+                        "at": at,
+                        "label": label,
+                        "source": shown,
+                        "reason": reason,
+                        "width": size[0],
+                        "height": size[1],
+                    }
+                )
+                entries[at] = {
+                    "label": label,
+                    "reason": reason,
+                    "settings": _settings(cell.settings if cell else None),
+                    "numbers": {
+                        name: quantity.of(numbers_at[x, y, z]) if (x, y, z) in numbers_at else None
+                        for name, quantity in QUANTITIES.items()
+                    },
+                }
+    axes = {
+        side: {"label": axis.label(), "values": value_labels(axis)}
+        for side, axis in sweep.axes().items()
+    }
+    places = list(entries)
+    data = {
+        "axes": axes,
+        "cells": entries,
+        "first": [places[0], places[min(1, len(places) - 1)]],
+        "quantities": [
+            {"name": q.name, "label": q.label, "digits": q.digits} for q in QUANTITIES.values()
+        ],
+        "means": {
+            name: [vars(means(sweep, measured, name, z)) for z in range(pages)]
+            for name in QUANTITIES
+        },
+    }
+    style = (TEMPLATES / "sweep.css").read_text(encoding="utf-8")
+    script = (TEMPLATES / "sweep.js").read_text(encoding="utf-8")
+    environment = Environment(
+        autoescape=True,
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page_titles = value_labels(sweep.z)
+    shared = dict(legend(sweep))
+    if reference is not None:
+        shared["Reference of RMSE and SSIM"] = _label(sweep, *reference)
+    text = environment.get_template("sweep.html").render(
+        title=title.strip() or "A sweep",
+        shared=shared,
+        axes={side: axes.get(side) for side in ("x", "y", "z")},
+        columns=value_labels(sweep.x),
+        rows=value_labels(sweep.y),
+        pages=[{"title": page_titles[z], "rows": grid[z]} for z in range(pages)],
+        quantities=QUANTITIES.values(),
+        data=data,
+        style=Markup(style),
+        script=Markup(script),
+        policy=_policy(style, script),
+        footer=f"{VERSION}. This page loads nothing: keep it, send it, open it offline.",
+    )
+    return text.encode("utf-8", "replace")
+
+
+def _policy(style: str, script: str) -> str:
+    def hashed(text: str) -> str:
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+    return (
+        f"default-src 'none'; img-src data: file: 'self'; style-src {hashed(style)}; "
+        f"script-src {hashed(script)}; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _label(sweep: Sweep, x: int, y: int, z: int) -> str:
+    at = {"x": x, "y": y, "z": z}
+    parts = [f"{axis.label()} {axis.value_label(at[side])}" for side, axis in sweep.axes().items()]
+    return ", ".join(parts) or "The only cell"
+
+
+def _settings(settings: GenerationSettings | None) -> list[tuple[str, str]]:
+    names = {row.field: row.label for row in AXES.values() if row.name == row.field}
+    return [
+        (
+            names.get(field.name, field.name.replace("_", " ").capitalize()),
+            str(getattr(settings, field.name)) if settings else "",
+        )
+        for field in fields(GenerationSettings)
+    ]
+
+
+def _size(path: Path | None) -> int:
+    try:
+        return path.stat().st_size if path else 0
+    except OSError:
+        return 0

@@ -1,0 +1,140 @@
+"""Runs laid over each other: what each is called and coloured by."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from plotly.colors import sample_colorscale
+
+from core.diffusion.settings import GenerationSettings
+from core.diffusion.trajectory import StepRecord
+from core.output.figures.figures import LINE_COLOURS
+from core.sweeps.axes import AXES
+
+SCALE = [
+    [0.0, "#3d78b8"],
+    [0.3, "#8a5ba6"],
+    [0.55, "#c4517a"],
+    [0.8, "#d9672f"],
+    [1.0, "#cf8f1b"],
+]
+"""From low to high, every hue of it readable on the light page and on the dark one."""
+
+DASHES = ("solid", "dash", "dashdot", "longdash")
+_LONGEST = 48  # letters of a label
+_NO_DISTANCE = ("seed", "variation_seed")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Run:
+    """The recorded run of one stored image."""
+
+    digest: str
+    settings: GenerationSettings
+    records: tuple[StepRecord, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Colouring:
+    """A colour and a dash a run, by the value of `field` that `names` says. `low` and `high` are
+    the ends of the scale where it is a number; None where it is not.
+    """
+
+    field: str
+    title: str
+    names: tuple[str, ...]
+    colours: tuple[str, ...]
+    dashes: tuple[str, ...]
+    low: float | None = None
+    high: float | None = None
+
+
+def differing(runs: Sequence[Run]) -> list[str]:
+    """The settings in which runs differ, in the order of AXES."""
+    order = [row.field for row in AXES.values()]
+    names = [field.name for field in fields(GenerationSettings)]
+    found = [name for name in names if len({getattr(run.settings, name) for run in runs}) > 1]
+    return sorted(found, key=lambda name: order.index(name) if name in order else len(order))
+
+
+def field_label(name: str) -> str:
+    """What a person calls a setting: "Guidance scale"."""
+    row = next((row for row in AXES.values() if row.field == name and row.name == name), None)
+    return row.label if row else name.replace("_", " ").capitalize()
+
+
+def labels(runs: Sequence[Run]) -> list[str]:
+    """What tells each run from the others; of a single one its prompt and seed. No two alike."""
+    varied = differing(runs)
+    seen: dict[str, int] = {}
+    found: list[str] = []
+    for run in runs:
+        label = " · ".join(_value(run.settings, name, varied) for name in varied)
+        if not varied:
+            label = f"{run.settings.prompt or '(no prompt)'} · seed {run.settings.seed}"
+        label = _shortened(label)
+        seen[label] = seen.get(label, 0) + 1
+        found.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
+    return found
+
+
+def escaped(label: str) -> str:
+    """A label for Plotly, which reads tags in its texts."""
+    return html.escape(label, quote=False)
+
+
+def colouring(runs: Sequence[Run], by: str | None = None) -> Colouring:
+    """Colours by the setting `by`, else by the first that differs. Numbers lie on a scale at
+    their true distance; names and seeds take colours in turn, a new dash after each round.
+    """
+    varied = differing(runs)
+    name = by if by in varied else next(iter(varied), "")
+    values = [getattr(run.settings, name) for run in runs] if name else list(range(len(runs)))
+    title = field_label(name) if name else ""
+    names = tuple(_shortened(_shown(value)) if name else "" for value in values)
+    if name and name not in _NO_DISTANCE and all(_is_number(value) for value in values):
+        low, high = float(min(values)), float(max(values))
+        shares = [(float(value) - low) / (high - low) for value in values]
+        colours = [str(colour) for colour in sample_colorscale(SCALE, shares)]
+        dashes = (DASHES[0],) * len(runs)
+        return Colouring(
+            field=name,
+            title=title,
+            names=names,
+            colours=tuple(colours),
+            dashes=dashes,
+            low=low,
+            high=high,
+        )
+    places = {value: index for index, value in enumerate(dict.fromkeys(values))}
+    turns = [divmod(places[value], len(LINE_COLOURS)) for value in values]
+    return Colouring(
+        field=name,
+        title=title,
+        names=names,
+        colours=tuple(LINE_COLOURS[place] for _, place in turns),
+        dashes=tuple(DASHES[turn % len(DASHES)] for turn, _ in turns),
+    )
+
+
+def _value(settings: GenerationSettings, name: str, varied: Sequence[str]) -> str:
+    """A value with its name, unless it says by itself what it is."""
+    value = getattr(settings, name)
+    shown = _shown(value)
+    says_itself = name in ("prompt", "scheduler") or (len(varied) == 1 and not _is_number(value))
+    return shown if says_itself else f"{field_label(name)} {shown}"
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value) or "(empty)"
+
+
+def _shortened(label: str) -> str:
+    return label if len(label) <= _LONGEST else label[: _LONGEST - 1].rstrip() + "…"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

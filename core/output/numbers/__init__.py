@@ -1,0 +1,1 @@
+"""Numbers of pictures and steps, as values and as tables."""

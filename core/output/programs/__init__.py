@@ -1,0 +1,1 @@
+"""The plain diffusers program and the notebook that make the same picture."""

@@ -1,0 +1,158 @@
+"""What image-to-image adds to the program that makes the same picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.diffusion.models.load import describe
+from core.diffusion.recipe.schedule import Beginning, beginning
+from core.diffusion.settings import GenerationSettings
+
+SOURCE_FILE = "source.png"
+LATENTS_FILE = "source.npy"
+MASK_FILE = "mask.png"
+
+_PICTURE = """\
+# The picture as it was prepared here (crop, size): SHA-256 {digest}…
+source = Image.open("{file}")
+"""
+
+_LATENTS = """\
+# Latents that were kept here, in place of a picture: SHA-256 {digest}…
+source = torch.from_numpy(np.load("{file}"))[None]
+"""
+
+# The pipeline itself draws from the encoder's posterior; latents it takes as they are.
+_MEAN = """\
+with torch.no_grad():
+    pixels = pipe.image_processor.preprocess(source).to(device, pipe.vae.dtype)
+    source = pipe.vae.config.scaling_factor * pipe.vae.encode(pixels).latent_dist.mean
+"""
+
+_MASK = """\
+mask = Image.open("{file}")  # white is made anew
+"""
+
+# The two pipelines call it for the noise alone: the posterior draws elsewhere.
+_VARIED = """
+
+{functions}
+
+
+def noise_of(seed):
+    return torch.randn(shape, generator=torch.Generator("cpu").manual_seed(seed))
+
+
+def varied_noise(shape, generator, device, dtype):
+    noise = torch.randn(shape, generator=generator)
+{steps}
+    return noise.to(device, dtype)
+
+
+factor = pipe.vae_scale_factor
+shape = (1, pipe.unet.config.in_channels, {height} // factor, {width} // factor)
+sys.modules[type(pipe).__module__].randn_tensor = varied_noise
+
+"""
+
+_RESCALED = """\
+# diffusers' image-to-image pipelines have no guidance_rescale: the UNet hands it to them twice.
+plain_unet = pipe.unet.forward
+
+
+@functools.wraps(plain_unet)
+def rescaled(*arguments, **options):
+    uncond, cond = plain_unet(*arguments, **options)[0].chunk(2)
+    guided = uncond + {scale} * (cond - uncond)
+    std = list(range(1, cond.ndim))
+    factor = cond.std(dim=std, keepdim=True) / guided.std(dim=std, keepdim=True)
+    guided = {rescale} * (guided * factor) + (1 - {rescale}) * guided
+    return (torch.cat([guided, guided]),)
+
+
+pipe.unet.forward = rescaled
+
+"""
+
+_ROUND_TRIP = """\
+# No step is left at this strength: the source goes through the VAE and back.
+with torch.no_grad():
+{encode}    pixels = pipe.vae.decode(latents / pipe.vae.config.scaling_factor, return_dict=False)[0]
+image = pipe.image_processor.postprocess(pixels)[0]
+"""
+
+_SAMPLE = """\
+    pixels = pipe.image_processor.preprocess(source).to(device, pipe.vae.dtype)
+    latents = pipe.vae.encode(pixels).latent_dist.sample(generator)
+    latents = pipe.vae.config.scaling_factor * latents
+"""
+
+
+def pipeline_class(settings: GenerationSettings) -> str:
+    """diffusers' pipeline for these settings."""
+    if settings.mask_image:
+        return "StableDiffusionInpaintPipeline"
+    return "StableDiffusionImg2ImgPipeline" if settings.init_image else "StableDiffusionPipeline"
+
+
+def begins(settings: GenerationSettings, model_source: str | Path) -> Beginning:
+    """Where the run begins; only matched noise needs to look at the model. Raises ModelError."""
+    config = describe(str(model_source)).scheduler_config if settings.match_noise else None
+    return beginning(settings, config)
+
+
+def source_text(settings: GenerationSettings) -> str:
+    """Opening the source and the mask."""
+    if not settings.init_image:
+        return ""
+    digest = settings.init_image[:12]
+    if settings.posterior == "latents":
+        text = _LATENTS.format(digest=digest, file=LATENTS_FILE)
+    else:
+        text = _PICTURE.format(digest=digest, file=SOURCE_FILE)
+    if settings.posterior == "mean":
+        text += _MEAN
+    return text + (_MASK.format(file=MASK_FILE) if settings.mask_image else "") + "\n"
+
+
+def varied_text(settings: GenerationSettings, functions: str, steps: str) -> str:
+    """The noise of the seed, varied where the pipeline draws it."""
+    return _VARIED.format(
+        functions=functions,
+        steps="\n".join(f"    {line}" for line in steps.splitlines()),
+        width=settings.width,
+        height=settings.height,
+    )
+
+
+def rescaled_text(settings: GenerationSettings) -> str:
+    """guidance_rescale, where the pipeline has none."""
+    if not (settings.init_image and settings.uses_guidance and settings.guidance_rescale > 0):
+        return ""
+    scale, rescale = repr(settings.guidance_scale), repr(settings.guidance_rescale)
+    return _RESCALED.format(scale=scale, rescale=rescale)
+
+
+def round_trip_text(settings: GenerationSettings) -> str:
+    """The program's end in place of the pipeline's call, where no step is left."""
+    latents = "    latents = source.to(device, pipe.vae.dtype)\n"
+    return _ROUND_TRIP.format(encode=_SAMPLE if settings.posterior == "sample" else latents)
+
+
+def source_arguments(settings: GenerationSettings, begin: Beginning) -> dict[str, str]:
+    """What an image-to-image pipeline is called with besides, as source text."""
+    if not settings.init_image:
+        return {}
+    arguments = {"image": "source"}
+    if settings.mask_image:
+        arguments["mask_image"] = "mask"
+        if settings.posterior != "sample":  # else it draws for a picture that is never looked at
+            arguments["masked_image_latents"] = "source"
+    steps, run = begin.schedule_steps, begin.num_executed_steps
+    if run == steps:
+        strength = 1.0
+    elif settings.exact_steps or settings.match_noise:
+        strength = (run + 0.5) / steps  # of which diffusers takes int(steps * strength)
+    else:
+        strength = settings.strength
+    return arguments | {"num_inference_steps": repr(steps), "strength": repr(strength)}

@@ -1,0 +1,1 @@
+"""A labelled grid as one picture or PDF."""

@@ -1,0 +1,370 @@
+"""The "parameters" text of AUTOMATIC1111's web UI: written as it writes it, read as found.
+
+Facts are those of the web UI 1.9 to 1.10 (`modules/processing.py`, `infotext_utils.py`,
+`sd_samplers_kdiffusion.py`). The format cannot hold every prompt: a prompt with a line that
+begins "Negative prompt:" reads back split there, in the web UI too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.diffusion.models.loras import Lora, LoraError, list_loras, loras_text, parse_loras
+from core.diffusion.recipe.schedulers import SCHEDULERS, SchedulerRow
+from core.diffusion.recipe.variations import METHODS
+from core.diffusion.settings import GenerationSettings
+
+VERSION = "Diffusion Lightbox 0.1.0"
+
+WEB_UI_METHOD = "column_slerp"
+"""How the web UI varies a seed: what a text of its own means that names no method."""
+
+# What the web UI takes "Automatic" for. Samplers that stand here are written as "Uniform" when
+# they use the model's own spacing, so that pasting our text there does not turn it into Karras.
+_AUTOMATIC = {
+    "DPM++ 2M": "Karras",
+    "DPM++ SDE": "Karras",
+    "DPM++ 2M SDE": "Exponential",
+    "DPM2": "Karras",
+    "DPM2 a": "Karras",
+}
+_PLAIN_SCHEDULES = ("", "automatic", "uniform", "normal", "default")
+_SCHEDULE_SUFFIXES = ("karras", "exponential", "polyexponential", "sgm uniform", "uniform")
+
+_PARAMETER = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+_NEGATIVE = "Negative prompt:"
+_SILENT = frozenset(
+    [
+        "Steps",
+        "Sampler",
+        "Schedule type",
+        "CFG scale",
+        "CFG Rescale",
+        "Seed",
+        "Variation seed",
+        "Variation seed strength",
+        "Variation method",
+        "Variation region",
+        "Variation channel",
+        "Earlier variations",
+        "Prompt 2",
+        "Prompt blend",
+        "Denoising strength",
+        "Init image hash",
+        "Mask image hash",
+        "Posterior",
+        "Exact steps",
+        "Matched noise",
+        "Size",
+        "Model",
+        "Model hash",
+        "Snapshot",
+        "RNG",
+        "Version",
+        "User",
+        "Batch size",
+        "Batch pos",
+        "Hashes",
+    ]
+)
+
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+_LORA = re.compile(r" ?<lora:(?P<name>[^:<>]+)(?::(?P<weight>-?\d+(?:\.\d+)?))?>")
+
+_PROMPT_SYNTAX = (
+    (re.compile(r"<(lora|lyco|hypernet):[^<>]+>", re.I), "the LoRA or hypernetwork in the prompt"),
+    (re.compile(r"\bBREAK\b"), "BREAK in the prompt"),
+    (re.compile(r"\[[^\[\]]*:[^\[\]]*:\s*\d+(\.\d+)?\s*\]"), "the prompt's change between steps"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parsed:
+    """What a foreign text says, in our fields. `values` holds only what was found and understood.
+
+    `notes` says in plain words what was found and is not used; `source` names the tool.
+    """
+
+    values: Mapping[str, Any]
+    notes: tuple[str, ...]
+    source: str
+
+
+def a1111_text(settings: GenerationSettings, model_name: str, model_hash: str) -> str:
+    """The text that the web UI writes for these settings: prompt, negative prompt, one line.
+
+    "RNG: CPU" because our noise is drawn on the CPU; without it the web UI draws on the GPU. What
+    the web UI has no word for (a way to vary that is not its own, variations of variations, a
+    second prompt) has words of ours, which it passes over.
+    """
+    row = SCHEDULERS.get(settings.scheduler)
+    varied = settings.variation_strength > 0
+    method = METHODS.get(settings.variation_method) if varied else None
+    uses = method.uses if method else ""
+    blended = settings.prompt_blend > 0
+    rescaled = settings.uses_guidance and settings.guidance_rescale > 0
+    parameters: dict[str, Any] = {
+        "Steps": settings.num_inference_steps,
+        "Sampler": row.a1111_sampler if row else settings.scheduler,
+        "Schedule type": _schedule_type(row) if row else None,
+        "CFG scale": _number(settings.guidance_scale),
+        "Seed": settings.seed,
+        "Size": f"{settings.width}x{settings.height}",
+        "Model hash": model_hash or None,
+        "Model": model_name or None,
+        "Variation seed": settings.variation_seed if varied else None,
+        "Variation seed strength": _number(settings.variation_strength) if varied else None,
+        "Variation method": settings.variation_method if varied else None,
+        "Variation region": settings.variation_region if uses == "variation_region" else None,
+        "Variation channel": settings.variation_channel if uses == "variation_channel" else None,
+        "Earlier variations": settings.variation_chain or None,
+        "Prompt 2": settings.prompt_2 if blended else None,
+        "Prompt blend": _number(settings.prompt_blend) if blended else None,
+        "Denoising strength": _number(settings.strength) if settings.init_image else None,
+        "Init image hash": settings.init_image or None,
+        "Mask image hash": settings.mask_image or None,
+        "Posterior": settings.posterior if settings.init_image else None,
+        "Exact steps": True if settings.init_image and settings.exact_steps else None,
+        "Matched noise": True if settings.init_image and settings.match_noise else None,
+        "RNG": "CPU",
+        "CFG Rescale": _number(settings.guidance_rescale) if rescaled else None,
+        "Snapshot": settings.snapshot or None,
+        "Version": VERSION,
+    }
+    line = ", ".join(
+        f"{key}: {_quote(str(value))}" for key, value in parameters.items() if value is not None
+    )
+    negative = f"\n{_NEGATIVE} {settings.negative_prompt}" if settings.negative_prompt else ""
+    return f"{settings.prompt}{_lora_words(settings.loras)}{negative}\n{line}".strip()
+
+
+def parse_a1111(text: str) -> Parsed | None:
+    """What the text says, or None when it holds no line of parameters.
+
+    The parameters are the last line that looks like them: a prompt may contain "Steps:" itself,
+    and extensions append lines below.
+    """
+    lines = text.replace("\r\n", "\n").strip("\n").split("\n")
+    at = _parameter_line(lines)
+    if at is None:
+        return None
+    found = {key.strip(): _unquote(value.strip()) for key, value in _PARAMETER.findall(lines[at])}
+    prompt, negative = _split_prompts(lines[:at])
+    prompt, loras = _take_loras(prompt)
+    notes: list[str] = []
+    values: dict[str, Any] = {"prompt": prompt, "negative_prompt": negative}
+    if loras:
+        values["loras"] = loras
+    for key, field, kind in _NUMBERS:
+        if key in found:
+            _take_number(found[key], key, field, kind, values, notes)
+    for key, field in _TEXTS:
+        if key in found:
+            values[field] = found[key]
+    if values.get("variation_strength") and "variation_method" not in values:
+        values["variation_method"] = "slerp" if _is_ours(found) else WEB_UI_METHOD
+    notes.extend(_take_source(found, values))
+    if size := re.fullmatch(r"(\d{1,6})x(\d{1,6})", found.get("Size", "")):
+        values["width"], values["height"] = int(size[1]), int(size[2])
+    if "Sampler" in found:
+        name, said = find_scheduler(found["Sampler"], found.get("Schedule type", ""))
+        if name:
+            values["scheduler"] = name
+        notes.extend(said)
+    notes.extend(_model_note(found.get("Model", ""), found.get("Model hash", "")))
+    notes.extend(_unused_notes(found, prompt + "\n" + negative))
+    return Parsed(values=values, notes=tuple(notes), source="a1111")
+
+
+def find_scheduler(sampler: str, schedule: str = "") -> tuple[str | None, list[str]]:
+    """Our scheduler's name for the web UI's sampler and schedule type, and what must be said.
+
+    Older texts carry the schedule inside the sampler's name ("DPM++ 2M Karras"). None when the
+    sampler is not in the table: an unknown name is said, never guessed.
+    """
+    sampler, schedule = sampler.strip(), schedule.strip()
+    if schedule.lower() in _PLAIN_SCHEDULES:
+        for suffix in _SCHEDULE_SUFFIXES:
+            if sampler.lower().endswith(" " + suffix):
+                schedule, sampler = sampler[-len(suffix) :], sampler[: -len(suffix) - 1].strip()
+                break
+    rows = [
+        row
+        for row in SCHEDULERS.values()
+        if sampler.lower() in (row.a1111_sampler.lower(), row.name.lower())
+    ]
+    if not rows:
+        known = f"Sampler {_short(sampler)!r} is not known here: the scheduler is left as it was."
+        return None, [known]
+    wanted = "" if schedule.lower() in _PLAIN_SCHEDULES else schedule.lower()
+    for row in rows:
+        own = row.a1111_schedule.lower()
+        if ("" if own in _PLAIN_SCHEDULES else own) == wanted:
+            return row.name, []
+    plain = rows[0].name
+    return plain, [
+        f"Schedule type {_short(schedule)!r} is not available with {plain}: "
+        "its own spacing of the steps is used, so the picture will differ."
+    ]
+
+
+def _lora_words(text: str) -> str:
+    """LoRAs as the web UI has them, at the prompt's end."""
+    try:
+        loras = [lora for lora in parse_loras(text) if lora.weight != 0]
+    except LoraError:
+        return ""
+    return "".join(f" <lora:{lora.name}:{_number(lora.weight)}>" for lora in loras)
+
+
+def _take_loras(prompt: str) -> tuple[str, str]:
+    """The prompt without the LoRAs that are here, and these as our settings name them."""
+    found: dict[str, float] = {}
+    known = list_loras() if "<lora:" in prompt else []
+
+    def take(match: re.Match[str]) -> str:
+        if match["name"] not in known:
+            return match[0]
+        found[match["name"]] = found.get(match["name"], 0.0) + float(match["weight"] or 1)
+        return ""
+
+    rest = _LORA.sub(take, prompt)
+    return rest, loras_text(Lora(name=name, weight=weight) for name, weight in found.items())
+
+
+def _schedule_type(row: SchedulerRow) -> str:
+    if row.a1111_schedule == "Automatic" and row.a1111_sampler in _AUTOMATIC:
+        return "Uniform"
+    return row.a1111_schedule
+
+
+_NUMBERS: tuple[tuple[str, str, type], ...] = (
+    ("Steps", "num_inference_steps", int),
+    ("CFG scale", "guidance_scale", float),
+    ("CFG Rescale", "guidance_rescale", float),
+    ("Seed", "seed", int),
+    ("Variation seed", "variation_seed", int),
+    ("Variation seed strength", "variation_strength", float),
+    ("Variation channel", "variation_channel", int),
+    ("Prompt blend", "prompt_blend", float),
+    ("Snapshot", "snapshot", int),
+)
+_TEXTS: tuple[tuple[str, str], ...] = (
+    ("Variation method", "variation_method"),
+    ("Variation region", "variation_region"),
+    ("Earlier variations", "variation_chain"),
+    ("Prompt 2", "prompt_2"),
+)
+
+
+def _take_number(
+    text: str, key: str, field: str, kind: type, values: dict[str, Any], notes: list[str]
+) -> None:
+    try:
+        values[field] = kind(text)
+    except ValueError:
+        notes.append(f"{key} {_short(text)!r} is not a number: left as it was.")
+
+
+def _take_source(found: Mapping[str, str], values: dict[str, Any]) -> list[str]:
+    """Image-to-image: our own texts name the source by its SHA-256; others only say how strong."""
+    if "Denoising strength" not in found:
+        return []
+    source = found.get("Init image hash", "")
+    if not _SHA256.fullmatch(source):
+        strength = _short(found["Denoising strength"])
+        return [
+            "It was made from another picture, or enlarged from a smaller one (denoising strength "
+            f"{strength}): that picture is not in the file."
+        ]
+    notes: list[str] = []
+    values["init_image"] = source
+    _take_number(
+        found["Denoising strength"], "Denoising strength", "strength", float, values, notes
+    )
+    for key, field in (("Posterior", "posterior"), ("Mask image hash", "mask_image")):
+        if key in found:
+            values[field] = found[key]
+    values["exact_steps"] = found.get("Exact steps") == "True"
+    values["match_noise"] = found.get("Matched noise") == "True"
+    return notes
+
+
+def _parameter_line(lines: list[str]) -> int | None:
+    """The last line with at least three parameters, one of them the steps or the sampler."""
+    for at in range(len(lines) - 1, -1, -1):
+        keys = {key.strip() for key, _ in _PARAMETER.findall(lines[at])}
+        if len(keys) >= 3 and keys & {"Steps", "Sampler"}:
+            return at
+    return None
+
+
+def _split_prompts(lines: list[str]) -> tuple[str, str]:
+    for at, line in enumerate(lines):
+        if line.lstrip().startswith(_NEGATIVE):
+            first = line.lstrip()[len(_NEGATIVE) :]
+            return "\n".join(lines[:at]).strip(), "\n".join([first, *lines[at + 1 :]]).strip()
+    return "\n".join(lines).strip(), ""
+
+
+def _model_note(name: str, fingerprint: str) -> list[str]:
+    if not name and not fingerprint:
+        return []
+    label = (
+        f"{_short(name)} ({_short(fingerprint)})" if name and fingerprint else name or fingerprint
+    )
+    return [f"It was made with the model {_short(label)}: choose that one to come close."]
+
+
+def _unused_notes(found: Mapping[str, str], prompts: str) -> list[str]:
+    notes = [
+        f"Read as plain text here, without effect: {what}."
+        for pattern, what in _PROMPT_SYNTAX
+        if pattern.search(prompts)
+    ]
+    unused = [
+        f"{_short(key)} ({_short(value)})" for key, value in found.items() if key not in _SILENT
+    ]
+    if unused:
+        more = f" and {len(unused) - 12} more" if len(unused) > 12 else ""
+        notes.append(f"Not supported here, left out: {', '.join(unused[:12])}{more}.")
+    if "Seed" in found and not _is_ours(found) and found.get("RNG") != "CPU":
+        notes.append(
+            "Its noise was drawn on a GPU: the same seed gives another picture here, "
+            "where noise is drawn on the CPU."
+        )
+    return notes
+
+
+def _is_ours(found: Mapping[str, str]) -> bool:
+    return found.get("Version", "").startswith(VERSION.split(" 0")[0])
+
+
+def _quote(text: str) -> str:
+    """The web UI quotes at commas, colons and line ends; blanks around a text would be lost too."""
+    needs = re.search(r'[,\n:"]', text) or text != text.strip()
+    return json.dumps(text, ensure_ascii=False) if needs else text
+
+
+def _unquote(text: str) -> str:
+    if len(text) < 2 or text[0] != '"' or text[-1] != '"':
+        return text
+    try:
+        value: object = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, str) else text
+
+
+def _number(value: float) -> str:
+    """7.0 as "7", as the web UI's own sliders give it; every digit kept otherwise."""
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+def _short(text: str, length: int = 60) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

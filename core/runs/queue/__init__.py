@@ -1,0 +1,1 @@
+"""The queue: jobs and their cells, and whose turn it is."""

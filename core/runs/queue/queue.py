@@ -1,0 +1,312 @@
+"""Queue: jobs and their cells, as pages and the command line see them. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from sqlite3 import Connection
+from typing import TYPE_CHECKING, Any
+
+from core.diffusion.events import Record
+from core.diffusion.models.load import ModelError, describe
+from core.diffusion.recipe.schedule import unet_calls
+from core.diffusion.settings import GenerationSettings, SettingsError
+from core.runs.queue.bookkeeping import WATCH_SECONDS, prune, settle
+from core.runs.queue.jobs import JOBS, Cell, Job, WorkerStatus, cell_from, is_alive, job_from
+from core.runs.store.store import RECORD_LEVELS, Store
+from core.sweeps.plan import work_of
+from core.sweeps.sweep import Sweep, SweepError
+
+if TYPE_CHECKING:
+    from core.diffusion.models.load import ModelInfo
+
+__all__ = ["Cell", "Job", "Queue", "WorkerStatus"]
+
+MEASURED_JOBS = 8
+
+
+class Queue:
+    """Submits jobs and reads their progress: only tables, from any thread or process."""
+
+    def __init__(self, store: Store, *, describe: Callable[[str], ModelInfo] = describe) -> None:
+        self.store = store
+        self._database = store.database
+        self._describe = describe
+        self._speeds: dict[str, float | None] = {}
+
+    def submit(
+        self,
+        settings: Sequence[GenerationSettings],
+        *,
+        owner: str,
+        token: str,
+        strict: bool = False,
+        record: Record = "norms",
+        label: str = "",
+        sweep: Sweep | None = None,
+        watched: bool = False,
+    ) -> str:
+        """Queues one job and returns its id; the same owner and token get the same job again.
+
+        `sweep` is what these images are part of: any session can show it while the job is known.
+        `watched` says that the one who asks looks at it, as `watch` does, from the first step on.
+
+        Cells whose image is stored are done at once, also when it was computed in another way
+        than `strict` asks (`StoredImage.computed` says which). Settings that cannot be run fail
+        their own cell with the reason.
+        """
+        if not settings:
+            raise ValueError("a job needs at least one image")
+        if record not in RECORD_LEVELS:
+            raise ValueError(f"record is one of {', '.join(RECORD_LEVELS)}, not {record!r}")
+        token = token or uuid.uuid4().hex
+        if known := self._job_of(owner, token):
+            return known
+        job_id = uuid.uuid4().hex
+        cells = self._new_cells(job_id, settings, record)
+        with self._database.write() as connection:
+            known = self._job_of(owner, token)
+            if known:
+                return known
+            connection.execute(
+                "INSERT INTO jobs (id, owner, token, label, state, strict, record, created_at,"
+                " total_cells, sweep) VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?)",
+                (
+                    *(job_id, owner, token, label, strict, record, time.time(), len(cells)),
+                    json.dumps(sweep.to_dict()) if sweep else None,
+                ),
+            )
+            connection.executemany(
+                "INSERT INTO cells VALUES (:job_id, :position, :settings, :digest, :model,"
+                " :width, :height, :state, :step, :total_steps, :reason, 0)",
+                cells,
+            )
+            settle(connection, job_id)
+            if watched:
+                _watch(connection, job_id)
+            prune(connection)
+        return job_id
+
+    def job(self, job_id: str) -> Job | None:
+        rows = self._database.read(f"{JOBS} WHERE jobs.id = ? GROUP BY jobs.id", (job_id,))
+        return job_from(rows[0]) if rows else None
+
+    def jobs(
+        self, owner: str | None = None, active_only: bool = False, limit: int = 50
+    ) -> list[Job]:
+        """Newest first."""
+        clauses = ["1"]
+        if owner is not None:
+            clauses.append("owner = :owner")
+        if active_only:
+            clauses.append("finished_at IS NULL")
+        newest = (
+            f"SELECT id FROM jobs WHERE {' AND '.join(clauses)}"
+            " ORDER BY created_at DESC, rowid DESC LIMIT :limit"
+        )
+        rows = self._database.read(
+            f"{JOBS} WHERE jobs.id IN ({newest}) GROUP BY jobs.id"
+            " ORDER BY jobs.created_at DESC, jobs.rowid DESC",
+            {"owner": owner, "limit": limit},
+        )
+        return [job_from(row) for row in rows]
+
+    def cells(self, job_id: str) -> list[Cell]:
+        """In the order of submission."""
+        rows = self._database.read(
+            "SELECT cells.*, images.digest IS NOT NULL AS is_stored FROM cells"
+            " LEFT JOIN images USING (digest) WHERE job_id = ? ORDER BY position",
+            (job_id,),
+        )
+        return [cell_from(row) for row in rows]
+
+    def sweep(self, job_id: str) -> Sweep | None:
+        """The sweep that was submitted with a job; None where there was none."""
+        rows = self._database.read("SELECT sweep FROM jobs WHERE id = ?", (job_id,))
+        if not rows or rows[0][0] is None:
+            return None
+        try:
+            return Sweep.from_dict(json.loads(rows[0][0]))
+        except (SweepError, SettingsError):
+            return None  # written by a version whose settings this one does not know
+
+    def overlaps(self, digests: Collection[str]) -> dict[str, int]:
+        """Job id -> how many of these images are among its cells, of each job that has any."""
+        rows = self._database.read(
+            "SELECT job_id, COUNT(DISTINCT digest) FROM cells"
+            " WHERE digest IN (SELECT value FROM json_each(?)) GROUP BY job_id",
+            (json.dumps(list(digests)),),
+        )
+        return {row[0]: row[1] for row in rows}
+
+    def measured_speed(self) -> float | None:
+        """UNet rows times pixels a second, of the newest jobs that computed anything."""
+        for job in self.jobs(limit=MEASURED_JOBS):
+            if job.is_over and (speed := self._speed_of(job)):
+                return speed
+        return None
+
+    def cancel(self, job_id: str) -> None:
+        """Stops what waits or runs, within one denoising step; what is finished is kept."""
+        with self._database.write() as connection:
+            stopped = connection.execute(
+                "UPDATE cells SET state = 'cancelled'"
+                " WHERE job_id = ? AND state IN ('pending', 'running')",
+                (job_id,),
+            )
+            if stopped.rowcount:
+                settle(connection, job_id)
+
+    def retry_failed(self, job_id: str) -> None:
+        """Queues the job's failed cells again, with their count of crashes forgotten."""
+        with self._database.write() as connection:
+            again = connection.execute(
+                "UPDATE cells SET state = 'pending', step = 0, reason = '', crashes = 0"
+                " WHERE job_id = ? AND state = 'failed'",
+                (job_id,),
+            )
+            if again.rowcount:
+                connection.execute(
+                    "UPDATE jobs SET finished_at = NULL, steps_per_second = NULL WHERE id = ?",
+                    (job_id,),
+                )
+                settle(connection, job_id)
+
+    def watch(self, job_id: str) -> None:
+        """Says that someone looks at this job: previews are made for the next 3 seconds.
+
+        Call it as often as you poll; it writes at most once a second.
+        """
+        now = time.time()
+        until = self._database.read("SELECT until FROM watching WHERE job_id = ?", (job_id,))
+        if until and now + WATCH_SECONDS - 1 < until[0][0] <= now + WATCH_SECONDS:
+            return
+        with self._database.write() as connection:
+            _watch(connection, job_id)
+
+    def preview(self, job_id: str, position: int) -> bytes | None:
+        """The newest preview of a running cell: a PNG at latent size, to be shown larger."""
+        rows = self._database.read(
+            "SELECT png FROM previews JOIN cells USING (digest)"
+            " WHERE job_id = ? AND position = ? AND state = 'running'",
+            (job_id, position),
+        )
+        return bytes(rows[0][0]) if rows else None
+
+    def worker_status(self) -> WorkerStatus:
+        waiting = self._database.read("SELECT COUNT(*) FROM cells WHERE state = 'pending'")[0][0]
+        rows = self._database.read("SELECT * FROM worker")
+        if not rows or not is_alive(rows[0]):
+            return WorkerStatus(
+                alive=False,
+                state="absent",
+                device="",
+                dtype="",
+                model="",
+                message="No worker is running on this data folder: start the app.",
+                waiting=waiting,
+            )
+        row = rows[0]
+        return WorkerStatus(
+            alive=row["state"] != "failed",
+            state=row["state"],
+            device=row["device"],
+            dtype=row["dtype"],
+            model=row["model"],
+            message=row["message"],
+            waiting=waiting,
+        )
+
+    def follow(self, job_id: str, *, every: float = 0.1) -> Iterator[Job]:
+        """The job as it is, again and again, until it is over (or gone). For programs."""
+        while (job := self.job(job_id)) is not None:
+            yield job
+            if job.is_over:
+                return
+            time.sleep(every)
+
+    def _job_of(self, owner: str, token: str) -> str | None:
+        rows = self._database.read(
+            "SELECT id FROM jobs WHERE owner = ? AND token = ?", (owner, token)
+        )
+        return rows[0][0] if rows else None
+
+    def _speed_of(self, job: Job) -> float | None:
+        """Over the time of the whole job, without what had been stored before it began."""
+        if job.started_at is None or job.finished_at is None:
+            return None
+        if job.id not in self._speeds:
+            made: list[GenerationSettings] = []
+            for cell in self.cells(job.id):
+                image = (
+                    self.store.get(cell.digest) if cell.state == "done" and cell.digest else None
+                )
+                if image is not None and image.created_at >= job.started_at:
+                    made.append(image.settings)
+            work, seconds = work_of(made, self._infos(made)), job.finished_at - job.started_at
+            self._speeds[job.id] = work / seconds if work and seconds > 0 else None
+        return self._speeds[job.id]
+
+    def _infos(self, settings: Sequence[GenerationSettings]) -> dict[str, ModelInfo]:
+        """What is known of the models of these settings."""
+        infos: dict[str, ModelInfo] = {}
+        for source in {one.model for one in settings}:
+            with suppress(ModelError):
+                infos[source] = self._describe(source)
+        return infos
+
+    def _new_cells(
+        self, job_id: str, settings: Sequence[GenerationSettings], record: str
+    ) -> list[dict[str, Any]]:
+        # Of one that is not here the worker says so, and fails its cells where loading fails too.
+        infos = self._infos(settings)
+        cells = [
+            _new_cell(job_id, position, one, infos.get(one.model))
+            for position, one in enumerate(settings)
+        ]
+        digests = [cell["digest"] for cell in cells if cell["digest"] is not None]
+        stored = self.store.holds(digests, record)
+        for cell in cells:
+            if cell["digest"] in stored:
+                cell.update(state="done", step=cell["total_steps"])
+        return cells
+
+
+def _watch(connection: Connection, job_id: str) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO watching SELECT id, ? FROM jobs"
+        " WHERE id = ? AND finished_at IS NULL",
+        (time.time() + WATCH_SECONDS, job_id),
+    )
+
+
+def _new_cell(
+    job_id: str, position: int, settings: GenerationSettings, info: ModelInfo | None
+) -> dict[str, Any]:
+    factor = info.vae_scale_factor if info else 8
+    problems = [p for p in settings.validate(vae_scale_factor=factor) if p.severity == "error"]
+    reason, digest = "; ".join(map(str, problems)), None
+    if info and not problems:
+        try:
+            digest = settings.digest(info.fingerprint)
+        except ValueError as error:  # text without a UTF-8 form
+            reason = f"These settings cannot be written down: {error}"
+    return {
+        "job_id": job_id,
+        "position": position,
+        "settings": json.dumps(settings.to_dict()),
+        "digest": digest,
+        "model": settings.model,
+        "width": settings.width,
+        "height": settings.height,
+        "state": "failed" if reason else "pending",
+        "step": 0,
+        "total_steps": 0
+        if reason
+        else unet_calls(replace(settings, snapshot=0), info.scheduler_config if info else None),
+        "reason": reason,
+    }

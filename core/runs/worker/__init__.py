@@ -1,0 +1,1 @@
+"""The worker: the one process or thread that drives an engine."""

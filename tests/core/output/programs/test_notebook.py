@@ -1,0 +1,120 @@
+"""The notebook runs on plain diffusers and makes the engine's pixels, twice."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import nbformat
+import numpy as np
+import pytest
+from nbclient import NotebookClient
+from PIL import Image
+
+from core.diffusion.engine import Engine
+from core.diffusion.models.load import BUNDLED_FOLDER, LoadedModel
+from core.diffusion.settings import GenerationSettings, SettingsError
+from core.output.programs.notebook import notebook
+from core.output.programs.snippet import snippet
+
+PLAIN = GenerationSettings(
+    prompt="a red apple on a blue background, flat style",
+    seed=3,
+    num_inference_steps=5,
+    guidance_scale=5.0,
+)
+RUNS = {
+    "plain": PLAIN,
+    "everything": replace(
+        PLAIN,
+        prompt='a "glossy" robot\'s {head}\n\\ on yellow',
+        negative_prompt="blue",
+        width=96,
+        height=136,
+        guidance_scale=5.5,
+        guidance_rescale=0.4,
+        scheduler="Euler a",
+        variation_seed=12,
+        variation_strength=0.35,
+    ),
+    "unguided": replace(PLAIN, guidance_scale=1.0, scheduler="PNDM", negative_prompt="x"),
+    "blended": replace(PLAIN, prompt_2="an owl", prompt_blend=0.3, scheduler="Heun"),
+    "weighed": replace(PLAIN, prompt="a (red:1.4) apple", negative_prompt="[blue]"),
+}
+
+
+def execute(data: bytes, folder: Path) -> Any:
+    book = cast(Any, nbformat).reads(data.decode(), as_version=4)
+    NotebookClient(
+        book, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    ).execute()
+    return book
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_it_executes_to_the_engines_pixels(
+    engine: Engine, model: LoadedModel, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    (wanted,) = engine.generate([RUNS[name]], strict=True)
+    book = execute(notebook(RUNS[name], BUNDLED_FOLDER), tmp_path)
+    made = np.asarray(Image.open(tmp_path / "image.png"), dtype=int)
+    assert np.abs(made - np.asarray(wanted.image, dtype=int)).max() == 0
+    last = book.cells[-1].outputs[0].data["text/plain"]
+    assert "The same picture, to the last bit" in last
+    assert all(out.output_type != "error" for cell in book.cells for out in cell.get("outputs", []))
+
+
+def test_two_pictures_that_differ_end_in_an_error(tmp_path: Path) -> None:
+    """The notebook's own comparison can fail."""
+    data = notebook(PLAIN, BUNDLED_FOLDER)
+    broken = data.replace(b"eps_uncond + 5.0 *", b"eps_uncond + 5.1 *")
+    assert broken != data
+    with pytest.raises(Exception, match="the two pictures differ"):
+        execute(broken, tmp_path)
+
+
+def test_its_first_half_is_the_snippet() -> None:
+    book = json.loads(notebook(PLAIN, "some/model"))
+    code = ["".join(cell["source"]) for cell in book["cells"] if cell["cell_type"] == "code"]
+    program = "\n".join(code[:3]).removesuffix("\nimage")
+
+    def kept(text: str) -> list[str]:
+        return [line for line in text.splitlines() if line.strip()]
+
+    assert kept(program) == kept(snippet(PLAIN, "some/model"))
+
+
+def test_without_the_loop_it_is_the_program_alone() -> None:
+    book = json.loads(notebook(PLAIN, "x", by_hand=False))
+    code = ["".join(cell["source"]) for cell in book["cells"] if cell["cell_type"] == "code"]
+    assert len(code) == 3
+    assert not any("by_hand" in cell or "scheduler.step(" in cell for cell in code)
+    assert "written out" not in "".join(book["cells"][0]["source"])
+
+
+def test_equal_runs_are_equal_files_and_a_snapshot_is_the_whole_run() -> None:
+    assert notebook(PLAIN, "x") == notebook(replace(PLAIN, snapshot=2), "x")
+
+
+@pytest.mark.parametrize(
+    "prompt", ["", "# a heading", "$x$ *b* <b>i</b> [l](u)", "two\nlines", "'''", '"""', "{0} {x}"]
+)
+def test_a_prompt_stays_a_text(prompt: str) -> None:
+    book = cast(Any, nbformat).reads(
+        notebook(replace(PLAIN, prompt=prompt), "x").decode(), as_version=4
+    )
+    cast(Any, nbformat).validate(book)
+    for cell in book.cells:
+        if cell.cell_type == "code":
+            compile(cell.source, "cell", "exec")
+    heading = book.cells[0].source.splitlines()[0]
+    assert heading.startswith("# ")
+    assert "<b>" not in heading.replace("\\<", "")
+
+
+def test_settings_that_cannot_run_are_refused() -> None:
+    with pytest.raises(SettingsError):
+        notebook(replace(PLAIN, num_inference_steps=0), "x")

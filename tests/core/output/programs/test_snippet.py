@@ -1,0 +1,158 @@
+"""The snippet makes the engine's picture, pixel for pixel, in a process of its own."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from core.diffusion.engine import Engine
+from core.diffusion.models.load import BUNDLED_FOLDER, load_model
+from core.diffusion.recipe.prompt_weights import has_weights, plain_text
+from core.diffusion.recipe.schedulers import SCHEDULERS
+from core.diffusion.recipe.variations import METHODS
+from core.diffusion.settings import GenerationSettings, SettingsError
+from core.output.programs.snippet import snippet
+
+PLAIN = GenerationSettings(
+    prompt="a red apple on a blue background, flat style",
+    seed=3,
+    num_inference_steps=6,
+    scheduler="DPM++ 2M Karras",
+)
+EVERYTHING = GenerationSettings(
+    prompt='a "glossy" robot\'s {head}\n\\ on yellow',
+    negative_prompt="blue",
+    seed=11,
+    width=96,
+    height=136,
+    num_inference_steps=5,
+    guidance_scale=5.5,
+    guidance_rescale=0.4,
+    scheduler="Euler a",
+    variation_seed=12,
+    variation_strength=0.35,
+)
+UNGUIDED = GenerationSettings(
+    prompt="cat", negative_prompt="x", guidance_scale=1, num_inference_steps=4, scheduler="PNDM"
+)
+
+# Every method once, one after another, and the first of two prompts left for the second.
+VARIED = replace(
+    PLAIN,
+    num_inference_steps=3,
+    variation_chain=" ".join(
+        f"{method.name}:{seed}:0.{seed}"
+        + {"variation_region": ":40,16,100,90"}.get(method.uses, "")
+        + {"variation_channel": ":2"}.get(method.uses, "")
+        for seed, method in enumerate(METHODS.values(), start=1)
+    ),
+    variation_seed=5,
+    variation_strength=1.0,
+    prompt_2="a glossy robot",
+    prompt_blend=0.4,
+    negative_prompt="blue",
+)
+BLENDED = replace(UNGUIDED, prompt_2='a "dog"', prompt_blend=1.0)
+WEIGHTED = [
+    replace(PLAIN, prompt=r'a (re)d ((app"le)) \(on\) [blue:0.5]', num_inference_steps=2),
+    replace(VARIED, negative_prompt="(blue:1.4)", num_inference_steps=2),
+    replace(UNGUIDED, prompt="(cat:0.3)", num_inference_steps=2),
+]
+
+# One scheduler for each place where the noise level of a call stands.
+SNAPSHOTS = [
+    replace(PLAIN, scheduler=name, num_inference_steps=4, snapshot=call)
+    for name, call in [
+        ("DPM++ 2M", 2),
+        ("Euler a", 3),
+        ("DDIM", 2),
+        ("PNDM", 3),
+        ("DPM2", 4),
+        ("DPM2 a", 4),
+    ]
+]
+
+
+def test_a_row_of_every_kind_is_tested() -> None:
+    kinds = {SCHEDULERS[settings.scheduler].sigma_at for settings in SNAPSHOTS}
+    assert kinds == {row.sigma_at for row in SCHEDULERS.values()}
+
+
+def test_the_program_makes_the_engines_pixels(tmp_path: Path) -> None:
+    """One process runs them all, each in its own folder: starting torch is what takes time."""
+    wanted = Engine(load_model("bundled", device="cpu")).generate(
+        [PLAIN, EVERYTHING, UNGUIDED, VARIED, BLENDED, *WEIGHTED, *SNAPSHOTS], strict=True
+    )
+    program = "import os\nimport torch\ntorch.cuda.is_available = lambda: False\n"
+    for index, generation in enumerate(wanted):
+        folder = tmp_path / str(index)
+        folder.mkdir()
+        text = snippet(generation.settings, BUNDLED_FOLDER)
+        program += f"os.chdir({str(folder)!r})\nexec({text!r}, {{}})\n"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    for index, generation in enumerate(wanted):
+        made = np.asarray(Image.open(tmp_path / str(index) / "image.png"), dtype=int)
+        difference = np.abs(made - np.asarray(generation.image, dtype=int)).max()
+        assert difference == 0, generation.settings
+
+
+@given(prompt=st.text(), negative=st.text(), source=st.text())
+def test_no_text_leaves_its_quotes(prompt: str, negative: str, source: str) -> None:
+    if "\x00" in prompt + negative or has_weights(prompt) or has_weights(negative):
+        return
+    settings = GenerationSettings(prompt=prompt, negative_prompt=negative)
+    tree = ast.parse(snippet(settings, source))
+    plain = ast.parse(snippet(GenerationSettings(prompt="p", negative_prompt="n"), "s"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    assert len(calls) == len([node for node in ast.walk(plain) if isinstance(node, ast.Call)])
+    values = {
+        keyword.arg: keyword.value.value
+        for call in calls
+        for keyword in call.keywords
+        if isinstance(keyword.value, ast.Constant)
+    }
+    assert values["prompt"] == plain_text(prompt)
+    assert values.get("negative_prompt", "") == plain_text(negative)
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_the_program_imports_what_it_uses(name: str) -> None:
+    text = snippet(GenerationSettings(prompt="x", scheduler=name), "some/model")
+    row = SCHEDULERS[name]
+    assert f"from diffusers import {row.class_name}, StableDiffusionPipeline" in text
+    tree = ast.parse(text)
+    call = next(
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "from_config"
+    )
+    given_options = {
+        keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg
+    }
+    assert given_options == dict(row.config)
+
+
+def test_what_has_no_effect_is_left_out() -> None:
+    text = snippet(UNGUIDED, "m")
+    assert "negative_prompt" not in text
+    assert "guidance_rescale" not in text
+    assert "latents" not in text
+
+
+def test_settings_that_cannot_run_have_no_program() -> None:
+    with pytest.raises(SettingsError, match="width"):
+        snippet(GenerationSettings(width=100), "m")

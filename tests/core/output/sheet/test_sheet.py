@@ -1,0 +1,356 @@
+"""The labelled grid: every cell whole and in its place, within limits, with its sweep inside."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import subprocess
+import sys
+import zlib
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+
+from core.output.sheet import sheet
+from core.output.sheet.layout import make_grid, page_heading
+from core.output.sheet.sheet import (
+    SheetCell,
+    SheetError,
+    SheetFormat,
+    SheetOptions,
+    carries_sweep,
+    draw_pages,
+    fit_sheet,
+    make_painter,
+    read_sweep,
+    sheet_size,
+    write_sheet,
+)
+from core.output.texts.legend import legend
+from core.sweeps.sweep import Axis, Sweep, parse_axis
+from tests.core.output.sweep_doubles import (
+    BASE,
+    box_of,
+    color_of,
+    flat,
+    flat_cells,
+    grid_sweep,
+    noise,
+)
+
+PLAIN = SheetOptions()
+FORMATS: list[SheetFormat] = ["png", "jpeg", "webp", "pdf"]
+LONG_PROMPTS = ("a red apple " * 30, "Donaudampfschifffahrtsgesellschaft", "x", 'say "so" → ü')
+
+
+def opened(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data)).convert("RGB")
+
+
+def test_every_cell_is_whole_and_in_its_row_and_column() -> None:
+    sweep = grid_sweep(3, 2, 2)
+    boxes = [
+        {(x, y): box_of(page, color_of(x, y, z)) for x in range(3) for y in range(2)}
+        for z, page in enumerate(draw_pages(sweep, flat_cells(sweep), PLAIN))
+    ]
+    assert len(boxes) == 2
+    for page in boxes:
+        for (x, y), box in page.items():
+            assert box is not None, (x, y)
+            assert (box[2] - box[0], box[3] - box[1]) == (64, 64)
+            left, above = page.get((x - 1, y)), page.get((x, y - 1))
+            assert left is None or left[2] < box[0]
+            assert above is None or above[3] < box[1]
+            assert box[0] == page[x, 0][0]  # type: ignore[index]
+
+
+def test_cells_of_different_sizes_are_centred_never_cropped() -> None:
+    sizes = {"64x64": (64, 64), "96x32": (96, 32), "24x80": (24, 80)}
+    sweep = Sweep(base=BASE, x=Axis(name="size", values=tuple(sizes)))
+    cells = [
+        SheetCell(x=x, y=0, z=0, image=flat(x, 0, size=size))
+        for x, size in enumerate(sizes.values())
+    ]
+    (page,) = draw_pages(sweep, cells, PLAIN)
+    boxes = [box_of(page, color_of(x, 0)) for x in range(3)]
+    assert [(b[2] - b[0], b[3] - b[1]) for b in boxes if b] == list(sizes.values())
+    assert len({b[1] + b[3] for b in boxes if b}) == 1  # one middle line
+
+
+def test_a_whole_factor_keeps_every_pixel() -> None:
+    picture = noise(16)
+    sweep = Sweep(base=BASE)
+    cells = [SheetCell(x=0, y=0, z=0, image=picture)]
+    options = SheetOptions(cell_size=48, show_legend=False)
+    (page,) = draw_pages(sweep, cells, options)
+    rim = make_painter(sweep, cells, options).cell_boxes(0)[0, 0]
+    shown = page.crop((*rim, rim[0] + 48, rim[1] + 48))
+    assert np.array_equal(np.asarray(shown)[1::3, 1::3], np.asarray(picture))
+
+
+@pytest.mark.parametrize("cell", [16, 64, 300])
+def test_labels_are_inside_the_sheet_and_never_on_a_cell_or_each_other(cell: int) -> None:
+    sweep = Sweep(
+        base=BASE,
+        x=Axis(name="prompt", values=LONG_PROMPTS),
+        y=Axis(name="negative_prompt", values=("", *LONG_PROMPTS)),
+    )
+    grid = make_grid(sweep, (cell, cell), PLAIN)
+    texts = [
+        (line.x, line.y, line.x + line.face.width(line.text), line.y + line.face.line_height)
+        for line in grid.labels
+    ]
+    cells = [(x, y, x + cell, y + cell) for x in grid.lefts for y in grid.tops]
+    assert all(
+        left >= -0.5 and top >= 0 and right <= grid.width + 1 and bottom <= grid.height
+        for left, top, right, bottom in texts
+    )
+    for one in texts:
+        for other in cells:
+            assert not overlap(one, other)
+    assert not any(overlap(one, other) for one, other in combinations(texts, 2))
+    written = "".join(line.text for line in grid.labels).replace(" ", "")
+    for prompt in LONG_PROMPTS:
+        assert prompt.replace(" ", "") in written
+
+
+def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    slack = 1.0  # labels are centred on fractions of a pixel
+    return (
+        one[0] + slack < other[2]
+        and other[0] + slack < one[2]
+        and one[1] + slack < other[3]
+        and other[1] + slack < one[3]
+    )
+
+
+def test_failed_and_missing_cells_say_why() -> None:
+    sweep = grid_sweep(3, 1)
+    cells = flat_cells(sweep)
+    whole = write_sheet(sweep, cells, PLAIN, "png")
+    reason = "The latent was not finite at step 4: " + "lower the guidance " * 20
+    cells[1] = replace(cells[1], image=None, reason=reason)
+    painter = make_painter(sweep, cells[:2], PLAIN)
+    below = " ".join(line.text for line in painter.notes(0).lines)
+    assert reason.split() == below.split()[1:]  # too long for the cell: numbered, below the grid
+    page = painter.page(0)
+    assert page.height > opened(whole).height
+    assert box_of(page, color_of(0, 0)) is not None
+    assert box_of(page, color_of(1, 0)) is None
+    short = make_painter(sweep, [replace(cells[1], reason="Cancelled")], PLAIN)
+    assert short.notes(0).lines == ()  # fits its cell
+    assert not np.array_equal(np.asarray(short.page(0)), np.asarray(page))
+
+
+def test_a_damaged_file_fails_its_cell_alone(tmp_path: Path) -> None:
+    sound, cut = tmp_path / "sound.png", tmp_path / "cut.png"
+    flat(0, 0).save(sound)
+    noise().save(cut)
+    cut.write_bytes(cut.read_bytes()[:600])
+    sweep = grid_sweep(3, 1)
+    images = [sound, cut, tmp_path / "absent.png"]
+    cells = [SheetCell(x=x, y=0, z=0, image=image) for x, image in enumerate(images)]
+    (page,) = draw_pages(sweep, cells, PLAIN)
+    assert box_of(page, color_of(0, 0)) is not None
+
+
+@pytest.mark.parametrize("pages", [1, 3])
+def test_the_size_is_known_before_anything_is_drawn(pages: int) -> None:
+    sweep = grid_sweep(3, 2, pages)
+    options = SheetOptions(title="A title", cell_size=100)
+    size = opened(write_sheet(sweep, flat_cells(sweep), options, "png")).size
+    assert size == sheet_size(sweep, 64, 64, options)
+
+
+def test_title_legend_and_background_are_as_asked() -> None:
+    sweep = grid_sweep()
+    cells = flat_cells(sweep)
+    bare = SheetOptions(show_legend=False)
+    with_all = sheet_size(sweep, 64, 64, SheetOptions(title="T"))
+    assert sheet_size(sweep, 64, 64, bare)[1] < sheet_size(sweep, 64, 64, PLAIN)[1] < with_all[1]
+    dark = opened(write_sheet(sweep, cells, SheetOptions(background="black"), "png"))
+    assert dark.getpixel((0, 0)) == (0, 0, 0)
+    assert opened(write_sheet(sweep, cells, PLAIN, "png")).getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_the_legend_has_what_all_cells_share_and_nothing_else() -> None:
+    shared = dict(legend(grid_sweep(3, 2)))
+    assert shared["Prompt"] == "a red apple"
+    assert shared["Steps"] == "10"
+    assert "Guidance scale" not in shared
+    assert "Seed" not in shared
+    assert "Variation seed" not in shared  # without a strength it does nothing
+    off = dict(legend(Sweep(base=replace(BASE, guidance_scale=1.0, negative_prompt="flat"))))
+    assert "Negative prompt" not in off  # nor does this without guidance
+    words = Sweep(base=BASE, x=parse_axis("prompt_search_replace", "red, blue"))
+    assert dict(legend(words))["Prompt"] == "a … apple"
+    assert "each column" in dict(legend(replace(words, new_seed="column")))["Seed"]
+    sized = Sweep(base=BASE, x=parse_axis("size", "64x64, 96x64"))
+    assert "Size" not in dict(legend(sized))
+
+
+@pytest.mark.parametrize("wrong", [{"cell_size": 0}, {"font_size": 2}, {"margin": -1}])
+def test_sizes_that_no_sheet_can_have_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(SheetError, match="is outside"):
+        SheetOptions(**wrong)
+
+
+def test_pages_are_named_by_their_value() -> None:
+    sweep = grid_sweep(2, 2, 3)
+    grid = make_grid(sweep, (64, 64), PLAIN)
+    titles = [" ".join(line.text for line in page_heading(sweep, grid, z).lines) for z in range(3)]
+    assert titles == ["Steps: 5", "Steps: 6", "Steps: 7"]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_sweep_comes_back_out_of_the_file(format: SheetFormat) -> None:
+    base = replace(BASE, prompt='größer → (a) "b" \\ 日本', negative_prompt="x\ny")
+    sweep = Sweep(
+        base=base,
+        x=replace(
+            parse_axis("num_inference_steps", "10, 20", is_linked=True),
+            linked=parse_axis("guidance_scale", "4.5, 4.5", is_linked=True),
+        ),
+        y=Axis(name="negative_prompt", values=("", "a, b")),
+        new_seed="row",
+    )
+    assert read_sweep(write_sheet(sweep, flat_cells(sweep), PLAIN, format)) == sweep
+
+
+def png_with(text: str) -> bytes:
+    texts = PngImagePlugin.PngInfo()
+    texts.add_itxt("lightbox-sweep", text)
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(buffer, "PNG", pnginfo=texts)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "not a PNG"),
+        (b"GIF89a nothing", "not a PNG"),
+        (b"%PDF-1.5 nothing", "holds no sweep"),
+        (b"\x89PNG\r\n\x1a\n cut", "not a PNG|damaged"),
+        (png_with("{"), "damaged"),
+        (png_with("[]"), "damaged"),
+        (png_with('{"version": 1, "sweep": 3}'), "damaged"),
+        (png_with('{"version": 2, "sweep": {}}'), "newer"),
+        (png_with('{"version": 1, "sweep": {"w": 1}}'), "cannot be used: w"),
+        (png_with('{"version": 1, "sweep": {"base": {"sed": 1}}}'), "did you mean seed"),
+    ],
+)
+def test_a_file_without_a_sweep_is_refused_with_its_reason(data: bytes, message: str) -> None:
+    with pytest.raises(SheetError, match=message):
+        read_sweep(data)
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
+def test_a_plain_picture_holds_no_sweep(format: str) -> None:
+    buffer = io.BytesIO()
+    noise().save(buffer, format)
+    with pytest.raises(SheetError, match="holds no sweep"):
+        read_sweep(buffer.getvalue())
+
+
+def test_a_sweep_too_long_for_exif_leaves_the_picture_sound() -> None:
+    sweep = Sweep(base=replace(BASE, prompt="word " * 20_000), x=parse_axis("seed", "1, 2"))
+    options = SheetOptions(show_legend=False)
+    data = write_sheet(sweep, flat_cells(sweep), options, "jpeg")
+    assert opened(data).width > 128
+    with pytest.raises(SheetError, match="holds no sweep"):
+        read_sweep(data)
+    assert {format: carries_sweep(sweep, format) for format in FORMATS} == {
+        "png": True,
+        "jpeg": False,
+        "webp": False,
+        "pdf": True,
+    }
+    assert all(carries_sweep(grid_sweep(2, 1, 1), format) for format in FORMATS)
+    assert read_sweep(write_sheet(sweep, flat_cells(sweep), options, "png")) == sweep
+
+
+@pytest.mark.parametrize("format", ["png", "webp"])
+def test_a_sheet_over_the_limit_has_smaller_cells_and_says_so(
+    format: SheetFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = grid_sweep(3, 2, 2)
+    most = 300_000
+    monkeypatch.setattr(sheet, "MAX_PIXELS", dict.fromkeys(FORMATS, most))
+    size = fit_sheet(sweep, 256, 256, PLAIN, format)
+    assert size.width * size.height <= most
+    assert size.scale < 1
+    assert f"{size.cell[0]} x {size.cell[1]} pixels instead of 256 x 256" in size.note
+    cells = [SheetCell(x=0, y=0, z=0, image=flat(0, 0, size=(256, 256)))]
+    cells += [SheetCell(x=1, y=0, z=0, image=None, reason="gone " * 30)]
+    picture = opened(write_sheet(sweep, cells, PLAIN, format))
+    assert picture.width * picture.height <= most
+    monkeypatch.setattr(sheet, "MAX_PIXELS", dict.fromkeys(FORMATS, 900))
+    with pytest.raises(SheetError, match="Use fewer values"):
+        write_sheet(sweep, cells, PLAIN, format)
+
+
+def test_a_pdf_has_a_lossless_page_for_each_page() -> None:
+    sweep = grid_sweep(2, 2, 3)
+    data = write_sheet(sweep, flat_cells(sweep), SheetOptions(title="Ä (b)"), "pdf")
+    pages = list(draw_pages(sweep, flat_cells(sweep), SheetOptions(title="Ä (b)")))
+    assert data.count(b"/Type /Page ") == len(pages) == 3
+    streams = re.finditer(rb"/Width (\d+) /Height (\d+) .*? /Length (\d+) >>\nstream\n", data)
+    for page, match in zip(pages, streams, strict=True):
+        width, height, length = (int(text) for text in match.groups())
+        pixels = data[match.end() : match.end() + length]
+        head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+        png = b"\x89PNG\r\n\x1a\n" + b"".join(
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+            for kind, body in ((b"IHDR", head), (b"IDAT", pixels), (b"IEND", b""))
+        )
+        assert np.array_equal(np.asarray(opened(png)), np.asarray(page))
+    # Each entry of the cross-reference table points at its object.
+    table = data[int(data.rsplit(b"startxref\n", 1)[1].split()[0]) :]
+    offsets = [int(line[:10]) for line in table.split(b"\n")[2:] if line.endswith(b" n ")]
+    for number, offset in enumerate(offsets, start=1):
+        assert data[offset:].startswith(b"%d 0 obj" % number)
+
+
+MEASURE = """
+import resource, sys
+from pathlib import Path
+from core.output.sheet.sheet import *
+from tests.core.output.sweep_doubles import grid_sweep
+sweep = grid_sweep(16, 16)
+folder = Path(sys.argv[1])
+cells = [SheetCell(x=c.x, y=c.y, z=0, image=folder / f"{c.x}.png") for c in sweep.cells()]
+write_sheet(grid_sweep(1, 1), cells[:1], SheetOptions(), sys.argv[2])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+size = fit_sheet(sweep, 128, 128, SheetOptions(), sys.argv[2])
+assert not size.note
+write_sheet(sweep, cells, SheetOptions(), sys.argv[2])
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(before * 1024, (after - before) * 1024 / (size.width * size.height))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
+@pytest.mark.parametrize("format", FORMATS)
+def test_40_x_40_cells_of_512_pixels_take_less_than_2_gb(
+    format: SheetFormat, tmp_path: Path
+) -> None:
+    """Bytes a pixel, measured on cells of noise (the worst to compress), times the limit."""
+    for column in range(16):
+        noise(128, seed=column).save(tmp_path / f"{column}.png")
+    ran = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(tmp_path), format],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    base, bytes_a_pixel = map(float, ran.stdout.split())
+    size = fit_sheet(grid_sweep(40, 40), 512, 512, PLAIN, format)
+    assert size.cell[0] >= 150
+    total = base + bytes_a_pixel * size.width * size.height
+    assert total < 2e9, (bytes_a_pixel, size)

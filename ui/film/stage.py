@@ -1,0 +1,180 @@
+"""The film: made on the worker, played, stepped through, and taken home."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from core.diffusion.models.load import BUNDLED
+from core.exports.films.film import FileFormat, Film
+from core.output.film.film import FilmError
+from core.output.film.plot import Curve, norm_figure
+from core.output.sheet.sheet import SheetError
+from core.runs.store.store import StoreError
+from ui.catalog import FILM
+from ui.film.form import BOUND, PREFIX, key
+from ui.film.source import Footage
+from ui.frame import safe
+from ui.runs.tasks import await_task
+from ui.runtime import Runtime
+from ui.send import send_menu
+from ui.views import show_error, show_warning
+
+FRAME = key("frame")
+AGAIN = f"{PREFIX}:again"
+BEYOND = f"{PREFIX}:beyond"
+MOST_CURVES = 64
+WIDEST_STILL = 780  # pixels: a picture given wider is sent as it is, and shown smaller
+FILES: dict[str, tuple[FileFormat, str]] = {
+    "MP4": ("mp4", "video/mp4"),
+    "GIF": ("gif", "image/gif"),
+    "WebP": ("webp", "image/webp"),
+    "PNG frames": ("zip", "application/zip"),
+}
+
+
+def show_film(runtime: Runtime, film: Film, footage: Footage) -> None:
+    """The film as it plays, then frame by frame, then as files. Errors are said in its place."""
+    try:
+        path = made(runtime, film, "mp4")
+        if path is None:
+            return
+        width = film.scene.frame(0).shape[1]
+        with st.container(horizontal_alignment="center"):
+            st.video(
+                path,
+                autoplay=True,
+                loop=True,
+                muted=True,
+                width=width,
+                alt=f"Film of {film.count} frames: {footage.title}",
+            )
+        show_frames(film, curves_of(film, footage))
+        _show_files(runtime, film)
+    except (FilmError, SheetError, StoreError) as error:
+        show_error("This film cannot be made", str(error))
+
+
+def made(runtime: Runtime, film: Film, format: FileFormat) -> Path | None:
+    """The film's file, made where it is not kept; until then its progress with Stop, and None."""
+    name = film.name(format)
+    if not (undeveloped := film.undeveloped()) and (path := film.find(format)):
+        return path
+    again: dict[str, int] = st.session_state.setdefault(AGAIN, {})
+    turn = again.get(name, 0)
+    for source in undeveloped:
+        what = f"film:reels:{name}:{source}:{turn}"
+        develop = film.develop(source)
+        if await_task(runtime, what, source, develop, "Decoding the frames") is None:
+            return None
+    source = film.filmed[0][0].settings.model if film.filmed else BUNDLED
+    what = f"film:file:{name}:{turn}"
+    label = f"Writing the {'frames' if format == 'zip' else format.upper()}"
+    path: Path | None = await_task(runtime, what, source, film.make(format), label)
+    if path is not None and (not path.is_file() or film.undeveloped()):
+        again[name] = turn + 1  # made once, and removed since: make it anew
+        st.rerun()
+    return path
+
+
+def curves_of(film: Film, footage: Footage) -> list[Curve]:
+    """Of one run the RMS of x_t and of its predicted x0; of a sweep one of them a cell."""
+    curves: list[Curve] = []
+    for shot, name in zip(footage.shots, footage.names, strict=True):
+        calls = [film.call(shot, index) for index in range(film.count)]
+        records = [shot.records[call] if call < len(shot.records) else None for call in calls]
+        x_t = [record.latent_rms if record else None for record in records]
+        x0 = [record.x0_rms if record else None for record in records]
+        if film.sweep is None:
+            return [Curve(name="x_t", values=x_t), Curve(name="Predicted x₀", values=x0)]
+        if shot.records:
+            curves.append(Curve(name=name, values=x0 if film.cut.kinds == ("x0",) else x_t))
+    return curves[:MOST_CURVES]
+
+
+@st.fragment
+@safe
+def show_frames(film: Film, curves: list[Curve]) -> None:
+    """A slider over every frame, the frame itself, and the cursor of the norms beneath."""
+    in_link = _number(st.query_params.get(FRAME, ""))
+    if FRAME not in st.session_state and in_link > film.count:
+        st.session_state[BEYOND] = in_link
+    if st.session_state.get(FRAME, in_link) > film.count:
+        st.session_state[FRAME] = film.count
+    if asked := st.session_state.get(BEYOND):
+        show_warning(
+            "There is no such frame",
+            f"The link asks for frame {asked}; this film has {film.count}. The last is shown.",
+        )
+    frame = st.slider(
+        "Frame",
+        1,
+        film.count,
+        key=FRAME,
+        help="The last frame is the finished picture, as it is stored.",
+        on_change=st.session_state.pop,
+        args=(BEYOND, None),
+        **BOUND,
+    )
+    try:
+        picture = film.scene.frame(frame - 1)
+    except (FilmError, StoreError) as error:
+        show_error("This frame cannot be shown", str(error))
+        return
+    still, plot = st.columns(2, gap="medium")
+    still.image(
+        picture,
+        output_format="PNG",
+        width=min(picture.shape[1], WIDEST_STILL),
+        alt=f"Frame {frame} of {film.count}",
+    )
+    figure = norm_figure(curves, frame, "RMS of the latents")
+    plot.plotly_chart(figure, key=f"{PREFIX}:norms", width="stretch")
+    plot.caption(_what_to_see(film))
+
+
+def _show_files(runtime: Runtime, film: Film) -> None:
+    """One file of each kind; what is not made yet is made when its kind is chosen."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        chosen = st.segmented_control(
+            "Take it home",
+            list(FILES),
+            default="MP4",
+            required=True,
+            key=f"{PREFIX}:file",
+            help="GIF plays everywhere with 256 colours a frame; WebP is smaller and truer; the "
+            "frames come once each, as PNG files in a ZIP.",
+        )
+        place = st.container(width="content")
+        if film.sweep is None:
+            send_menu(runtime, film.filmed[0][0], FILM)
+    kind = chosen or "MP4"
+    format, mime = FILES[kind]
+    path = made(runtime, film, format)
+    if path is not None:
+        place.download_button(
+            f"Download {kind}, {path.stat().st_size / 1e6:.1f} MB",
+            path.read_bytes,
+            file_name=f"lightbox-film-{path.stem[:8]}.{format}",
+            mime=mime,
+            key=f"{PREFIX}:download:{format}",
+            icon=":material/download:",
+            type="primary",
+            on_click="ignore",
+        )
+
+
+def _what_to_see(film: Film) -> str:
+    if film.sweep is None:
+        return (
+            "x_t, variance preserving, stays near the noise's 1. The predicted x₀ moves until "
+            "the UNet has made up its mind."
+        )
+    which = "predicted x₀" if film.cut.kinds == ("x0",) else "noisy latents"
+    cells = "each cell" if len(film.filmed) <= MOST_CURVES else f"the first {MOST_CURVES} cells"
+    return f"The {which} of {cells}, from blue to red in the order of the grid."
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else 1

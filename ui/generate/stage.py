@@ -1,0 +1,266 @@
+"""The stage of the Generate page: a picture developing, finished, or still to come."""
+
+from __future__ import annotations
+
+import base64
+import io
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+
+import streamlit as st
+from PIL import Image
+
+from core.diffusion.models.load import describe
+from core.runs.queue.queue import Cell, Job
+from core.runs.store.store import StoredImage
+from ui.catalog import GENERATE
+from ui.frame import safe
+from ui.grid.jobs import is_sweep
+from ui.links import forget_problems
+from ui.runs.result import show_actions, show_facts, show_settings
+from ui.runtime import Runtime, owner_id
+from ui.settings.controls import LAST_SEED, Form
+from ui.views import (
+    ago,
+    display_width,
+    duration,
+    picture_bytes,
+    show_empty,
+    show_error,
+    show_picture,
+)
+
+POLL_SECONDS = 0.25
+LONGEST_SIDE = 512  # pixels on the screen
+RECENT_SECONDS = 15 * 60
+LOOK_BACK = 8  # jobs of this browser, past the sweeps among them
+
+JOB = f"{GENERATE.prefix}:job"
+CLICK = f"{GENERATE.prefix}:click"
+
+
+def note_click() -> None:
+    """The callback of the Generate button: runs once a click, and makes the click's token."""
+    st.session_state[CLICK] = uuid.uuid4().hex
+    forget_problems(GENERATE.prefix)
+
+
+def submit(runtime: Runtime, form: Form) -> None:
+    """Queues what the form says, if it was clicked. Raises SettingsError, StoreError or ModelError.
+
+    The token is dropped only when its job is known, or when there can be none: if this run is cut
+    short and the next one submits again, the queue answers with the same job.
+    """
+    token: str | None = st.session_state.get(CLICK)
+    if token is None:
+        return
+    try:
+        batch = form.batch()
+        factor = describe(form.settings.model).vae_scale_factor
+        for settings in batch:
+            settings.require_valid(vae_scale_factor=factor)
+        label = f"{GENERATE.title}: {batch[0].prompt}"[:80]
+        job_id = runtime.queue.submit(
+            batch, owner=owner_id(), token=token, label=label, watched=True
+        )
+        st.session_state[JOB] = job_id
+        st.session_state[LAST_SEED] = runtime.queue.cells(job_id)[0].settings.seed
+    except Exception:  # not a rerun of Streamlit, which is none
+        st.session_state.pop(CLICK, None)
+        raise
+    st.session_state.pop(CLICK, None)
+
+
+def show_stage(runtime: Runtime, form: Form) -> None:
+    """What was asked for last; else the stored picture of these very settings; else a hint."""
+    job = _current_job(runtime, form)
+    if job is not None and not job.is_over:
+        _develop(runtime, job.id)
+    elif job is not None:
+        _show_finished(runtime, job)
+    elif (stored := _stored(runtime, form)) is not None:
+        _show_result(runtime, stored)
+    else:
+        show_empty(
+            GENERATE.icon,
+            "Nothing on the table yet",
+            "Type a prompt above, or take an example, and press Generate.",
+        )
+
+
+def _current_job(runtime: Runtime, form: Form) -> Job | None:
+    """The session's job; after a reload this browser's, if it runs or made what the form says."""
+    if JOB in st.session_state:
+        known: str | None = st.session_state[JOB]  # None: put aside, a picture was sent here
+        return runtime.queue.job(known) if known else None
+    for job in runtime.queue.jobs(owner=owner_id(), limit=LOOK_BACK):
+        if is_sweep(job):
+            continue
+        first = runtime.queue.cells(job.id)[0].settings
+        is_recent = time.time() - (job.finished_at or 0) < RECENT_SECONDS
+        is_asked = form.settings in (first, replace(first, seed=-1))
+        if not job.is_over or (is_recent and is_asked):
+            st.session_state[JOB] = job.id
+            st.session_state[LAST_SEED] = first.seed
+            return job
+        break  # an older picture is not what was asked for last
+    return None
+
+
+def _stored(runtime: Runtime, form: Form) -> StoredImage | None:
+    if form.settings.seed < 0 or form.count > 1:
+        return None
+    return runtime.store.get(form.settings.digest(describe(form.settings.model).fingerprint))
+
+
+def _develop(runtime: Runtime, job_id: str) -> None:
+    """The live view; its clock stops with the job, when the page is drawn without it."""
+
+    @st.fragment(run_every=POLL_SECONDS)
+    @safe
+    def live() -> None:
+        runtime.queue.watch(job_id)
+        job = runtime.queue.job(job_id)
+        if job is None or job.is_over:
+            st.rerun()
+        cells = runtime.queue.cells(job_id)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.progress(
+                min(1.0, job.steps_done / max(1, job.steps_total)), progress_text(job, cells)
+            )
+            st.button(
+                "Stop",
+                key=f"stop:{job_id}",
+                icon=":material/stop_circle:",
+                on_click=runtime.queue.cancel,
+                args=(job_id,),
+            )
+        say_if_stuck(runtime)
+        _show_cells(runtime, job, cells)
+
+    live()
+
+
+def progress_text(job: Job, cells: Sequence[Cell]) -> str:
+    """ "Step 7 of 20 · about 2 s left"; for a batch also how many pictures are ready."""
+    if job.state == "pending":
+        return "Waiting for its turn"
+    words = [f"Step {job.steps_done} of {job.steps_total}"]
+    if len(cells) > 1:
+        words.append(f"{job.done_cells} of {job.total_cells} pictures ready")
+    if job.seconds_left is not None:
+        words.append(f"about {duration(job.seconds_left, rough=True)} left")
+    return " · ".join(words)
+
+
+def say_if_stuck(runtime: Runtime) -> None:
+    """Why nothing moves yet, below the progress of a job."""
+    status = runtime.queue.worker_status()
+    if status.state == "failed":
+        show_error("The model could not be started", status.message)
+    elif status.state in ("starting", "loading"):
+        st.caption("The model is being loaded: this takes a moment after the start.")
+
+
+def _show_cells(runtime: Runtime, job: Job, cells: Sequence[Cell]) -> None:
+    if len(cells) == 1:
+        with st.container(horizontal_alignment="center"):
+            _show_cell(runtime, job, cells[0], alone=True)
+        return
+    grid = st.grid("auto", min_column_width=140, gap="small")
+    for cell in cells:
+        with grid.cell():
+            _show_cell(runtime, job, cell, alone=False)
+
+
+def _show_cell(runtime: Runtime, job: Job, cell: Cell, *, alone: bool) -> None:
+    """A picture, its newest preview, or grey where nothing has begun."""
+    settings = cell.settings
+    shown: bytes | str | None = None
+    if cell.state == "done" and cell.digest:
+        shown = picture_bytes(runtime.store, cell.digest)
+    elif cell.state == "running" and (preview := runtime.queue.preview(job.id, cell.position)):
+        shown = _inline(preview)
+    width = display_width(settings.width, settings.height, LONGEST_SIDE) if alone else "stretch"
+    st.image(
+        shown or _grey(settings.width, settings.height),
+        width=width,
+        output_format="PNG",
+        alt=f"Seed {settings.seed}, step {cell.step} of {cell.total_steps}",
+    )
+    if not alone:
+        st.caption(f"{settings.seed}")
+
+
+def _inline(png: bytes) -> str:
+    """A small picture as an address of its own: a served file is gone with the next preview,
+    before a slow browser has fetched it."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _grey(width: int, height: int) -> str:
+    """What a latent of zeros looks like: the place of a picture that has not begun."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (max(1, width // 8), max(1, height // 8)), (118, 116, 113)).save(buffer, "PNG")
+    return _inline(buffer.getvalue())
+
+
+def _show_finished(runtime: Runtime, job: Job) -> None:
+    cells = runtime.queue.cells(job.id)
+    done = [cell for cell in cells if cell.state == "done" and cell.digest]
+    failed = [cell for cell in cells if cell.state == "failed"]
+    if failed:
+        reasons = dict.fromkeys(cell.reason for cell in failed)
+        noun = "The picture" if len(cells) == 1 else f"{len(failed)} of {len(cells)} pictures"
+        show_error(f"{noun} could not be made", " ".join(reasons))
+        st.button(
+            "Try again",
+            key=f"retry:{job.id}",
+            icon=":material/refresh:",
+            on_click=runtime.queue.retry_failed,
+            args=(job.id,),
+        )
+    if job.state == "cancelled":
+        what = f"{len(done)} of {len(cells)} pictures were finished" if done else "Nothing is kept"
+        st.info(f"{what}.", title="Stopped", icon=":material/stop_circle:")
+    images = {cell.digest: runtime.store.get(cell.digest or "") for cell in done}
+    kept = [image for image in images.values() if image is not None]
+    if len(kept) < len(done):
+        st.info("A picture was deleted since. Generate again to make it anew.")
+    if kept:
+        _show_result(runtime, kept[0] if len(kept) == 1 else _pick(runtime, job, kept))
+
+
+def _pick(runtime: Runtime, job: Job, images: Sequence[StoredImage]) -> StoredImage:
+    """The batch side by side; the seeds below choose whose details are shown."""
+    grid = st.grid("auto", min_column_width=140, gap="small")
+    for image in images:
+        with grid.cell():
+            if (data := picture_bytes(runtime.store, image.digest)) is not None:
+                show_picture(data, image)
+                st.caption(str(image.settings.seed))
+    by_seed = {image.settings.seed: image for image in images}
+    seed = st.pills(
+        "Details of seed",
+        list(by_seed),
+        default=images[0].settings.seed,
+        required=True,
+        key=f"pick:{job.id}",
+    )
+    return by_seed.get(seed, images[0])
+
+
+def _show_result(runtime: Runtime, image: StoredImage) -> None:
+    """The row above the picture is as high as the progress was: the picture does not jump."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"Developed {ago(image.created_at)}", width="stretch")
+        show_actions(runtime, image, GENERATE)
+    data = picture_bytes(runtime.store, image.digest)
+    if data is not None:
+        with st.container(horizontal_alignment="center"):
+            show_picture(data, image, longest=LONGEST_SIDE)
+    show_facts(image)
+    show_settings(image)

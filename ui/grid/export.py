@@ -1,0 +1,229 @@
+"""Take home: the grid as a picture or a PDF, as a film, as numbers and as files."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from functools import partial
+
+import streamlit as st
+
+from core.diffusion.models.load import ModelError
+from core.diffusion.settings import GenerationSettings
+from core.exports.report import INLINE_LIMIT, inlined_size
+from core.exports.sweep import Takeaway
+from core.output.film.film import FilmError, FilmFormat
+from core.output.sheet.sheet import SheetError, SheetFormat, SheetOptions, carries_sweep, fit_sheet
+from core.runs.store.store import StoreError
+from ui.catalog import FILM
+from ui.film.source import put_film
+from ui.frame import safe
+from ui.grid.board import Board, reason_of
+from ui.grid.jobs import submit_sweep
+from ui.grid.numbers import takeaway
+from ui.runtime import Runtime
+from ui.sweep.form import PREFIX
+from ui.views import plain, show_error
+
+SHEETS: dict[str, tuple[SheetFormat, str]] = {
+    "PNG": ("png", "image/png"),
+    "JPEG": ("jpeg", "image/jpeg"),
+    "WebP": ("webp", "image/webp"),
+    "PDF": ("pdf", "application/pdf"),
+}
+FILMS: dict[str, tuple[FilmFormat, str]] = {
+    "MP4": ("mp4", "video/mp4"),
+    "GIF": ("gif", "image/gif"),
+}
+PAGE_HELP = "To look through offline: sliders, keys, numbers."
+CELL_SIZES = {"As stored": None, "64": 64, "128": 128, "256": 256, "512": 512}
+
+
+PROBLEM = f"{PREFIX}:not_made"
+POLL_SECONDS = 1.0
+
+
+def show_export(runtime: Runtime, board: Board) -> None:
+    """Every way of taking a sweep home; files are made when they are asked for."""
+    waiting = len(board.cells) - len(board.done())
+    if waiting:
+        st.caption(f"{waiting} cells are not finished: they stand empty, with the reason.")
+    st.subheader("The grid as a picture", anchor=False)
+    taken = takeaway(runtime.store, board, _sheet_options())
+    _show_sheets(board, taken)
+    st.subheader("The grid as a film", anchor=False)
+    _show_films(runtime, board, taken)
+    st.subheader("The cells and their numbers", anchor=False)
+    _show_files(board, taken)
+    _show_problem()
+
+
+def watched(make: Callable[[], bytes], problem: list[str]) -> Callable[[], bytes]:
+    """`make`, which a click runs outside of the page: why it could not is put into `problem`.
+
+    Streamlit itself says only that there is no file.
+    """
+
+    def made() -> bytes:
+        problem.clear()
+        try:
+            return make()
+        except (SheetError, FilmError, StoreError, ModelError, OSError) as error:
+            problem.append(str(error))
+            raise
+
+    return made
+
+
+def _watched(make: Callable[[], bytes]) -> Callable[[], bytes]:
+    return watched(make, st.session_state.setdefault(PROBLEM, []))
+
+
+@st.fragment(run_every=POLL_SECONDS)
+@safe
+def _show_problem() -> None:
+    """A click on a download draws nothing anew: this looks by itself."""
+    if problem := st.session_state.get(PROBLEM):
+        show_error("This file could not be made", " ".join(problem))
+
+
+def file_name(board: Board, suffix: str) -> str:
+    """Ours, from the axes' names: nothing that a person typed."""
+    names = [part.name for axis in board.sweep.axes().values() for part in axis.parts()]
+    return f"lightbox-{'-'.join(names)}.{suffix}".replace("_", "-")
+
+
+def _sheet_options() -> SheetOptions:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        title = st.text_input("Title", key=f"{PREFIX}:title", max_chars=200, width=220)
+        size = st.selectbox("Cell size", list(CELL_SIZES), key=f"{PREFIX}:sheet_cell", width=120)
+        font = st.number_input(
+            "Font size", 6, 200, None, key=f"{PREFIX}:font", placeholder="auto", width=110
+        )
+        margin = st.number_input(
+            "Margin", 0, 200, None, key=f"{PREFIX}:margin", placeholder="auto", width=110
+        )
+        legend = st.checkbox("Legend", value=True, key=f"{PREFIX}:legend")
+        black = st.checkbox("On black", key=f"{PREFIX}:black")
+    return SheetOptions(
+        title=(title or "").strip(),
+        cell_size=CELL_SIZES[size or "As stored"],
+        font_size=font,
+        margin=margin,
+        show_legend=legend,
+        background="black" if black else "white",
+    )
+
+
+def _show_sheets(board: Board, taken: Takeaway) -> None:
+    settings = [cell.at.settings for cell in board.cells]
+    width, height = max(s.width for s in settings), max(s.height for s in settings)
+    reasons = sorted({reason_of(cell) for cell in board.cells} - {""})
+    with st.container(horizontal=True, gap="small"):
+        notes: dict[str, None] = {}
+        for title, (kind, mime) in SHEETS.items():
+            try:
+                size = fit_sheet(board.sweep, width, height, taken.options, kind, reasons)
+            except SheetError as error:
+                notes[str(error)] = None
+                size = None
+            if size is not None and size.note:
+                notes[size.note] = None
+            words = f", {size.width} × {size.height} pixels" if size else ""
+            inside = "The sweep is inside: drop it here to restore it."
+            if not carries_sweep(board.sweep, kind):
+                inside = f"The sweep is too long for a {title} to hold: PNG and PDF restore it."
+            st.download_button(
+                title,
+                _watched(partial(taken.sheet, kind)),
+                file_name=file_name(board, "jpg" if kind == "jpeg" else kind),
+                mime=mime,
+                key=f"{PREFIX}:sheet:{title}",
+                icon=":material/download:",
+                help=f"The labelled grid{words}. {inside}",
+                disabled=size is None,
+                on_click="ignore",
+            )
+    for note in notes:
+        st.caption(plain(note))
+
+
+def _show_films(runtime: Runtime, board: Board, taken: Takeaway) -> None:
+    done = board.done()
+    if st.button(
+        "Open in Film",
+        key=f"{PREFIX}:open_film",
+        icon=FILM.icon,
+        help="To play it here: decoded by the VAE, with captions, at any speed.",
+    ):
+        st.switch_page(FILM.path, query_params=put_film(board.sweep))
+    recorded = runtime.store.holds([cell.digest for cell in done], "latents")
+    lacking = {cell.digest: cell.at.settings for cell in done if cell.digest not in recorded}
+    if lacking:
+        st.caption(
+            "The film needs every step of every cell. They were not kept: recording computes "
+            f"{len(lacking)} cells once more; their pictures stay the same."
+        )
+        st.button(
+            f"Record {len(lacking)} cells",
+            key=f"{PREFIX}:record",
+            icon=":material/videocam:",
+            disabled=board.is_running,
+            on_click=_record,
+            args=(runtime, board, list(lacking.values())),
+        )
+        return
+    if not done:
+        return
+    pages = board.sweep.shape()[2]
+    z = 0
+    if board.sweep.z is not None and pages > 1:
+        z = st.selectbox(
+            "Page",
+            list(range(pages)),
+            format_func=board.sweep.z.value_label,
+            key=f"{PREFIX}:film_z",
+        )
+    by_step = st.toggle(
+        "One frame a step",
+        key=f"{PREFIX}:by_step",
+        help="Cells of fewer steps finish earlier. Otherwise all begin and finish together.",
+    )
+    with st.container(horizontal=True, gap="small"):
+        for title, (kind, mime) in FILMS.items():
+            st.download_button(
+                title,
+                _watched(partial(taken.film, kind, z=z, by_step=by_step)),
+                file_name=file_name(board, kind),
+                mime=mime,
+                key=f"{PREFIX}:film:{title}",
+                icon=":material/movie:",
+                help="The whole grid denoising together.",
+                on_click="ignore",
+            )
+
+
+def _show_files(board: Board, taken: Takeaway) -> None:
+    large = inlined_size(taken.cells()) > INLINE_LIMIT
+    page, mime = ("zip", "application/zip") if large else ("html", "text/html")
+    files = (
+        ("Web page", lambda: taken.page()[0], f"page.{page}", mime, PAGE_HELP),
+        ("CSV", taken.csv, "csv", "text/csv", "A row a cell: axes, numbers and all settings."),
+        ("Cells (ZIP)", taken.zip, "zip", "application/zip", "The stored PNG files as they are."),
+    )
+    with st.container(horizontal=True, gap="small"):
+        for title, make, suffix, kind, note in files:
+            st.download_button(
+                title,
+                _watched(make),
+                file_name=file_name(board, suffix),
+                mime=kind,
+                key=f"{PREFIX}:file:{title}",
+                icon=":material/download:",
+                help=note,
+                on_click="ignore",
+            )
+
+
+def _record(runtime: Runtime, board: Board, settings: list[GenerationSettings]) -> None:
+    submit_sweep(runtime, board.sweep, settings, token=uuid.uuid4().hex, record="latents")

@@ -1,0 +1,264 @@
+"""The grid of a sweep, while it develops and after; a click opens a cell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from streamlit.components.v2 import component
+
+from core.runs.queue.jobs import Job
+from core.sweeps.sweep import Axis, Sweep
+from ui.frame import safe
+from ui.generate.stage import progress_text, say_if_stuck
+from ui.grid.board import Board, BoardCell, make_board
+from ui.runs.media import inline, served, smaller
+from ui.runtime import Runtime
+from ui.sweep.form import BOUND, PREFIX, key, put_sweep
+from ui.views import plain, show_empty, show_error
+
+OPENED = f"{PREFIX}:opened"
+CLICKED = f"{PREFIX}:clicked"
+REFERENCE = f"{PREFIX}:reference"
+FEW_CELLS = 100
+MANY_PAGES = 10
+SIZES = {"Fit": 0, "Small": 72, "Medium": 128, "Large": 256, "Full": 512}
+LOOK_AT = 2  # pixels of the file for one on the screen, so that dense screens stay sharp
+_FOLDER = Path(__file__).parents[1] / "components"
+
+_grid = component(
+    "lightbox_sweep_grid",
+    html='<div class="scroll"><div class="grid" role="group"></div></div>',
+    css=(_FOLDER / "grid.css").read_text(encoding="utf-8"),
+    js=(_FOLDER / "grid.js").read_text(encoding="utf-8"),
+)
+
+
+def show_grid(runtime: Runtime, board: Board) -> None:
+    """The grid as it is now."""
+    z = choose_page(board.sweep.z)
+    _draw(runtime, board, z, {})
+
+
+def develop(runtime: Runtime, board: Board, *, with_grid: bool) -> None:
+    """Progress and, with it, the grid: drawn again and again in place while the job runs."""
+    job = board.job
+    if job is None:
+        return
+    z = choose_page(board.sweep.z) if with_grid else 0
+    addresses: dict[str, str] = {}
+    shown = len(board.page(z))
+
+    @st.fragment(run_every=0.25 if shown <= FEW_CELLS else 1.0)
+    @safe
+    def live() -> None:
+        if with_grid:
+            runtime.queue.watch(job.id)
+        now = runtime.queue.job(job.id)
+        if now is None or now.is_over or st.session_state.pop(CLICKED, False):
+            st.rerun()  # without the clock, or with the opened cell above the grid
+        cells = runtime.queue.cells(job.id)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            done = min(1.0, now.steps_done / max(1, now.steps_total))
+            st.progress(done, progress_text(now, cells))
+            st.button(
+                "Stop",
+                key=f"{PREFIX}:stop",
+                icon=":material/stop_circle:",
+                on_click=runtime.queue.cancel,
+                args=(job.id,),
+            )
+        say_if_stuck(runtime)
+        if with_grid:
+            current = make_board(runtime.store, board.sweep, board.plan, now, cells)
+            _draw(runtime, current, z, addresses)
+
+    live()
+
+
+def show_waiting() -> None:
+    show_empty(
+        ":material/grid_on:",
+        "Nothing on the table yet",
+        "One click on a sweep above lays it out. Or choose what varies, and press Run.",
+    )
+
+
+def show_looks(sweep: Sweep) -> None:
+    """How the grid looks: its size, captions, room, and which axis lies where."""
+    with st.popover("Look", icon=":material/visibility:"):
+        st.segmented_control(
+            "Cell size",
+            list(SIZES),
+            default="Fit",
+            required=True,
+            key=key("size"),
+            **BOUND,
+        )
+        st.toggle("Values under each cell", key=key("captions"), **BOUND)
+        st.toggle("Wide: the controls below the grid", key=key("wide"), **BOUND)
+        if sweep.x or sweep.y:
+            st.button(
+                "Swap columns and rows",
+                key=f"{PREFIX}:swap_axes",
+                icon=":material/swap_horiz:",
+                help="Nothing is computed again.",
+                on_click=_swap,
+                args=(sweep,),
+            )
+
+
+def choose_page(axis: Axis | None) -> int:
+    """The page to look at, counted from 0; nothing is drawn where there is only one."""
+    if axis is None or len(axis.values) < 2:
+        return 0
+    count = len(axis.values)
+    name = f"{PREFIX}:page"
+    if st.session_state.get(name, 0) >= count:
+        st.session_state[name] = 0
+    label, options = axis.label(), list(range(count))
+    if count > MANY_PAGES:
+        chosen = st.selectbox(
+            label, options, format_func=axis.value_label, key=name, persist_state="session"
+        )
+    else:
+        chosen = st.segmented_control(
+            label,
+            options,
+            default=0,
+            required=True,
+            format_func=lambda index: plain(axis.value_label(index)),
+            key=name,
+            persist_state="session",
+        )
+    return int(chosen or 0)
+
+
+def _swap(sweep: Sweep) -> None:
+    put_sweep(sweep.swapped())
+
+
+def show_end(runtime: Runtime, board: Board) -> None:
+    """How the last run ended, where that needs words."""
+    failed = [cell for cell in board.cells if cell.state == "failed"]
+    if failed and board.job is not None:
+        reasons = dict.fromkeys(cell.reason for cell in failed)
+        show_error(f"{len(failed)} of {len(board.cells)} cells failed", " ".join(reasons))
+        st.button(
+            "Retry failed",
+            key=f"{PREFIX}:retry",
+            icon=":material/refresh:",
+            on_click=_retry,
+            args=(runtime, board.job),
+        )
+    elif board.job is not None and board.job.state == "cancelled" and board.plan.to_compute:
+        done = len(board.done())
+        st.info(
+            f"{done} of {len(board.cells)} cells are kept. Resume computes only the others.",
+            title="Stopped",
+            icon=":material/stop_circle:",
+        )
+
+
+def _retry(runtime: Runtime, job: Job) -> None:
+    runtime.queue.retry_failed(job.id)
+
+
+def _draw(
+    runtime: Runtime,
+    board: Board,
+    z: int,
+    addresses: dict[str, str],
+) -> None:
+    """Mounts the grid of page `z`. `addresses` remembers what is served already."""
+    cells, size = board.page(z), SIZES.get(st.session_state.get(key("size")) or "Fit", 0)
+    _grid(
+        key=f"{PREFIX}:grid",
+        data={
+            "name": _name(board.sweep),
+            "x": _labels(board.sweep.x),
+            "y": _labels(board.sweep.y),
+            "cells": [_view(runtime, board, cell, size, addresses) for cell in cells],
+            "size": size,
+            "captions": bool(st.session_state.get(key("captions"))),
+        },
+        on_opened_change=_open,
+    )
+
+
+def _open() -> None:
+    opened: Any = st.session_state[f"{PREFIX}:grid"].opened
+    if isinstance(opened, list) and len(opened) == 3:
+        st.session_state[OPENED] = tuple(opened)
+        st.session_state[CLICKED] = True
+
+
+def _name(sweep: Sweep) -> str:
+    return " by ".join(axis.label() for axis in sweep.axes().values())
+
+
+def _labels(axis: Axis | None) -> dict[str, Any] | None:
+    if axis is None:
+        return None
+    values = [axis.value_label(index) for index in range(len(axis.values))]
+    return {"label": axis.label(), "values": values}
+
+
+def _view(
+    runtime: Runtime, board: Board, cell: BoardCell, size: int, addresses: dict[str, str]
+) -> dict[str, Any]:
+    """What the browser is told of a cell."""
+    settings, values = cell.at.settings, board.values_of(cell)
+    words = {"failed": f"Failed: {cell.reason}", "cancelled": "Stopped", "missing": "–"}.get(
+        cell.state, ""
+    )
+    if cell.is_deleted:
+        words = cell.reason.capitalize()
+    marks: list[str] = []
+    if cell.twin is not None:
+        marks.append(f"= {_short(board, board.cells[cell.twin])}")
+    if st.session_state.get(REFERENCE) == cell.digest:
+        marks.append("Reference")
+    return {
+        "at": [cell.at.x, cell.at.y, cell.at.z],
+        "state": cell.state,
+        "src": _address(runtime, board, cell, size, addresses),
+        "width": settings.width,
+        "height": settings.height,
+        "progress": cell.progress,
+        "words": words,
+        "marks": marks,
+        "caption": _caption(board, cell),
+        "title": f"{values}\n{words}".strip(),
+        "alt": f"{values}: {cell.state}",
+    }
+
+
+def _address(
+    runtime: Runtime, board: Board, cell: BoardCell, size: int, addresses: dict[str, str]
+) -> str | None:
+    if cell.state == "done":
+        if cell.digest not in addresses:
+            data = smaller(runtime.store, cell.digest, LOOK_AT * (size or 256))
+            if data is None:
+                return None
+            addresses[cell.digest] = served(data, f"{PREFIX}:cell:{cell.digest}")
+        return addresses[cell.digest]
+    if cell.state == "running" and board.job is not None and cell.job_cell is not None:
+        preview = runtime.queue.preview(board.job.id, cell.job_cell.position)
+        return inline(preview) if preview else None
+    return None
+
+
+def _caption(board: Board, cell: BoardCell) -> str:
+    """The values without their names, which the labels say."""
+    places = {"x": cell.at.x, "y": cell.at.y}
+    sides = board.sweep.axes().items()
+    return " · ".join(axis.value_label(places[side]) for side, axis in sides if side in places)
+
+
+def _short(board: Board, cell: BoardCell) -> str:
+    places = {"x": cell.at.x, "y": cell.at.y, "z": cell.at.z}
+    sides = board.sweep.axes().items()
+    return ", ".join(axis.value_label(places[side]) for side, axis in sides)

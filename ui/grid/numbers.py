@@ -1,0 +1,183 @@
+"""Numbers of every cell against a reference cell: a figure, means, and a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from core.exports.sweep import Takeaway
+from core.output.figures.figures import axis_figure
+from core.output.numbers.cell_numbers import (
+    QUANTITIES,
+    CellNumbers,
+    Place,
+    Quantity,
+    ReportCell,
+    means,
+    numbers,
+)
+from core.output.sheet.sheet import SheetOptions
+from core.runs.store.store import Store, StoreError
+from core.sweeps.sweep import Axis
+from ui.grid.board import Board, BoardCell, reason_of
+from ui.grid.grid import REFERENCE, choose_page
+from ui.runtime import Runtime
+from ui.sweep.form import PREFIX
+from ui.views import plain
+
+QUANTITY = f"{PREFIX}:quantity"
+
+
+def show_numbers(runtime: Runtime, board: Board) -> None:
+    """Which cell to measure against, which quantity to draw, and everything as a table."""
+    done = {cell.digest: cell for cell in reversed(board.done())}
+    if not done:
+        st.info("There are numbers as soon as a cell is finished.")
+        return
+    reference = _choose_reference(board, done)
+    name = st.segmented_control(
+        "Quantity",
+        list(QUANTITIES),
+        default="rmse",
+        required=True,
+        format_func=lambda name: QUANTITIES[name].label,
+        key=QUANTITY,
+        persist_state="session",
+    )
+    quantity = QUANTITIES[name or "rmse"]
+    st.caption(f"{quantity.label}: {quantity.note}.")
+    taken = takeaway(runtime.store, board, SheetOptions())
+    state = tuple((cell.place, cell.digest, cell.state == "done") for cell in board.cells)
+    found = _measure(taken, state, reference.place)
+    z = choose_page(board.sweep.z)
+    _show_figure(board, found, quantity, z)
+    _show_table(board, found)
+
+
+def takeaway(store: Store, board: Board, options: SheetOptions) -> Takeaway:
+    """The sweep as it is now, to be taken home."""
+    reference = reference_of(board)
+    return Takeaway(
+        store=store,
+        sweep=board.sweep,
+        plan=board.plan,
+        reasons={cell.index: why for cell in board.cells if (why := reason_of(cell))},
+        options=options,
+        reference=reference.place if reference else (0, 0, 0),
+    )
+
+
+def reference_of(board: Board) -> BoardCell | None:
+    """The cell marked as reference, else the first that is finished."""
+    done = board.done()
+    marked = st.session_state.get(REFERENCE)
+    return next((cell for cell in done if cell.digest == marked), done[0] if done else None)
+
+
+def show_numbers_of(store: Store, board: Board, cell: BoardCell) -> None:
+    """One finished cell against the reference, in a row."""
+    reference = reference_of(board) or cell
+    found = _of_pair(store, cell, reference)
+    with st.container(horizontal=True, gap="medium"):
+        for name in ("rmse", "ssim", "final_latent_rms"):
+            quantity = QUANTITIES[name]
+            shown = quantity.show(quantity.of(found))
+            st.metric(quantity.label, shown, width="content", help=quantity.note)
+    is_same = reference.digest == cell.digest
+    what = "This is the reference" if is_same else f"Reference: {board.values_of(reference)}"
+    st.caption(plain(what))
+
+
+def _of_pair(store: Store, cell: BoardCell, reference: BoardCell) -> CellNumbers:
+    pair = [_report(store, one) for one in (cell, reference)]
+    return numbers(pair, reference.place)[0]
+
+
+def _report(store: Store, cell: BoardCell) -> ReportCell:
+    image = store.get(cell.digest)
+    try:
+        trajectory = store.trajectory(cell.digest)
+    except StoreError:  # a damaged one is a number missing
+        trajectory = None
+    return ReportCell(
+        x=cell.at.x,
+        y=cell.at.y,
+        z=cell.at.z,
+        settings=cell.at.settings,
+        digest=cell.digest,
+        image=image.path if image else None,
+        final_latent_rms=trajectory.final_latent_rms if trajectory else None,
+    )
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _measure(
+    _taken: Takeaway, state: tuple[tuple[Place, str, bool], ...], reference: Place
+) -> list[CellNumbers]:
+    """`state` is what the numbers depend on: they are measured again when a cell has changed, or
+    stands in another place.
+    """
+    return numbers(_taken.cells(measured=True), reference)
+
+
+def _choose_reference(board: Board, done: dict[str, BoardCell]) -> BoardCell:
+    first = reference_of(board)
+    if first is not None and st.session_state.get(REFERENCE) not in done:
+        st.session_state[REFERENCE] = first.digest
+    options = sorted(done, key=lambda digest: done[digest].index)
+    chosen = st.selectbox(
+        "Reference cell",
+        options,
+        key=REFERENCE,
+        format_func=lambda digest: board.values_of(done[digest]),
+        persist_state="session",
+    )
+    return done[str(chosen)]
+
+
+def _show_figure(board: Board, found: Sequence[CellNumbers], quantity: Quantity, z: int) -> None:
+    if all(quantity.of(cell) is None for cell in found if cell.z == z):
+        st.info(f"No cell has a {quantity.label}.")
+        return
+    figure = axis_figure(board.sweep, found, quantity.name, z)
+    st.plotly_chart(figure, key=f"{PREFIX}:figure", width="stretch")
+    _show_means(board, found, quantity, z)
+
+
+def _show_means(board: Board, found: Sequence[CellNumbers], quantity: Quantity, z: int) -> None:
+    mean = means(board.sweep, found, quantity.name, z)
+    lines: list[str] = []
+    for axis, values in ((board.sweep.x, mean.columns), (board.sweep.y, mean.rows)):
+        if axis is not None and board.sweep.x and board.sweep.y:
+            parts = [
+                f"{label}: {quantity.show(value)}"
+                for label, value in zip(_values(axis), values, strict=True)
+            ]
+            lines.append(f"Mean by {axis.label()}  {' · '.join(parts)}")
+    lines.append(f"Mean of all  {quantity.show(mean.page)}")
+    for line in lines:
+        st.text(line)
+
+
+def _show_table(board: Board, found: Sequence[CellNumbers]) -> None:
+    table: dict[str, list[Any]] = {}
+    for side, axis in board.sweep.axes().items():
+        table[axis.label()] = [axis.value_label(getattr(cell, side)) for cell in found]
+    for quantity in QUANTITIES.values():
+        table[f"{quantity.label}"] = [quantity.of(cell) for cell in found]
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config={
+            quantity.label: st.column_config.NumberColumn(
+                format=f"%.{quantity.digits}f", help=quantity.note
+            )
+            for quantity in QUANTITIES.values()
+        },
+    )
+
+
+def _values(axis: Axis | None) -> list[str]:
+    return [axis.value_label(index) for index in range(len(axis.values))] if axis else [""]

@@ -1,0 +1,205 @@
+"""The strength strip: pictures side by side, what each one starts from, and how far each goes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from core.diffusion.models.load import describe
+from core.diffusion.recipe.schedule import Start, beginning
+from core.diffusion.settings import GenerationSettings
+from core.exports.likeness import Likeness, likeness_to
+from core.output.figures.family_figure import distance_figure
+from ui.grid.board import Board, BoardCell
+from ui.grid.compare import show_compare
+from ui.img2img.form import BOUND, LOOKS, PREFIX, Form, key
+from ui.runs.tasks import await_task
+from ui.runtime import Runtime
+from ui.views import picture_bytes, show_picture
+
+if TYPE_CHECKING:
+    from core.diffusion.inside.round_trip import Begun
+
+
+def show_strip(runtime: Runtime, form: Form, board: Board) -> None:
+    """The finished strip, compared, or measured."""
+    look = st.segmented_control(
+        "Look at",
+        list(LOOKS),
+        default=LOOKS[0],
+        required=True,
+        key=key("look"),
+        label_visibility="collapsed",
+        **BOUND,
+    )
+    if look == LOOKS[1]:
+        show_compare(runtime, board)
+    elif look == LOOKS[2]:
+        _show_distances(runtime, form, board)
+    else:
+        _show_pictures(runtime, form, board)
+
+
+def begun(runtime: Runtime, form: Form, strip: Sequence[GenerationSettings]) -> list[Begun] | None:
+    """What each of these settings starts from; None while the decoder looks."""
+    # The prompt has no part in it yet: another one asks for nothing again.
+    strip = [
+        replace(one, prompt="", negative_prompt="", prompt_blend=0.0, guidance_scale=1.0)
+        for one in strip
+    ]
+    text = json.dumps([settings.canonical() for settings in strip], sort_keys=True)
+    name = hashlib.sha256(text.encode()).hexdigest()
+    source = strip[0].model
+    return await_task(
+        runtime,
+        f"begun:{source}:{name}",
+        source,
+        lambda model: _noised(form, strip, model),
+        "What each starts from",
+    )
+
+
+def _noised(form: Form, strip: Sequence[GenerationSettings], model: Any) -> Any:
+    from core.diffusion.inside.round_trip import (
+        noised_inputs,  # torch: in the worker's thread alone
+    )
+
+    return noised_inputs(strip, form.read)(model)
+
+
+def say_start(settings: GenerationSettings, start: Start) -> None:
+    """Steps and noise in a line, and in words what surprises at both ends."""
+    st.caption(" · ".join(_facts(settings, start)))
+    if start.num_executed_steps == 0:
+        st.info(
+            f"Strength {settings.strength:g} of {settings.num_inference_steps} steps rounds down "
+            "to no step: this is the source through the VAE and back.",
+            icon=":material/info:",
+        )
+    elif words := _about_the_end(settings, start):
+        st.caption(words)
+
+
+def _about_the_end(settings: GenerationSettings, start: Start) -> str:
+    """What surprises of the largest strength, "" of any other."""
+    if _is_noise_alone(settings, start):
+        strength = f"{settings.strength:g}"
+        return f"With a mask, strength {strength} starts from noise alone, as diffusers has it."
+    if settings.strength == 1:
+        return f"Strength 1 is not pure noise: {start.sqrt_abar:.3f} of the source is still in it."
+    return ""
+
+
+def _is_noise_alone(settings: GenerationSettings, start: Start) -> bool:
+    """Whether the loop leaves the source out, as it does where a masked run has every step."""
+    if not settings.mask_image or start.num_executed_steps == 0:
+        return False
+    return beginning(settings, describe(settings.model).scheduler_config).first_step == 0
+
+
+def _facts(settings: GenerationSettings, start: Start) -> list[str]:
+    asked = settings.num_inference_steps
+    return [
+        f"{start.num_executed_steps} of {asked} steps",
+        f"from timestep {start.timestep:.0f}",
+        f"σ {start.sigma:.2f}",
+        "√ᾱ 0" if _is_noise_alone(settings, start) else f"√ᾱ {start.sqrt_abar:.3f}",
+    ]
+
+
+def _show_pictures(runtime: Runtime, form: Form, board: Board) -> None:
+    begins = begun(runtime, form, [cell.at.settings for cell in board.cells])
+    grid = st.grid("auto", min_column_width=96, gap="small")
+    for index, cell in enumerate(board.cells):
+        with grid.cell(), st.container(gap="xxsmall"):
+            _show_cell(runtime, board, cell)
+            if begins is not None:
+                settings, start = cell.at.settings, begins[index].start
+                words = f"What strength {settings.strength:g} starts from"
+                st.image(begins[index].picture, width="stretch", output_format="PNG", alt=words)
+                st.caption("  \n".join(_facts(settings, start)))
+    st.caption(
+        "Above what came out, below what the loop started from: the source with the noise of its "
+        "first step, as the decoder sees it."
+    )
+    if any(begin.start.num_executed_steps == 0 for begin in begins or ()):
+        st.caption("Where no step is left, it is the source through the VAE and back.")
+    for cell, begin in zip(board.cells, begins or (), strict=False):
+        if words := _about_the_end(cell.at.settings, begin.start):
+            st.caption(words)
+
+
+def _show_cell(runtime: Runtime, board: Board, cell: BoardCell) -> None:
+    settings = cell.at.settings
+    image = runtime.store.get(cell.digest) if cell.state == "done" else None
+    data = picture_bytes(runtime.store, cell.digest) if image is not None else None
+    if image is not None and data is not None:
+        show_picture(data, image)
+    else:
+        with st.container(border=True, height=96, horizontal_alignment="center"):
+            st.caption("Not made yet" if cell.state != "failed" else f"Failed: {cell.reason}")
+    words = f"**{settings.strength:g}**"
+    if cell.twin is not None:
+        words += f" = {board.cells[cell.twin].at.settings.strength:g}: the same steps"
+    st.markdown(words)
+
+
+def _show_distances(runtime: Runtime, form: Form, board: Board) -> None:
+    """How far each strength goes from the source, and how near it comes to the prompt."""
+    done = board.done()
+    source = form.source.picture
+    if len(done) < 2 or source is None:
+        st.info("Run the strip first: then the way from the source to the prompt stands here.")
+        return
+    digests = sorted({cell.digest for cell in done})
+    folder = describe(form.settings.model).folder
+    name = hashlib.sha256("".join([form.source.digest, *digests]).encode()).hexdigest()
+    found: dict[str, Likeness] | None = await_task(
+        runtime,
+        f"distances:{name}",
+        form.settings.model,
+        likeness_to(source, runtime.store, digests, folder),
+        "Measuring",
+    )
+    if found is None:
+        return
+    scores = {digest: runtime.store.get(digest) for digest in digests}
+    figures: list[tuple[str, str, list[tuple[float, float]]]] = [
+        (
+            "SSIM to the source",
+            "1 is the same picture: it looks at structure in small windows.",
+            _line(done, lambda digest: found[digest].ssim),
+        ),
+        (
+            "CLIP cosine to the source",
+            "1 is the same to CLIP: it looks at what the picture shows.",
+            _line(done, lambda digest: found[digest].clip),
+        ),
+        (
+            "CLIP score to the prompt",
+            "100 times the cosine of picture and prompt: higher fits better.",
+            _line(done, lambda digest: getattr(scores[digest], "clip_score", None)),
+        ),
+    ]
+    columns = st.columns(len(figures), gap="small")
+    for column, (title, note, points) in zip(columns, figures, strict=True):
+        with column:
+            if not points:
+                st.caption(f"{title}: cannot be measured here.")
+                continue
+            st.plotly_chart(
+                distance_figure({title: points}, "Strength", title),
+                key=f"{PREFIX}:distance:{title}",
+                width="stretch",
+            )
+            st.caption(note)
+
+
+def _line(done: Sequence[BoardCell], of: Any) -> list[tuple[float, float]]:
+    points = [(cell.at.settings.strength, of(cell.digest)) for cell in done]
+    return sorted((strength, value) for strength, value in points if value is not None)

@@ -1,0 +1,233 @@
+"""What is made of a source: one picture, a strip of strengths, grids; and what the VAE makes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+from PIL import Image
+from streamlit.delta_generator import DeltaGenerator
+
+from core.diffusion.models.load import ModelError, describe
+from core.diffusion.settings import GenerationSettings
+from core.runs.queue.jobs import Job
+from core.runs.store.store import StoredImage
+from core.sweeps.plan import Plan
+from ui.catalog import IMAGE_TO_IMAGE, SWEEP
+from ui.grid.board import Board
+from ui.grid.cell import show_opened
+from ui.grid.compare import lay_over
+from ui.grid.grid import develop, show_end, show_grid
+from ui.grid.plan import CLICK, show_plan
+from ui.img2img.form import BOUND, PREFIX, VIEWS, Form, grid_form, key, one_form, strip_form
+from ui.img2img.strip import begun, say_start, show_strip
+from ui.runs.media import served
+from ui.runs.result import show_actions, show_facts, show_settings
+from ui.runs.tasks import await_task
+from ui.runtime import Runtime
+from ui.sweep.form import SweepForm
+from ui.variations.family import board_of, note_make, open_as_sweep, prepare
+from ui.views import picture_bytes
+
+if TYPE_CHECKING:
+    from core.diffusion.inside.round_trip import RoundTrip
+
+SIDE = 112  # pixels on the screen: three stand side by side on a telephone
+
+
+def show_views(runtime: Runtime, form: Form, button: DeltaGenerator) -> None:
+    """What goes in, then the chosen view of what comes out."""
+    row = show_source(runtime, form)
+    view = st.segmented_control(
+        "View",
+        list(VIEWS),
+        default=VIEWS[0],
+        required=True,
+        key=key("view"),
+        label_visibility="collapsed",
+        **BOUND,
+    )
+    make, show = _VIEWS.get(view or VIEWS[0], _VIEWS[VIEWS[0]])
+    sweep_form = make(form)
+    if CLICK in st.session_state:
+        form.keep(runtime)
+    plan, job = prepare(runtime, sweep_form)
+    with button:
+        _run_button(plan, job)
+    if plan.problems or view != VIEWS[0]:
+        show_plan(sweep_form, plan)
+    if plan.problems:
+        return
+    board = board_of(runtime, sweep_form, plan, job)
+    if board.is_running:
+        develop(runtime, board, with_grid=True)
+    else:
+        show_end(runtime, board)
+        show(runtime, form, board, row)
+    if view != VIEWS[0]:
+        _open_as_sweep(runtime, form, sweep_form)
+        show_opened(runtime, board)
+
+
+def show_source(runtime: Runtime, form: Form) -> DeltaGenerator:
+    """Exactly what the VAE gets, and what it makes of it by itself: strength 0. Returns the row
+    that they stand in.
+    """
+    source = form.source
+    pictures: list[tuple[Image.Image | None, str]] = []
+    if not source.is_latents:
+        pictures.append((source.picture, f"What the VAE gets: {source.width} × {source.height}"))
+    if form.mask is not None:
+        pictures.append((Image.fromarray(form.mask), "The mask: white is made anew"))
+    row = st.container(horizontal=True, gap="small")
+    with row:
+        for picture, words in pictures:
+            show_small(picture, words)
+        place = st.container(width=SIDE, gap="xxsmall")
+    try:
+        describe(form.settings.model)
+    except ModelError:
+        return row  # the plan says it
+    with place:
+        trip: RoundTrip | None = await_task(
+            runtime,
+            f"round trip:{source.digest}:{form.settings.model}",
+            form.settings.model,
+            lambda model: _round_trip(form, model),
+            "Through the VAE and back",
+        )
+    if trip is not None:
+        words = "Its own latents, decoded" if source.is_latents else "Through the VAE and back"
+        with row:
+            show_small(trip.picture, f"{words}: what strength 0 looks like")
+    return row
+
+
+def _round_trip(form: Form, model: Any) -> Any:
+    from core.diffusion.inside.round_trip import round_trip  # torch: in the worker's thread alone
+
+    return round_trip(form.source.array)(model)
+
+
+def show_small(picture: Image.Image | None, words: str) -> None:
+    """A picture of the row at the top, with what it is."""
+    if picture is None:
+        return
+    with st.container(width=SIDE, gap="xxsmall"):
+        st.image(picture, width="stretch", output_format="PNG", alt=words)
+        st.caption(words)
+
+
+def _run_button(plan: Plan, job: Job | None) -> None:
+    is_running = job is not None and not job.is_over
+    count = plan.to_compute
+    is_ready = not plan.problems and count > 0 and not is_running
+    why = "It is running." if is_running else "It is stored already: look below."
+    if plan.problems:
+        why = "See what is wrong below."
+    st.button(
+        f"Run {count} pictures" if count > 1 else "Run",
+        key=f"{PREFIX}:run",
+        type="primary",
+        icon=":material/play_arrow:",
+        shortcut="Ctrl+Enter",
+        disabled=not is_ready,
+        help=None if is_ready else why,
+        on_click=note_make,
+    )
+
+
+def _show_one(runtime: Runtime, form: Form, board: Board, row: DeltaGenerator) -> None:
+    """Before and after, with what the loop started from and everything that made it."""
+    cell = board.cells[0]
+    image = runtime.store.get(cell.digest) if cell.state == "done" else None
+    begins = begun(runtime, form, [form.settings])
+    if begins is not None:
+        with row:
+            show_small(begins[0].picture, "What the loop starts from")
+        say_start(form.settings, begins[0].start)
+    if image is None:
+        st.info("Press Run: the noise is laid on the source, and the prompt takes it away.")
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption("Before and after", width="stretch")
+        show_actions(runtime, image, IMAGE_TO_IMAGE)
+    data = picture_bytes(runtime.store, image.digest)
+    if data is not None and form.mask is not None:
+        _show_inpainted(form, data)
+    if data is not None and form.source.picture is not None:
+        before = _encoded(form.source.picture)
+        lay_over(
+            PREFIX,
+            _looked_at(before, "Source", image.settings),
+            _looked_at(data, f"Strength {form.settings.strength:g}", image.settings),
+        )
+    _below(image)
+
+
+def _show_inpainted(form: Form, data: bytes) -> None:
+    """Before, mask and after, side by side."""
+    assert form.mask is not None
+    trio = (
+        (form.source.picture, "Before"),
+        (Image.fromarray(form.mask), "Mask"),
+        (Image.open(io.BytesIO(data)), "After"),
+    )
+    grid = st.grid(3, min_column_width=96, gap="small")
+    for picture, words in trio:
+        with grid.cell():
+            if picture is not None:
+                st.image(picture, width="stretch", output_format="PNG", alt=words)
+            st.caption(words)
+
+
+def _below(image: StoredImage) -> None:
+    show_facts(image)
+    show_settings(image)
+
+
+def _looked_at(data: bytes, label: str, settings: GenerationSettings) -> dict[str, Any]:
+    name = hashlib.sha256(data).hexdigest()
+    return {
+        "src": served(data, f"{PREFIX}:look:{name}"),
+        "label": label,
+        "width": settings.width,
+        "height": settings.height,
+    }
+
+
+def _encoded(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _show_strip(runtime: Runtime, form: Form, board: Board, row: DeltaGenerator) -> None:
+    show_strip(runtime, form, board)
+
+
+def _show_grid(runtime: Runtime, form: Form, board: Board, row: DeltaGenerator) -> None:
+    show_grid(runtime, board)
+
+
+def _open_as_sweep(runtime: Runtime, form: Form, sweep_form: SweepForm) -> None:
+    if st.button(
+        "Open as a sweep",
+        key=f"{PREFIX}:as_sweep",
+        type="tertiary",
+        icon=SWEEP.icon,
+        help="The same grid on the Sweep page: flipbook, numbers, and taking it home.",
+    ):
+        form.keep(runtime)
+        open_as_sweep(sweep_form.sweep)
+
+
+_Show = Callable[[Runtime, Form, Board, DeltaGenerator], None]
+_VIEWS: Mapping[str, tuple[Callable[[Form], SweepForm], _Show]] = {
+    VIEWS[0]: (one_form, _show_one),
+    VIEWS[1]: (strip_form, _show_strip),
+    VIEWS[2]: (grid_form, _show_grid),
+}

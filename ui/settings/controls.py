@@ -1,0 +1,395 @@
+"""Widgets -> GenerationSettings. Every widget is bound to the address and outlives its page."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.diffusion.models.load import ModelInfo, describe, list_models
+from core.diffusion.models.loras import list_loras
+from core.diffusion.recipe.schedulers import SCHEDULERS
+from core.diffusion.recipe.variations import METHODS
+from core.diffusion.settings import (
+    MAX_GUIDANCE,
+    MAX_SEED,
+    MAX_SIDE,
+    MAX_STEPS,
+    GenerationSettings,
+)
+from core.output.texts.infotext import ReadBack
+from ui.catalog import GENERATE
+from ui.links import MAX_COUNT, Parameter, put_settings, settings_parameters
+from ui.runtime import tokenizer
+from ui.settings.model_picker import chosen_model, model_picker
+from ui.settings.noise_controls import noise_controls, second_prompt_controls
+from ui.views import plain, show_warning
+
+PREFIX = GENERATE.prefix
+SEEDS = ("seed", "variation_seed")
+TEXTS = {
+    "prompt": "prompt",
+    "negative_prompt": "negative prompt",
+    "prompt_2": "second prompt",
+}
+LAST_SEED = f"{PREFIX}:last_seed"
+BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
+
+# Width to height, as photographers say them; sides follow from the model's own size.
+SHAPES = {
+    "Square 1:1": (1, 1),
+    "Landscape 4:3": (4, 3),
+    "Landscape 3:2": (3, 2),
+    "Portrait 3:4": (3, 4),
+    "Portrait 2:3": (2, 3),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What the controls say now. `settings.seed` is -1 where one is to be drawn."""
+
+    settings: GenerationSettings
+    count: int
+
+    def batch(self) -> list[GenerationSettings]:
+        """One setting a picture, of consecutive seeds; draws the first where it is -1."""
+        first = self.settings.seed
+        if first < 0:
+            first = secrets.randbelow(MAX_SEED + 2 - self.count)
+        return [replace(self.settings, seed=first + i) for i in range(self.count)]
+
+
+def key(field: str, prefix: str = PREFIX) -> str:
+    return f"{prefix}_{field}"
+
+
+def parameters() -> tuple[Parameter, ...]:
+    return settings_parameters(list_models(), tuple(SCHEDULERS))
+
+
+def prompt_box(model: ModelInfo, *, on_click: Callable[[], None]) -> DeltaGenerator:
+    """The prompt with its button; returns the place for `count_tokens`."""
+    with st.container(border=True, gap="small"):
+        st.text_area(
+            "Prompt",
+            key=key("prompt"),
+            height=76,
+            placeholder="Describe the picture, then press Ctrl+Enter",
+            label_visibility="collapsed",
+            **BOUND,
+        )
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.button(
+                "Generate",
+                key="generate:go",
+                type="primary",
+                icon=":material/photo_camera:",
+                shortcut="Ctrl+Enter",
+                on_click=on_click,
+            )
+            if model.example_prompts:
+                st.menu_button(
+                    "Examples",
+                    model.example_prompts,
+                    key="generate:example",
+                    icon=":material/lightbulb:",
+                    on_click=_use_example,
+                )
+            counter = st.container(width="content")
+    return counter
+
+
+def settings_form(
+    model: ModelInfo, prefix: str = PREFIX, *, seed: int = -1, has_count: bool = True
+) -> Form:
+    """Every number and choice, compact, for the page of `prefix`; `seed` is what it begins with.
+
+    The prompt comes from a box drawn before. Without `has_count` it is one picture.
+    """
+    negative = st.text_area(
+        "Negative prompt",
+        key=key("negative_prompt", prefix),
+        height=96,
+        help="What the picture is pushed away from. It acts only where guidance is above 1.",
+        **BOUND,
+    )
+    seed, count = _seed(prefix, seed, has_count)
+    steps, guidance = _steps_and_guidance(model, prefix)
+    names = list(SCHEDULERS)
+    scheduler = st.selectbox(
+        "Scheduler",
+        names,
+        names.index(model.default_scheduler),
+        key=key("scheduler", prefix),
+        help="How the noise is taken away, step by step.",
+        **BOUND,
+    )
+    st.caption(plain(SCHEDULERS[scheduler].note))
+    width, height = _size(model, prefix)
+    with st.expander("More settings", icon=":material/tune:"):
+        more = _more(model, prefix)
+    settings = GenerationSettings(
+        prompt=st.session_state.get(key("prompt", prefix)) or "",
+        negative_prompt=negative or "",
+        seed=seed,
+        width=width,
+        height=height,
+        num_inference_steps=steps,
+        guidance_scale=guidance,
+        scheduler=scheduler,
+        **more,
+    )
+    return Form(settings=settings, count=count)
+
+
+def count_tokens(
+    place: DeltaGenerator, source: str, prefix: str = PREFIX, *, warns: bool = True
+) -> None:
+    """How many tokens the prompt has for the model of `source`, which, and what its text encoder
+    never sees; `warns` says the same of every text of the page. Raises ModelError.
+    """
+    prompt: str = st.session_state.get(key("prompt", prefix)) or ""
+    counter = tokenizer(describe(source).folder)
+    count, lost = counter.count(prompt), counter.cut_off(prompt)
+    with place.popover(
+        f"{count} of {counter.limit} tokens",
+        type="tertiary",
+        icon=":material/content_cut:" if lost else None,
+    ):
+        st.caption("The pieces that the text encoder reads. Commas and endings count too.")
+        words = (
+            token.text + (f" ×{token.weight:g}" if token.weight != 1 else "")
+            for token in counter.tokens(prompt)
+        )
+        st.code(" · ".join(words) or "–", wrap_lines=True)
+        if lost:
+            st.caption("Cut off: the text encoder never sees this.")
+            st.code(lost, language=None, wrap_lines=True)
+    for field, name in TEXTS.items() if warns else ():
+        if lost := counter.cut_off(st.session_state.get(key(field, prefix)) or ""):
+            show_warning(
+                f"The {name} is too long",
+                f"The text encoder reads {counter.limit} tokens and never sees: {lost}",
+                "Shorten it, or put what matters first.",
+            )
+
+
+def default_values(model: ModelInfo) -> dict[str, object]:
+    """What each control shows before anyone touched it."""
+    return {
+        "seed": -1,
+        "count": 1,
+        "num_inference_steps": model.default_num_inference_steps,
+        "guidance_scale": model.default_guidance_scale,
+        "guidance_rescale": 0.0,
+        "scheduler": model.default_scheduler,
+        "width": model.default_width,
+        "height": model.default_height,
+        "variation_seed": 0,
+        "variation_strength": 0.0,
+        "variation_method": next(iter(METHODS)),
+        "variation_channel": 0,
+        "prompt_blend": 0.0,
+        "snapshot": 0,
+        "model": model.source,
+    }
+
+
+def use_found(found: ReadBack, with_seed: bool) -> None:
+    """A callback: sets what a picture said, and leaves what it did not say as it was."""
+    if found.settings is None:
+        return
+    values = found.settings.to_dict()
+    wanted = [name for name in found.fields if with_seed or name not in SEEDS]
+    put_settings(PREFIX, {name: values[name] for name in wanted})
+    if with_seed:
+        st.session_state[f"{PREFIX}:job"] = None  # its own picture is shown, if it is stored
+
+
+def _seed(prefix: str, first: int, has_count: bool) -> tuple[int, int]:
+    left, right = st.columns(2, gap="small")
+    seed = left.number_input(
+        "Seed",
+        -1,
+        MAX_SEED,
+        first,
+        key=key("seed", prefix),
+        help="Draws the noise that the picture starts from. -1 draws a seed at every click.",
+        **BOUND,
+    )
+    if not has_count:
+        with right.container(height="stretch", vertical_alignment="bottom"):
+            _draw_button(prefix)
+        return int(seed), 1
+    count = right.number_input(
+        "Pictures",
+        1,
+        MAX_COUNT,
+        1,
+        key=key("count", prefix),
+        help="With consecutive seeds, developed together.",
+        **BOUND,
+    )
+    last: int | None = st.session_state.get(LAST_SEED)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        _draw_button(prefix)
+        st.button(
+            f"Reuse {last}" if last is not None else "Reuse last",
+            key="generate:reuse",
+            icon=":material/history:",
+            help="The seed of the last picture.",
+            disabled=last is None,
+            on_click=_set,
+            args=("seed", last),
+        )
+    return int(seed), int(count)
+
+
+def _draw_button(prefix: str) -> None:
+    st.button(
+        "Draw",
+        key=f"{prefix}:draw",
+        icon=":material/casino:",
+        help="Set the seed to -1: every click draws another.",
+        on_click=_set,
+        args=("seed", -1, prefix),
+    )
+
+
+def _steps_and_guidance(model: ModelInfo, prefix: str) -> tuple[int, float]:
+    left, right = st.columns(2, gap="small")
+    steps = left.number_input(
+        "Steps",
+        1,
+        MAX_STEPS,
+        model.default_num_inference_steps,
+        key=key("num_inference_steps", prefix),
+        **BOUND,
+    )
+    guidance = right.number_input(
+        "Guidance",
+        0.0,
+        MAX_GUIDANCE,
+        model.default_guidance_scale,
+        0.5,
+        key=key("guidance_scale", prefix),
+        help="How hard the prompt pulls. At 1 and below there is no guidance.",
+        **BOUND,
+    )
+    return int(steps), float(guidance)
+
+
+def _size(model: ModelInfo, prefix: str) -> tuple[int, int]:
+    factor = model.vae_scale_factor
+    left, right = st.columns(2, gap="small")
+    width = left.number_input(
+        "Width", factor, MAX_SIDE, model.default_width, factor, key=key("width", prefix), **BOUND
+    )
+    height = right.number_input(
+        "Height", factor, MAX_SIDE, model.default_height, factor, key=key("height", prefix), **BOUND
+    )
+    with st.container(horizontal=True, gap="small"):
+        st.menu_button(
+            "Size",
+            list(SHAPES),
+            key=f"{prefix}:shape",
+            icon=":material/aspect_ratio:",
+            on_click=_use_shape,
+            args=(chosen_model(model, prefix), prefix),
+        )
+        st.button(
+            "Swap",
+            key=f"{prefix}:swap",
+            icon=":material/swap_horiz:",
+            help="Width becomes height.",
+            on_click=_swap,
+            args=(prefix,),
+        )
+    return int(width), int(height)
+
+
+def _more(model: ModelInfo, prefix: str) -> dict[str, Any]:
+    rescale = st.number_input(
+        "Guidance rescale",
+        0.0,
+        1.0,
+        0.0,
+        0.05,
+        key=key("guidance_rescale", prefix),
+        help="Takes back the contrast that strong guidance adds. 0 is off, 0.7 is usual.",
+        **BOUND,
+    )
+    noise = noise_controls(prefix)
+    blend = second_prompt_controls(prefix)
+    loras = _lora_box(prefix)
+    snapshot = st.number_input(
+        "Snapshot",
+        0,
+        2 * MAX_STEPS,
+        0,
+        key=key("snapshot", prefix),
+        help="What the model believed after so many of its calls: the predicted picture, in place "
+        "of the finished one. 0 is the finished picture.",
+        **BOUND,
+    )
+    source = model_picker(model, prefix, default_values)
+    return {
+        "guidance_rescale": float(rescale),
+        **noise,
+        **blend,
+        "loras": loras,
+        "snapshot": int(snapshot),
+        "model": source,
+    }
+
+
+def _lora_box(prefix: str) -> str:
+    """The LoRAs, where there are any or the settings name one."""
+    known = list_loras()
+    if not known and not st.session_state.get(key("loras", prefix)):
+        return ""
+    here = ", ".join(known) or "none"
+    text = st.text_input(
+        "LoRA",
+        key=key("loras", prefix),
+        placeholder=f"{known[0]}:0.8" if known else None,
+        help=f"Files that change the model, with their weights. Here: {plain(here)}.",
+        **BOUND,
+    )
+    return text or ""
+
+
+def _set(field: str, value: Any, prefix: str = PREFIX) -> None:
+    st.session_state[key(field, prefix)] = value
+
+
+def _use_example() -> None:
+    _set("prompt", st.session_state["generate:example"])
+
+
+def _use_shape(model: ModelInfo, prefix: str) -> None:
+    width, height = shape_size(st.session_state[f"{prefix}:shape"], model)
+    _set("width", width, prefix)
+    _set("height", height, prefix)
+
+
+def shape_size(shape: str, model: ModelInfo) -> tuple[int, int]:
+    """Sides of about the area that the model was trained on, in steps of two latents."""
+    across, down = SHAPES[shape]
+    area, unit = model.default_width * model.default_height, 2 * model.vae_scale_factor
+    scale = (area / (across * down)) ** 0.5
+    return (
+        max(unit, round(across * scale / unit) * unit),
+        max(unit, round(down * scale / unit) * unit),
+    )
+
+
+def _swap(prefix: str) -> None:
+    width, height = (st.session_state[key(side, prefix)] for side in ("width", "height"))
+    _set("width", height, prefix)
+    _set("height", width, prefix)

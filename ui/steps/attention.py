@@ -1,0 +1,107 @@
+"""Where each word acts: cross-attention maps laid over the picture, computed when asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import streamlit as st
+
+from core.diffusion.inside.anatomy import AttentionMaps, Place, Run
+from core.output.figures.tiles import overlay, png
+from ui.frame import safe
+from ui.runtime import Runtime
+from ui.steps.work import show_code, work_on
+from ui.views import plain
+
+SIDE = 256  # pixels of a map before the browser scales it
+ASKED = "steps:attention"
+
+
+def show_attention(runtime: Runtime, run: Run) -> None:
+    """The maps of this run; the run is made again with our processor beside the model's own."""
+    asked = _name(run)
+    if st.session_state.get(ASKED) != asked:
+        _explain()
+        st.button(
+            "Compute the maps",
+            key="steps:attend",
+            type="primary",
+            icon=":material/center_focus_strong:",
+            on_click=_ask,
+            args=(asked,),
+        )
+        return
+
+    def work(model: Any) -> Any:
+        from core.diffusion.inside.attention import attend
+
+        return attend(model, run.settings)
+
+    found = work_on(runtime, "attention", run.settings, work, "The attention maps")
+    if found is not None:
+        _show_maps(found)
+        with st.expander("The code that does it", icon=":material/code:"):
+            show_code("attention")
+
+
+def _ask(name: str) -> None:
+    st.session_state[ASKED] = name
+
+
+def _name(run: Run) -> str:
+    return hashlib.sha256(repr(run.settings).encode()).hexdigest()
+
+
+def _explain() -> None:
+    st.caption(
+        "At every layer with cross-attention each place of the picture asks every token how much "
+        "it has to say there. These shares, averaged over heads, layers and calls and laid over "
+        "the picture, show where a word acts (DAAM, Tang et al. 2023). The run is made once more "
+        "for them; the picture stays the same."
+    )
+
+
+def _show_maps(found: AttentionMaps) -> None:
+    @st.fragment
+    @safe
+    def maps() -> None:
+        with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+            opacity = st.slider("Strength of the map", 0.0, 1.0, 0.6, 0.05, key="steps:opacity")
+            everything = st.toggle(
+                "Start and end too",
+                key="steps:start and end",
+                help="They are no words, but get much of the attention: what no word wants.",
+            )
+        places = [place for place in found.prompt.places if place.kind != "padding"]
+        if not everything:
+            places = list(found.prompt.tokens)
+        if not places:
+            st.info("The prompt has no words: switch on start and end to see what there is.")
+            return
+        grid = st.grid("auto", min_column_width=128, gap="small")
+        for place in places:
+            with grid.cell():
+                _show_map(found, place, opacity)
+        st.caption(
+            f"Mean over {found.layers} layers, their heads, and {found.calls} calls. Each map has "
+            "its own colours, from its least to its greatest; below stands its share of all "
+            "attention, and what the lightest place gives it."
+        )
+
+    maps()
+
+
+def _show_map(found: AttentionMaps, place: Place, opacity: float) -> None:
+    values = found.maps[place.position]
+    side = max(found.image.size)
+    size = (found.image.width * SIDE // side, found.image.height * SIDE // side)
+    st.image(
+        png(overlay(found.image.resize(size), values, opacity)),
+        width="stretch",
+        output_format="PNG",
+        alt=f"Where {place.text} acts",
+    )
+    st.caption(
+        f"**{plain(place.text)}** {100 * values.mean():.1f} %, up to {100 * values.max():.1f} %"
+    )

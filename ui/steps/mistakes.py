@@ -1,0 +1,57 @@
+"""Broken on purpose: classical mistakes beside the right picture, each really computed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from core.diffusion.inside.anatomy import Mishap, Run
+from core.diffusion.inside.mistake_table import MISTAKES, Mistake
+from core.output.figures.tiles import png
+from ui.runtime import Runtime
+from ui.steps.form import summary
+from ui.steps.work import work_on
+
+SIDE = 152  # pixels of a picture on the screen: a pair fits beside each other on a telephone
+
+
+def show_mistakes(runtime: Runtime, run: Run) -> None:
+    """All of them, with the reader's own prompt and seed, as far as they are computed."""
+    st.caption(
+        "Mistakes that people have really made, with your prompt and seed. Both pictures of a pair "
+        "are computed now, the wrong one with the mistake in it."
+    )
+    for name, mistake in MISTAKES.items():
+        with st.container(border=True):
+            words, pictures = st.columns([0.5, 0.5], gap="medium")
+            with words:
+                st.subheader(mistake.title, anchor=False)
+                st.markdown(mistake.why)
+                st.code(f"# wrong\n{mistake.wrong}\n# right\n{mistake.right}", wrap_lines=True)
+            with pictures:
+                found = _made(runtime, run, name, mistake)
+                if found is not None:
+                    _show_pair(found)
+
+
+def _made(runtime: Runtime, run: Run, name: str, mistake: Mistake) -> Mishap | None:
+    def work(model: Any) -> Any:
+        from core.diffusion.inside.mistakes import make_mistake
+
+        return make_mistake(model, run.settings, name)
+
+    kind = f"mistake {name}"
+    return work_on(runtime, kind, run.settings, work, mistake.title, more=name)
+
+
+def _show_pair(found: Mishap) -> None:
+    with st.container(horizontal=True, gap="small"):
+        for title, image in (("Right", found.right), ("Wrong", found.wrong)):
+            with st.container(width="content", gap="xsmall"):
+                st.caption(title)
+                st.image(png(image), width=SIDE, output_format="PNG", alt=title)
+    right, wrong = (np.asarray(image, dtype=float) for image in (found.right, found.wrong))
+    rmse = float(np.sqrt(np.square(right - wrong).mean()))
+    st.caption(f"{summary(found.settings)}. They differ by {rmse:.0f} of 255 (RMSE).")

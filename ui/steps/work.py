@@ -1,0 +1,128 @@
+"""The model's work for the Step by step page, and the code that stands beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from core.diffusion.inside.anatomy import Run
+from core.diffusion.models.load import describe
+from core.diffusion.settings import GenerationSettings
+from core.output.programs.excerpts import ExcerptError, excerpt
+from core.output.programs.notebook import notebook
+from core.runs.worker.tasks import Work
+from ui.runs.result import loadable
+from ui.runs.tasks import await_task
+from ui.runtime import Runtime, owner_id
+
+TASK = "steps:task "
+RUN = "run"
+VIEW = "steps:view worked on"
+
+
+def turn_to(runtime: Runtime, view: str) -> None:
+    """Stops what this session began for another view: nobody looks at it any more."""
+    if st.session_state.get(VIEW) == view:
+        return
+    st.session_state[VIEW] = view
+    places = [str(name) for name in st.session_state if str(name).startswith(TASK)]
+    for place in places:
+        if place != TASK + RUN and (name := st.session_state.pop(place)) is not None:
+            runtime.worker.tasks.cancel(name)
+
+
+def work_on(
+    runtime: Runtime,
+    kind: str,
+    settings: GenerationSettings,
+    begin: Callable[[Any], Work],
+    label: str,
+    *,
+    more: object = None,
+) -> Any | None:
+    """`await_task` under a key of all that matters: the model, the settings, and `more`.
+
+    A task of this `kind` that this session began with other settings is stopped: nobody looks at
+    it any more.
+    """
+    info = describe(settings.model)
+    settings.require_valid(vae_scale_factor=info.vae_scale_factor)
+    content = json.dumps([kind, settings.to_dict(), info.fingerprint, repr(more)])
+    name = f"{kind} {hashlib.sha256(content.encode()).hexdigest()}"
+    tasks, place = runtime.worker.tasks, TASK + kind
+    before: str | None = st.session_state.get(place)
+    if before != name:
+        if before is not None:
+            tasks.cancel(before)
+        # Another session's task is joined, and left alone when this one turns away.
+        known = tasks.state(name)
+        is_joined = known is not None and known.state != "cancelled"
+        tasks.submit(name, settings.model, begin, owner_id())
+        st.session_state[place] = None if is_joined else name
+    return await_task(runtime, name, settings.model, begin, label)
+
+
+def take_apart(runtime: Runtime, settings: GenerationSettings) -> Run | None:
+    """The run of these settings with every tensor; None while it is computed."""
+
+    def work(model: Any) -> Work:
+        from core.diffusion.inside.unrolled import unroll
+
+        return unroll(model, settings)
+
+    whole = replace(settings, snapshot=0)
+    return work_on(runtime, RUN, whole, work, "Taking the run apart")
+
+
+def offer_notebook(settings: GenerationSettings) -> None:
+    """The run for Jupyter, to download; settings that cannot run have none."""
+    info = describe(settings.model)
+    problems = settings.validate(vae_scale_factor=info.vae_scale_factor)
+    help = "This run for Jupyter, on plain diffusers: the same picture, to the last bit."
+    st.download_button(
+        "Notebook",
+        lambda: make_notebook(settings),
+        file_name=f"lightbox-{settings.seed}.ipynb",
+        mime="application/x-ipynb+json",
+        icon=":material/download:",
+        on_click="ignore",
+        disabled=bool(problems),
+        help="These settings cannot run: there is no notebook of them." if problems else help,
+    )
+
+
+def make_notebook(settings: GenerationSettings) -> bytes:
+    """The run for Jupyter; written by hand too where the model's loop is the plain one."""
+    family = describe(settings.model).family
+    is_plain = family.guidance == "free" and not family.added
+    return notebook(settings, *loadable(settings.model), by_hand=is_plain)
+
+
+@contextmanager
+def block(title: str, words: str, code: str) -> Generator[None]:
+    """One part of the pipeline: its title, what it does, and beside it the code that does it."""
+    with st.container(border=True):
+        st.subheader(title, anchor=False)
+        left, right = st.columns([0.56, 0.44], gap="medium")
+        with right:
+            show_code(code)
+        with left:
+            st.caption(words)
+            yield
+
+
+def show_code(name: str) -> None:
+    """The lines of `core.output.programs.excerpts.EXCERPTS[name]`, and where they stand."""
+    try:
+        found = excerpt(name)
+    except (ExcerptError, OSError):
+        st.caption("The source of this part is not installed here.")
+        return
+    st.code(found.source, language="python", wrap_lines=True)
+    st.caption(f"`{found.file}`, line {found.line}")

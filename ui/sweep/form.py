@@ -1,0 +1,285 @@
+"""Widgets -> Sweep: what varies along columns, rows and pages, over the settings of Generate."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import streamlit as st
+
+from core.diffusion.models.load import ModelInfo, list_models
+from core.diffusion.recipe.schedulers import SCHEDULERS
+from core.diffusion.settings import MAX_SEED
+from core.sweeps.axes import AXES, AxisRow
+from core.sweeps.sweep import SIDES, Axis, NewSeed, Sweep, SweepProblem
+from core.sweeps.values import ParsedValues, ValuesError, format_values, read_values
+from ui.catalog import SWEEP
+from ui.links import Parameter, put_settings, settings_parameters, source_parameters
+from ui.settings.controls import default_values, settings_form
+from ui.settings.source_controls import source_form
+from ui.sweep.words import fitting_words
+from ui.views import plain
+
+PREFIX = SWEEP.prefix
+NONE = "none"
+FIRST_SEED = 1
+DRAWN = f"{PREFIX}:drawn"
+BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
+TITLES = {"x": "Columns", "y": "Rows", "z": "Pages"}
+NEW_SEED_NAMES: dict[NewSeed, str] = {
+    "": "One seed",
+    "column": "New per column",
+    "row": "New per row",
+    "page": "New per page",
+}
+SYNTAX = """\
+- `1, 2, 5` — these values
+- `1-5` — 1, 2, 3, 4, 5
+- `1-10 (+3)` — 1, 4, 7, 10
+- `0-1 [5]` — five evenly spaced
+- `1, 2, .., 6` — the run goes on
+- `"a, b"` — quotes keep a comma"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepForm:
+    """What the controls say; `sweep` leaves out each axis that could not be read."""
+
+    sweep: Sweep
+    problems: tuple[SweepProblem, ...]
+    draws_seed: bool
+
+
+def key(name: str) -> str:
+    return f"{PREFIX}_{name}"
+
+
+def parameters() -> tuple[Parameter, ...]:
+    """What the address may say of the sweep: it is in it as a whole."""
+    names = tuple(_label(name) for name in (NONE, *AXES))
+    axes = [
+        parameter
+        for side in SIDES
+        for parameter in (
+            Parameter(field=side, kind="choice", choices=names),
+            Parameter(field=f"{side}_values", kind="text"),
+            Parameter(field=f"{side}_link", kind="choice", choices=names),
+            Parameter(field=f"{side}_link_values", kind="text"),
+        )
+    ]
+    base = (*settings_parameters(list_models(), tuple(SCHEDULERS)), *source_parameters())
+    seeds = Parameter(field="new_seed", kind="choice", choices=tuple(NEW_SEED_NAMES.values()))
+    return (*base, *axes, seeds)
+
+
+def defaults(model: ModelInfo) -> dict[str, object]:
+    return {**default_values(model), "seed": FIRST_SEED, **dict.fromkeys(SIDES, NONE)}
+
+
+def sweep_form(model: ModelInfo) -> SweepForm:
+    """The panel: three axes, how seeds move, and the base settings."""
+    _announce()
+    axes: dict[str, Axis] = {}
+    problems: list[SweepProblem] = []
+    for side in SIDES:
+        axis, found = _axis_control(side)
+        problems += found
+        if axis is not None:
+            axes[side] = axis
+    new_seed = st.segmented_control(
+        "Seeds",
+        list(NEW_SEED_NAMES.values()),
+        default=NEW_SEED_NAMES[""],
+        required=True,
+        key=key("new_seed"),
+        help="With one seed every cell starts from the same noise, so that only the axes differ.",
+        **BOUND,
+    )
+    with st.expander("Base settings", icon=":material/tune:"):
+        st.caption("What the axes do not change. The same controls as in Generate.")
+        base = settings_form(model, PREFIX, seed=FIRST_SEED, has_count=False).settings
+    base = replace(base, **source_form(PREFIX))
+    draws = base.seed < 0
+    if draws:
+        base = replace(base, seed=_drawn_seed())
+    by_name: dict[str, NewSeed] = {name: value for value, name in NEW_SEED_NAMES.items()}
+    return SweepForm(
+        sweep=Sweep(base=base, new_seed=by_name.get(str(new_seed), ""), **axes),
+        problems=tuple(problems),
+        draws_seed=draws,
+    )
+
+
+def settle_seed() -> None:
+    """For the callback of a click that runs: a seed of -1 becomes the drawn one, so that the grid
+    can be extended and its link shows it again.
+    """
+    if st.session_state.get(key("seed")) == -1:
+        st.session_state[key("seed")] = _drawn_seed()
+        st.session_state.pop(DRAWN, None)
+
+
+def take_sweep(sweep: Sweep) -> None:
+    """The callback of a button that brings a sweep to this page."""
+    put_sweep(sweep)
+
+
+def put_sweep(sweep: Sweep) -> dict[str, str]:
+    """Sets every control to `sweep`: in a callback, or before the controls are drawn. Returns
+    them as parameters of the address, for who comes from another page.
+    """
+    query = put_settings(PREFIX, sweep.base.to_dict())
+    for side in SIDES:
+        axis: Axis | None = getattr(sweep, side)
+        parts = axis.parts() if axis else ()
+        for part, name in zip((*parts, None, None)[:2], (side, f"{side}_link"), strict=True):
+            st.session_state[key(name)] = part.name if part else NONE
+            st.session_state[key(f"{name}_values")] = format_values(part.values) if part else ""
+            if part:
+                query[key(name)] = _label(part.name)
+                query[key(f"{name}_values")] = format_values(part.values)
+    st.session_state[key("new_seed")] = NEW_SEED_NAMES[sweep.new_seed]
+    return query | {key("new_seed"): NEW_SEED_NAMES[sweep.new_seed]}
+
+
+def put_axes(model: ModelInfo, axes: dict[str, str]) -> None:
+    """Sets which parameters vary, each with its example values; the others stop varying."""
+    if not (st.session_state.get(key("prompt")) or "").strip() and model.example_prompts:
+        st.session_state[key("prompt")] = model.example_prompts[0]
+    for side in SIDES:
+        st.session_state[key(side)] = NONE
+        _set_link(side, NONE)
+    for side, name in axes.items():
+        st.session_state[key(side)] = name
+        fill_examples(side)
+    st.session_state[key("new_seed")] = NEW_SEED_NAMES[""]
+
+
+def fill_examples(name: str) -> None:
+    """A callback: values to begin with, so that an axis runs as soon as it is chosen."""
+    axis = st.session_state[key(name)]
+    row = AXES.get(axis)
+    text = row.examples if row else ""
+    prompt: str = st.session_state.get(key("prompt")) or ""
+    if axis == "prompt_search_replace" and prompt.strip():
+        text = format_values(fitting_words(prompt))
+    st.session_state[key(f"{name}_values")] = text
+
+
+def _axis_control(side: str) -> tuple[Axis | None, list[SweepProblem]]:
+    with st.container(gap="xxsmall"):
+        name = _choose(side, TITLES[side])
+        if name == NONE:
+            return None, []
+        row = AXES[name]
+        text, linked = _values_and_link(side, row)
+        found, problems = _read(row, text)
+        _say(row, found, problems)
+        other: Axis | None = None
+        if linked != NONE:
+            other, more = _linked(side, linked)
+            problems += more
+    if found is None or (linked != NONE and other is None):
+        return None, problems
+    values = found.written if other else found.values
+    return Axis(name=name, values=values, linked=other), problems
+
+
+def _choose(name: str, label: str) -> str:
+    chosen = st.selectbox(
+        label,
+        [NONE, *AXES],
+        key=key(name),
+        format_func=_label,
+        on_change=fill_examples,
+        args=(name,),
+        **BOUND,
+    )
+    return cast("str", chosen)
+
+
+def _label(name: str) -> str:
+    return AXES[name].label if name in AXES else "Nothing"
+
+
+def _values_and_link(side: str, row: AxisRow) -> tuple[str, str]:
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        text = st.text_input(
+            f"Values of {TITLES[side].lower()}",
+            key=key(f"{side}_values"),
+            placeholder=row.examples,
+            label_visibility="collapsed",
+            live=True,
+            **BOUND,
+        )
+        linked = st.session_state.get(key(f"{side}_link")) or NONE
+        with st.popover(
+            "", icon=":material/link:", type="secondary" if linked != NONE else "tertiary"
+        ):
+            st.markdown(SYNTAX)
+            st.caption(plain(row.about()))
+            linked = _choose(f"{side}_link", "Move together with")
+    return text or "", linked
+
+
+def _linked(side: str, name: str) -> tuple[Axis | None, list[SweepProblem]]:
+    row = AXES[name]
+    text = st.text_input(
+        f"with {row.label}",
+        key=key(f"{side}_link_values"),
+        placeholder=row.examples,
+        live=True,
+        **BOUND,
+    )
+    found, problems = _read(row, text or "")
+    _say(row, found, problems)
+    return (Axis(name=name, values=found.written) if found else None), problems
+
+
+def _read(row: AxisRow, text: str) -> tuple[ParsedValues | None, list[SweepProblem]]:
+    try:
+        return read_values(text, row.kind), []
+    except ValuesError as error:
+        return None, [
+            SweepProblem(
+                axis=row.label,
+                value=problem.text if problem.place else "",
+                reason=problem.reason,
+            )
+            for problem in error.problems
+        ]
+
+
+def _say(row: AxisRow, found: ParsedValues | None, problems: Sequence[SweepProblem]) -> None:
+    """The values as they were understood, or that they were not."""
+    if found is None:
+        reasons = "; ".join(f"{p.value} {p.reason}" if p.value else p.reason for p in problems)
+        st.caption(f":red[{plain(reasons)}]")
+        return
+    shown = [row.show(value) for value in found.values]
+    few = shown if len(shown) <= 8 else [*shown[:6], "…", shown[-1]]
+    words = f"{len(shown)}: {' · '.join(few)}"
+    if found.duplicates:
+        words += f" (said twice: {', '.join(row.show(value) for value in found.duplicates)})"
+    st.caption(plain(words))
+
+
+def _announce() -> None:
+    """Streamlit writes what a callback set into the address only of controls that it knows of:
+    the values of an axis are drawn only once the axis is chosen.
+    """
+    for side in SIDES:
+        for name in (f"{side}_values", f"{side}_link_values"):
+            if key(name) not in st.query_params:
+                st.session_state.setdefault(key(name), "")
+
+
+def _set_link(side: str, name: str) -> None:
+    st.session_state[key(f"{side}_link")] = name
+    st.session_state[key(f"{side}_link_values")] = ""
+
+
+def _drawn_seed() -> int:
+    return st.session_state.setdefault(DRAWN, secrets.randbelow(MAX_SEED + 1))

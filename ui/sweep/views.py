@@ -1,0 +1,85 @@
+"""What is done with a sweep's cells: the table of views, and the run's progress above them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from ui.grid.board import Board
+from ui.grid.cell import show_opened
+from ui.grid.compare import show_compare, show_flipbook
+from ui.grid.export import show_export
+from ui.grid.grid import SIZES, develop, show_end, show_grid, show_looks
+from ui.grid.numbers import show_numbers
+from ui.links import Parameter
+from ui.runtime import Runtime
+from ui.sweep.form import BOUND, key
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """One way of looking at a sweep."""
+
+    title: str
+    show: Callable[[Runtime, Board], None]
+
+
+GRID = View(title="Grid", show=show_grid)
+VIEWS = (
+    GRID,
+    View(title="Compare", show=show_compare),
+    View(title="Flipbook", show=show_flipbook),
+    View(title="Numbers", show=show_numbers),
+    View(title="Take home", show=show_export),
+)
+
+
+def looks() -> tuple[Parameter, ...]:
+    """What the address may say of how the sweep is looked at."""
+    switch = ("true", "false")
+    return (
+        Parameter(field="view", kind="choice", choices=tuple(view.title for view in VIEWS)),
+        Parameter(field="size", kind="choice", choices=tuple(SIZES)),
+        Parameter(field="captions", kind="choice", choices=switch),
+        Parameter(field="wide", kind="choice", choices=switch),
+    )
+
+
+def places() -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Where the grid and the controls go: side by side, or the controls below a wide grid."""
+    in_link = st.query_params.get(key("wide")) == "true"  # before its control is first drawn
+    if st.session_state.get(key("wide"), in_link):
+        return st.container(), st.container()
+    stage, panel = st.columns([0.68, 0.32], gap="medium")
+    return stage, panel
+
+
+def show_views(runtime: Runtime, board: Board) -> None:
+    """The chosen view; while the job runs its progress stands above, and the grid moves."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        view = _choose()
+        show_looks(board.sweep)
+    if board.is_running:
+        develop(runtime, board, with_grid=view is GRID)
+    else:
+        show_end(runtime, board)
+    if not (board.is_running and view is GRID):
+        view.show(runtime, board)
+    show_opened(runtime, board)
+
+
+def _choose() -> View:
+    titles = [view.title for view in VIEWS]
+    chosen = st.segmented_control(
+        "View",
+        titles,
+        default=GRID.title,
+        required=True,
+        key=key("view"),
+        label_visibility="collapsed",
+        **BOUND,
+    )
+    return next((view for view in VIEWS if view.title == chosen), GRID)

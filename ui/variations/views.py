@@ -1,0 +1,56 @@
+"""What is done with a source: the table of views, its panel and its stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import streamlit as st
+
+from core.runs.store.store import StoredImage
+from ui.runtime import Runtime
+from ui.variations.family import Family, family_panel, show_family
+from ui.variations.form import BOUND, VIEWS, key
+from ui.variations.numbers import show_distances, show_noise
+from ui.variations.source import show_parent, show_tree
+from ui.variations.walk import show_walk, walk_form
+
+
+def _show_tree(runtime: Runtime, family: Family) -> None:
+    show_tree(runtime, family.source)
+
+
+OF_FAMILY: Mapping[str, Callable[[Runtime, Family], None]] = {
+    "Family": show_family,
+    "Distances": show_distances,
+    "Noise": show_noise,
+    "Tree": _show_tree,
+}
+"""The views that share the family's panel; the walk has its own."""
+
+
+def show_views(runtime: Runtime, source: StoredImage) -> None:
+    """The chosen view on the stage, the source and the controls in the panel."""
+    view = st.segmented_control(
+        "View",
+        list(VIEWS),
+        default=VIEWS[0],
+        required=True,
+        key=key("view"),
+        label_visibility="collapsed",
+        **BOUND,
+    )
+    stage, panel = st.columns([0.68, 0.32], gap="medium")
+    show = OF_FAMILY.get(view or VIEWS[0])
+    if show is None:
+        with panel.container(border=True):
+            show_parent(runtime, source)
+            button = st.container()
+            walk = walk_form(source)
+        with stage:
+            show_walk(runtime, walk, button)
+        return
+    with panel.container(border=True):
+        show_parent(runtime, source)
+        family = family_panel(runtime, source)
+    with stage:
+        show(runtime, family)
