@@ -1,10 +1,13 @@
 """Generate: a prompt becomes a picture that is watched while it develops."""
 
+from functools import partial
+
 import streamlit as st
 
 from ui.catalog import GENERATE
+from ui.clicks import note_click
 from ui.frame import open_page, safely
-from ui.generate.stage import note_click, show_stage, submit
+from ui.generate.stage import show_stage, submit
 from ui.links import check_address, mend_address
 from ui.settings.controls import (
     PREFIX,
@@ -21,7 +24,7 @@ with open_page(GENERATE) as runtime:
     st.title("Generate", anchor=False)
     mend_address(PREFIX, default_values(runtime.model))
     broken = check_address(PREFIX, parameters())
-    counter = prompt_box(runtime.model, on_click=note_click)
+    counter = prompt_box(runtime.model, on_click=partial(note_click, GENERATE.prefix))
     stage, panel = st.columns([0.64, 0.36], gap="medium")
     with panel.container(border=True):
         form = settings_form(runtime.model)

@@ -7,15 +7,15 @@ import streamlit as st
 from core.diffusion.models.load import ModelError
 from ui.catalog import SWEEP
 from ui.frame import open_page
-from ui.grid.board import make_board
-from ui.grid.grid import show_waiting
-from ui.grid.jobs import current_job, show_others
-from ui.grid.plan import plan_of, prompt_box, run_button, show_plan, submit
-from ui.grid.saved import drop_sweep, show_saved
+from ui.grid.board import board_of
+from ui.grid.plan import prepare, show_plan
 from ui.links import check_address, mend_address
 from ui.settings.controls import count_tokens
-from ui.sweep.form import PREFIX, defaults, parameters, sweep_form
-from ui.sweep.views import looks, places, show_views
+from ui.sweep.form import PREFIX, STATE, defaults, parameters, sweep_form
+from ui.sweep.others import show_others
+from ui.sweep.prompt import prompt_box, run_button
+from ui.sweep.saved import drop_sweep, show_saved
+from ui.sweep.views import looks, places, show_views, show_waiting
 
 with open_page(SWEEP) as runtime:
     st.title("Sweep", anchor=False)
@@ -28,9 +28,7 @@ with open_page(SWEEP) as runtime:
         saved = st.expander("Saved sweeps", icon=":material/bookmarks:")
         with st.expander("Sweep from a picture", icon=":material/upload_file:"):
             drop_sweep()
-    plan = plan_of(runtime, form)
-    submit(runtime, form, plan)
-    job = current_job(runtime, plan)
+    plan, job = prepare(runtime, STATE, form)
     run_button(run, plan, job)
     with saved:
         show_saved(runtime, form.sweep, can_save=not plan.problems)
@@ -40,9 +38,7 @@ with open_page(SWEEP) as runtime:
         if plan.problems:
             show_waiting()
         else:
-            cells = runtime.queue.cells(job.id) if job else []
-            board = make_board(runtime.store, form.sweep, plan, job, cells)
-            show_views(runtime, board)
+            show_views(runtime, board_of(runtime, STATE, form.sweep, plan, job))
     with suppress(ModelError):  # the plan says it, and what of each prompt is cut off
         count_tokens(counter, form.sweep.base.model, PREFIX, warns=False)
     if broken:

@@ -15,11 +15,15 @@ from core.diffusion.settings import SettingsError
 from core.runs.store.store import StoreError
 from core.runs.worker.worker import FolderInUse
 from ui.catalog import ASSETS, CATALOG, HOME, Page
+from ui.clicks import forget_clicks, leave_others
 from ui.runtime import Runtime, open_runtime
 from ui.views import plain, problem_lines, show_error
 
 NAME = "Diffusion Lightbox"
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.25
+"""How often what develops is looked at."""
+SLOW_POLL_SECONDS = 1.0
+"""How often the rest is, and what is costly to draw."""
 
 _log = logging.getLogger("lightbox.ui")
 _P = ParamSpec("_P")
@@ -38,6 +42,7 @@ def open_page(page: Page) -> Generator[Runtime]:
     with st.sidebar:
         for entry in CATALOG:
             st.page_link(entry.path, label=entry.title, icon=entry.icon, width="stretch")
+    leave_others(page.prefix)
     try:
         runtime = open_runtime()
     except Exception as error:
@@ -45,6 +50,7 @@ def open_page(page: Page) -> Generator[Runtime]:
         st.stop()
     with safely():
         yield runtime
+    forget_clicks()
     with safely(), st.sidebar:
         _status(runtime)
 
@@ -94,7 +100,7 @@ def _status(runtime: Runtime) -> None:
     queue = runtime.queue
     status = queue.worker_status()
     moving = status.state in ("starting", "loading", "busy") or status.waiting > 0
-    poll = POLL_SECONDS if moving else None
+    poll = SLOW_POLL_SECONDS if moving else None
 
     @st.fragment(run_every=poll)
     @safe

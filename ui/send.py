@@ -1,4 +1,4 @@
-"""Sending a picture from one page to another, as CATALOG says which page takes what."""
+"""Sending a picture or a sweep from one page to another, as CATALOG says which page takes what."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import streamlit as st
 
 from core.diffusion.settings import GenerationSettings
 from core.runs.store.store import StoredImage
+from core.sweeps.link import to_word
+from core.sweeps.sweep import Sweep
 from ui.catalog import (
     CATALOG,
+    FILM,
     GALLERY,
     GENERATE,
     IMAGE_TO_IMAGE,
     STEPS,
     SWEEP,
-    VARIATIONS,
     Page,
 )
 from ui.links import put_runs, put_settings
 from ui.runtime import Runtime
+from ui.sweep_link import put_sweep
 
 OPEN = f"{GALLERY.prefix}_open"
 """The digest of the picture that the Gallery shows opened."""
-
-DIALOGS = (OPEN, f"{SWEEP.prefix}:opened", f"{VARIATIONS.prefix}:child")
-"""What stands open in a dialog: leaving its page closes it."""
 
 TAKEN_ALONG = (
     "model",
@@ -67,8 +67,7 @@ def send(runtime: Runtime, image: StoredImage, page: Page) -> None:
     In the session and in the address: a parameter at its default is dropped from the address, so
     that alone would leave what the page's controls held before.
     """
-    for name in DIALOGS:
-        st.session_state.pop(name, None)
+    st.session_state.pop(OPEN, None)  # the Gallery's dialog is in its address
     if page is IMAGE_TO_IMAGE:
         query = start_from(image)
     elif page is GENERATE and image.settings.init_image:
@@ -83,6 +82,20 @@ def send(runtime: Runtime, image: StoredImage, page: Page) -> None:
     else:
         query = put_runs(page.prefix, [image.digest])
     st.switch_page(page.path, query_params=query)
+
+
+def send_sweep(sweep: Sweep) -> None:
+    """Open the Sweep page with this sweep."""
+    # Without a mapping Streamlit would clear the address, which what is bound to it forbids.
+    st.switch_page(SWEEP.path, query_params=put_sweep(sweep))
+
+
+def send_film(sweep: Sweep) -> None:
+    """Open the Film page with the film of this sweep."""
+    query = {f"{FILM.prefix}_sweep": to_word(sweep), f"{FILM.prefix}_source": "A sweep"}
+    for name, value in query.items():
+        st.session_state[name] = value
+    st.switch_page(FILM.path, query_params=query)
 
 
 def start_from(image: StoredImage) -> dict[str, str]:

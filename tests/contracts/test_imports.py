@@ -38,6 +38,7 @@ HOUSE: tuple[tuple[str, ...], ...] = (
     ("ui",),
     ("ui.catalog", "ui.views"),
     ("ui.links",),
+    ("ui.clicks", "ui.sweep_link"),
     ("ui.runtime",),
     ("ui.frame", "ui.send"),
     ("ui.settings",),

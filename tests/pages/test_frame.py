@@ -18,8 +18,8 @@ from core.runs.worker.worker import FolderInUse, Worker
 from tests.core.runs.doubles import wait_for
 from tests.pages.conftest import GALLERY, GENERATE, ROOT, App, messages
 from ui.catalog import CATALOG, HOME, IMAGE_TO_IMAGE, STEPS, SWEEP
-from ui.generate.stage import progress_text
 from ui.links import Parameter
+from ui.runs.progress import progress_text
 from ui.runtime import _cookie_token  # pyright: ignore[reportPrivateUsage]
 from ui.views import ago, display_width, duration, plain
 

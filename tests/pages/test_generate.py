@@ -18,7 +18,7 @@ from core.output.texts.infotext import write_png
 from tests.core.runs.doubles import generation, wait_for
 from tests.pages.conftest import GALLERY, GENERATE, App, messages, unescaped
 from ui.generate.stage import JOB
-from ui.grid.jobs import LABEL
+from ui.runs.sweeps import LABEL
 
 LONG = " ".join(["apple"] * 90)
 

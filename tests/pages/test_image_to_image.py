@@ -26,7 +26,6 @@ from tests.core.diffusion.models.test_lora import save_lora
 from tests.core.runs.doubles import Lab, generation, wait_for
 from tests.pages.conftest import GALLERY, GENERATE, App, messages, unescaped
 from ui.catalog import IMAGE_TO_IMAGE, SWEEP
-from ui.grid.grid import OPENED
 from ui.img2img.form import CROSSINGS, VIEWS
 from ui.img2img.mask import FILE as MASK_FILE
 from ui.img2img.samples import SAMPLES
@@ -246,7 +245,7 @@ def test_each_grid(app: App, name: str) -> None:
     run(app, at)
     found = {(one.strength, getattr(one, name)) for one in app.asked()}
     assert found == {(0.5, 2), (1.0, 2), (0.5, 4), (1.0, 4)}
-    at.session_state[OPENED] = (1, 1, 0)
+    at.session_state["img2img:grids:opened"] = (1, 1, 0)
     at.run()
     assert any("Denoising strength: 1" in code.value for code in at.code), "the cell is open"
     assert not messages(at)

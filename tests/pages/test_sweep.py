@@ -19,7 +19,7 @@ from tests.core.runs.doubles import generation, wait_for
 from tests.pages.conftest import GALLERY, App, messages, unescaped
 from ui.catalog import SWEEP
 from ui.grid.export import watched
-from ui.grid.plan import PRESETS
+from ui.sweep.prompt import PRESETS
 from ui.sweep.words import fitting_words
 
 PAGE = SWEEP.path

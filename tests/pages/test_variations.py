@@ -18,7 +18,6 @@ from core.runs.store.store import StoredImage
 from tests.core.runs.doubles import generation
 from tests.pages.conftest import GALLERY, App, messages, unescaped
 from ui.catalog import GENERATE, VARIATIONS
-from ui.grid.grid import OPENED
 from ui.variations.form import LAYOUTS, VIEWS, WALKS
 from ui.variations.source import OTHER_MODEL
 
@@ -174,7 +173,7 @@ def test_the_family_opens_as_a_sweep(app: App) -> None:
 
 
 def opened(at: AppTest, place: tuple[int, int, int]) -> AppTest:
-    at.session_state[OPENED] = place
+    at.session_state["variations:opened"] = place
     return at.run()
 
 
@@ -290,7 +289,7 @@ def test_pictures_are_sent_here_and_from_here(app: App) -> None:
     at.menu_button(key=f"send:{child.digest}").set_value(GENERATE.path).run()
     assert any(child.digest in code.value for code in at.code), "the very same picture is shown"
     assert not messages(at)
-    assert "variations:child" not in at.session_state
+    assert "variations:opened" not in at.session_state
 
 
 @pytest.mark.parametrize("view", VIEWS)

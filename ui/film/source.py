@@ -15,11 +15,11 @@ from core.sweeps.plan import Plan, make_plan
 from core.sweeps.sweep import Axis, Sweep, SweepError
 from ui.catalog import SWEEP
 from ui.film.form import BOUND, PREFIX, SOURCES, Source, key
-from ui.grid.saved import describe_sweep
 from ui.runs.recording import has_no_step, recorded
 from ui.runs.run_picker import pick_runs
+from ui.runs.sweeps import describe_sweep
 from ui.runtime import Runtime, owner_id
-from ui.sweep.form import put_sweep
+from ui.send import send_sweep
 from ui.views import show_empty, show_error, show_warning
 
 SEEN = f"{PREFIX}:seen"
@@ -65,14 +65,6 @@ def choose_source() -> Source:
         **BOUND,
     )
     return "A sweep" if chosen == "A sweep" else "One run"
-
-
-def put_film(sweep: Sweep) -> dict[str, str]:
-    """Makes the page show this sweep: for the page that sends it here. Returns the address."""
-    word = to_word(sweep)
-    st.session_state[key("sweep")] = word
-    st.session_state[key("source")] = "A sweep"
-    return {key("sweep"): word, key("source"): "A sweep"}
 
 
 def footage_of(runtime: Runtime, source: Source) -> Footage | None:
@@ -231,8 +223,7 @@ def _offer_to_compute(sweep: Sweep, missing: int, count: int) -> None:
         what = "has no picture" if missing == count == 1 else "have no picture yet"
         st.caption(f"{missing} of {count} cells {what}: they stay empty.", width="stretch")
         if st.button("Compute them in Sweep", key=f"{PREFIX}:compute", icon=SWEEP.icon):
-            # Without a mapping Streamlit would clear the address, which what is bound forbids.
-            st.switch_page(SWEEP.path, query_params=put_sweep(sweep))
+            send_sweep(sweep)
 
 
 def _names(sweep: Sweep, cells: Sequence[object]) -> tuple[str, ...]:

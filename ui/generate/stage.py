@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -16,47 +15,36 @@ from core.diffusion.models.load import describe
 from core.runs.queue.queue import Cell, Job
 from core.runs.store.store import StoredImage
 from ui.catalog import GENERATE
-from ui.frame import safe
-from ui.grid.jobs import is_sweep
-from ui.links import forget_problems
+from ui.clicks import click
+from ui.runs.progress import Progress, follow, progress_text, say_if_stuck, share_of
 from ui.runs.result import show_actions, show_facts, show_settings
+from ui.runs.sweeps import is_sweep
 from ui.runtime import Runtime, owner_id
 from ui.settings.controls import LAST_SEED, Form
 from ui.views import (
     ago,
     display_width,
-    duration,
     picture_bytes,
     show_empty,
     show_error,
     show_picture,
 )
 
-POLL_SECONDS = 0.25
 LONGEST_SIDE = 512  # pixels on the screen
 RECENT_SECONDS = 15 * 60
 LOOK_BACK = 8  # jobs of this browser, past the sweeps among them
 
 JOB = f"{GENERATE.prefix}:job"
-CLICK = f"{GENERATE.prefix}:click"
-
-
-def note_click() -> None:
-    """The callback of the Generate button: runs once a click, and makes the click's token."""
-    st.session_state[CLICK] = uuid.uuid4().hex
-    forget_problems(GENERATE.prefix)
 
 
 def submit(runtime: Runtime, form: Form) -> None:
-    """Queues what the form says, if it was clicked. Raises SettingsError, StoreError or ModelError.
+    """Queue what the form says, if Generate was clicked.
 
-    The token is dropped only when its job is known, or when there can be none: if this run is cut
-    short and the next one submits again, the queue answers with the same job.
+    Raises SettingsError, StoreError or ModelError.
     """
-    token: str | None = st.session_state.get(CLICK)
-    if token is None:
-        return
-    try:
+    with click(GENERATE.prefix) as token:
+        if token is None:
+            return
         batch = form.batch()
         factor = describe(form.settings.model).vae_scale_factor
         for settings in batch:
@@ -67,10 +55,6 @@ def submit(runtime: Runtime, form: Form) -> None:
         )
         st.session_state[JOB] = job_id
         st.session_state[LAST_SEED] = runtime.queue.cells(job_id)[0].settings.seed
-    except Exception:  # not a rerun of Streamlit, which is none
-        st.session_state.pop(CLICK, None)
-        raise
-    st.session_state.pop(CLICK, None)
 
 
 def show_stage(runtime: Runtime, form: Form) -> None:
@@ -118,50 +102,20 @@ def _stored(runtime: Runtime, form: Form) -> StoredImage | None:
 def _develop(runtime: Runtime, job_id: str) -> None:
     """The live view; its clock stops with the job, when the page is drawn without it."""
 
-    @st.fragment(run_every=POLL_SECONDS)
-    @safe
-    def live() -> None:
+    def look() -> Progress | None:
         runtime.queue.watch(job_id)
         job = runtime.queue.job(job_id)
         if job is None or job.is_over:
-            st.rerun()
+            return None
         cells = runtime.queue.cells(job_id)
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.progress(
-                min(1.0, job.steps_done / max(1, job.steps_total)), progress_text(job, cells)
-            )
-            st.button(
-                "Stop",
-                key=f"stop:{job_id}",
-                icon=":material/stop_circle:",
-                on_click=runtime.queue.cancel,
-                args=(job_id,),
-            )
-        say_if_stuck(runtime)
-        _show_cells(runtime, job, cells)
 
-    live()
+        def below() -> None:
+            say_if_stuck(runtime)
+            _show_cells(runtime, job, cells)
 
+        return Progress(share=share_of(job), words=progress_text(job, cells), below=below)
 
-def progress_text(job: Job, cells: Sequence[Cell]) -> str:
-    """ "Step 7 of 20 · about 2 s left"; for a batch also how many pictures are ready."""
-    if job.state == "pending":
-        return "Waiting for its turn"
-    words = [f"Step {job.steps_done} of {job.steps_total}"]
-    if len(cells) > 1:
-        words.append(f"{job.done_cells} of {job.total_cells} pictures ready")
-    if job.seconds_left is not None:
-        words.append(f"about {duration(job.seconds_left, rough=True)} left")
-    return " · ".join(words)
-
-
-def say_if_stuck(runtime: Runtime) -> None:
-    """Why nothing moves yet, below the progress of a job."""
-    status = runtime.queue.worker_status()
-    if status.state == "failed":
-        show_error("The model could not be started", status.message)
-    elif status.state in ("starting", "loading"):
-        st.caption("The model is being loaded: this takes a moment after the start.")
+    follow(look, key=f"stop:{job_id}", stop=lambda: runtime.queue.cancel(job_id))
 
 
 def _show_cells(runtime: Runtime, job: Job, cells: Sequence[Cell]) -> None:

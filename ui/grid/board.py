@@ -11,6 +11,8 @@ from core.runs.queue.jobs import DELETED, Cell, Job
 from core.runs.store.store import Store
 from core.sweeps.plan import Plan
 from core.sweeps.sweep import Sweep, SweepCell
+from ui.grid.state import GridState
+from ui.runtime import Runtime
 
 CellState = Literal["done", "running", "pending", "failed", "cancelled", "missing"]
 
@@ -49,8 +51,11 @@ class BoardCell:
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """A sweep without problems, laid out; `cells` in the plan's order."""
+    """A sweep without problems, laid out; `cells` in the plan's order. `state` is what its page
+    remembers of it.
+    """
 
+    state: GridState
     sweep: Sweep
     plan: Plan
     cells: tuple[BoardCell, ...]
@@ -82,7 +87,12 @@ class Board:
 
 
 def make_board(
-    store: Store, sweep: Sweep, plan: Plan, job: Job | None, job_cells: Sequence[Cell]
+    store: Store,
+    state: GridState,
+    sweep: Sweep,
+    plan: Plan,
+    job: Job | None,
+    job_cells: Sequence[Cell],
 ) -> Board:
     """The state of each cell: stored, else as its job says, else missing."""
     stored = store.holds(plan.digests)
@@ -100,7 +110,15 @@ def make_board(
                 twin=plan.merged.get(index),
             )
         )
-    return Board(sweep=sweep, plan=plan, cells=tuple(cells), job=job)
+    return Board(state=state, sweep=sweep, plan=plan, cells=tuple(cells), job=job)
+
+
+def board_of(
+    runtime: Runtime, state: GridState, sweep: Sweep, plan: Plan, job: Job | None
+) -> Board:
+    """The board of a page's sweep and of the job that computes it, as they are now."""
+    cells = runtime.queue.cells(job.id) if job else []
+    return make_board(runtime.store, state, sweep, plan, job, cells)
 
 
 def reason_of(cell: BoardCell) -> str:

@@ -5,38 +5,41 @@ from __future__ import annotations
 import streamlit as st
 
 from core.runs.store.store import StoredImage
-from ui.catalog import GENERATE, LATENTS, SWEEP
+from ui.catalog import GENERATE, LATENTS, Page
 from ui.frame import safe
 from ui.grid.board import Board, BoardCell
-from ui.grid.compare import PICK
-from ui.grid.grid import OPENED, REFERENCE
 from ui.grid.numbers import show_numbers_of
+from ui.grid.state import SIDES, GridState
 from ui.runs.result import show_actions, show_facts, show_settings
 from ui.runs.run_sweeps import lay_over
 from ui.runtime import Runtime
 from ui.send import send
-from ui.sweep.form import PREFIX
 from ui.views import picture_bytes, plain, show_error, show_picture
 
 LONGEST_SIDE = 512
 
 
-def show_opened(runtime: Runtime, board: Board) -> None:
-    """The dialog of the cell that was clicked, if one was."""
-    place = st.session_state.get(OPENED)
+def show_opened(runtime: Runtime, board: Board, here: Page) -> None:
+    """The dialog of the cell that was clicked, if one was, on the page `here`."""
+    place = board.state.opened
     if place is None:
         return
     cell = board.cell_at(*place)
     if cell is None:
-        _close()
+        board.state.close()
         return
     image = runtime.store.get(cell.digest) if cell.state == "done" else None
-    _dialog(runtime, board, cell, image)
+    # The decorator is given the state of this grid, which is known only now.
+    dialog = st.dialog(
+        "Cell", width="large", icon=":material/image:", on_dismiss=board.state.close
+    )(_dialog)
+    dialog(runtime, board, cell, image, here)
 
 
-@st.dialog("Cell", width="large", icon=":material/image:", on_dismiss=lambda: _close())
 @safe
-def _dialog(runtime: Runtime, board: Board, cell: BoardCell, image: StoredImage | None) -> None:
+def _dialog(
+    runtime: Runtime, board: Board, cell: BoardCell, image: StoredImage | None, here: Page
+) -> None:
     st.markdown(f"**{plain(board.values_of(cell))}**")
     if cell.twin is not None:
         twin = plain(board.values_of(board.cells[cell.twin]))
@@ -49,7 +52,7 @@ def _dialog(runtime: Runtime, board: Board, cell: BoardCell, image: StoredImage 
         if (data := picture_bytes(runtime.store, image.digest)) is not None:
             show_picture(data, image, longest=LONGEST_SIDE)
         with st.container(horizontal=True, gap="small"):
-            _show_buttons(runtime, board, cell, image)
+            _show_buttons(runtime, board, cell, image, here)
     with right:
         show_facts(image)
         show_numbers_of(runtime.store, board, cell)
@@ -57,34 +60,39 @@ def _dialog(runtime: Runtime, board: Board, cell: BoardCell, image: StoredImage 
         show_settings(image)
 
 
-def _show_buttons(runtime: Runtime, board: Board, cell: BoardCell, image: StoredImage) -> None:
-    if st.button("Open in Generate", key=f"{PREFIX}:generate", icon=GENERATE.icon):
-        _close()
+def _show_buttons(
+    runtime: Runtime, board: Board, cell: BoardCell, image: StoredImage, here: Page
+) -> None:
+    state = board.state
+    if st.button("Open in Generate", key=state.name("generate"), icon=GENERATE.icon):
+        state.close()
         send(runtime, image, GENERATE)
     if st.button(
         "Use as reference",
-        key=f"{PREFIX}:refer",
+        key=state.name("refer"),
         icon=":material/flag:",
         help="The cell that Numbers measures the others against.",
     ):
-        _pick(REFERENCE, cell.digest)
-    for side, name in PICK.items():
+        state.refer_to(cell.digest)
+        _draw_anew(state)
+    for side in SIDES:
         if st.button(
             f"Compare as {side}",
-            key=f"{PREFIX}:compare:{side}",
+            key=state.name(f"compare:{side}"),
             icon=":material/compare:",
         ):
-            _pick(name, cell.index)
+            state.pick(side, cell.index)
+            _draw_anew(state)
     done = list(dict.fromkeys(one.digest for one in board.done()))
     if len(done) > 1 and st.button(
         "Latents of all cells",
-        key=f"{PREFIX}:latents",
+        key=state.name("latents"),
         icon=LATENTS.icon,
         help="What happened in every finished cell, in curves laid over each other.",
     ):
-        _close()
+        state.close()
         st.switch_page(LATENTS.path, query_params=lay_over(runtime, LATENTS.prefix, done))
-    show_actions(runtime, image, SWEEP)
+    show_actions(runtime, image, here)
 
 
 def _show_unfinished(runtime: Runtime, board: Board, cell: BoardCell) -> None:
@@ -106,11 +114,6 @@ def _kept(runtime: Runtime, image: StoredImage) -> str:
     return "numbers of every step kept" if image.has_trajectory else "no step recorded"
 
 
-def _pick(name: str, value: object) -> None:
-    st.session_state[name] = value
-    _close()
+def _draw_anew(state: GridState) -> None:
+    state.close()
     st.rerun()
-
-
-def _close() -> None:
-    st.session_state.pop(OPENED, None)

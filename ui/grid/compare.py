@@ -13,10 +13,8 @@ from core.diffusion.settings import MAX_SIDE, GenerationSettings
 from ui.grid.board import Board, BoardCell
 from ui.runs.media import served, smaller
 from ui.runtime import Runtime
-from ui.sweep.form import PREFIX
 from ui.views import FIELD_NAMES, plain
 
-PICK = {"A": f"{PREFIX}:pick_a", "B": f"{PREFIX}:pick_b"}
 LONGEST_SIDE = 1024
 FLIPBOOK_LIMIT = 1000
 _FOLDER = Path(__file__).parents[1] / "components"
@@ -55,7 +53,7 @@ def show_compare(runtime: Runtime, board: Board) -> None:
     # The stored pixels: a difference of pictures made smaller would not be theirs.
     one, two = (_picture(runtime, board, done[index], MAX_SIDE) for index in (a, b))
     if one["src"] and two["src"]:
-        _compare(key=f"{PREFIX}:ab", data={"a": one, "b": two})
+        _compare(key=board.state.name("ab"), data={"a": one, "b": two})
     else:
         st.info("One of the two pictures cannot be read. Run computes it again.")
 
@@ -75,7 +73,7 @@ def show_flipbook(runtime: Runtime, board: Board, *, closes: bool = False) -> No
         for axis in board.sweep.axes().values()
     ]
     cells = [_picture(runtime, board, cell) for cell in board.cells]
-    _flipbook(key=f"{PREFIX}:flip", data={"axes": axes, "cells": cells, "closes": closes})
+    _flipbook(key=board.state.name("flip"), data={"axes": axes, "cells": cells, "closes": closes})
 
 
 def lay_over(name: str, a: dict[str, Any], b: dict[str, Any]) -> None:
@@ -95,12 +93,12 @@ def differing(a: GenerationSettings, b: GenerationSettings) -> dict[str, tuple[s
 
 def _choose(board: Board, done: dict[int, BoardCell], side: str, default: int) -> int:
     indices = list(done)
-    if st.session_state.get(PICK[side]) not in done:
-        st.session_state[PICK[side]] = indices[default]
+    if board.state.picked(side) not in done:
+        board.state.pick(side, indices[default])
     chosen = st.selectbox(
         side,
         indices,
-        key=PICK[side],
+        key=board.state.pick_name(side),
         format_func=lambda index: board.values_of(board.cells[index]),
         persist_state="session",
     )
@@ -127,8 +125,9 @@ def _picture(
 ) -> dict[str, Any]:
     data = smaller(runtime.store, cell.digest, longest) if cell.state == "done" else None
     settings = cell.at.settings
+    place = board.state.name(f"look:{longest}:{cell.digest}")
     return {
-        "src": served(data, f"{PREFIX}:look:{longest}:{cell.digest}") if data else None,
+        "src": served(data, place) if data else None,
         "label": board.values_of(cell),
         "width": settings.width,
         "height": settings.height,

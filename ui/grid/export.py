@@ -16,13 +16,13 @@ from core.output.film.film import FilmError, FilmFormat
 from core.output.sheet.sheet import SheetError, SheetFormat, SheetOptions, carries_sweep, fit_sheet
 from core.runs.store.store import StoreError
 from ui.catalog import FILM
-from ui.film.source import put_film
-from ui.frame import safe
+from ui.frame import SLOW_POLL_SECONDS, safe
 from ui.grid.board import Board, reason_of
 from ui.grid.jobs import submit_sweep
 from ui.grid.numbers import takeaway
+from ui.grid.state import GridState
 from ui.runtime import Runtime
-from ui.sweep.form import PREFIX
+from ui.send import send_film
 from ui.views import plain, show_error
 
 SHEETS: dict[str, tuple[SheetFormat, str]] = {
@@ -39,23 +39,19 @@ PAGE_HELP = "To look through offline: sliders, keys, numbers."
 CELL_SIZES = {"As stored": None, "64": 64, "128": 128, "256": 256, "512": 512}
 
 
-PROBLEM = f"{PREFIX}:not_made"
-POLL_SECONDS = 1.0
-
-
 def show_export(runtime: Runtime, board: Board) -> None:
     """Every way of taking a sweep home; files are made when they are asked for."""
     waiting = len(board.cells) - len(board.done())
     if waiting:
         st.caption(f"{waiting} cells are not finished: they stand empty, with the reason.")
     st.subheader("The grid as a picture", anchor=False)
-    taken = takeaway(runtime.store, board, _sheet_options())
+    taken = takeaway(runtime.store, board, _sheet_options(board.state))
     _show_sheets(board, taken)
     st.subheader("The grid as a film", anchor=False)
     _show_films(runtime, board, taken)
     st.subheader("The cells and their numbers", anchor=False)
     _show_files(board, taken)
-    _show_problem()
+    _show_problem(board.state)
 
 
 def watched(make: Callable[[], bytes], problem: list[str]) -> Callable[[], bytes]:
@@ -75,15 +71,19 @@ def watched(make: Callable[[], bytes], problem: list[str]) -> Callable[[], bytes
     return made
 
 
-def _watched(make: Callable[[], bytes]) -> Callable[[], bytes]:
-    return watched(make, st.session_state.setdefault(PROBLEM, []))
+def _watched(board: Board, make: Callable[[], bytes]) -> Callable[[], bytes]:
+    return watched(make, st.session_state.setdefault(_problem_name(board.state), []))
 
 
-@st.fragment(run_every=POLL_SECONDS)
+def _problem_name(state: GridState) -> str:
+    return state.name("not_made")
+
+
+@st.fragment(run_every=SLOW_POLL_SECONDS)
 @safe
-def _show_problem() -> None:
+def _show_problem(state: GridState) -> None:
     """A click on a download draws nothing anew: this looks by itself."""
-    if problem := st.session_state.get(PROBLEM):
+    if problem := st.session_state.get(_problem_name(state)):
         show_error("This file could not be made", " ".join(problem))
 
 
@@ -93,18 +93,18 @@ def file_name(board: Board, suffix: str) -> str:
     return f"lightbox-{'-'.join(names)}.{suffix}".replace("_", "-")
 
 
-def _sheet_options() -> SheetOptions:
+def _sheet_options(state: GridState) -> SheetOptions:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        title = st.text_input("Title", key=f"{PREFIX}:title", max_chars=200, width=220)
-        size = st.selectbox("Cell size", list(CELL_SIZES), key=f"{PREFIX}:sheet_cell", width=120)
+        title = st.text_input("Title", key=state.name("title"), max_chars=200, width=220)
+        size = st.selectbox("Cell size", list(CELL_SIZES), key=state.name("sheet_cell"), width=120)
         font = st.number_input(
-            "Font size", 6, 200, None, key=f"{PREFIX}:font", placeholder="auto", width=110
+            "Font size", 6, 200, None, key=state.name("font"), placeholder="auto", width=110
         )
         margin = st.number_input(
-            "Margin", 0, 200, None, key=f"{PREFIX}:margin", placeholder="auto", width=110
+            "Margin", 0, 200, None, key=state.name("margin"), placeholder="auto", width=110
         )
-        legend = st.checkbox("Legend", value=True, key=f"{PREFIX}:legend")
-        black = st.checkbox("On black", key=f"{PREFIX}:black")
+        legend = st.checkbox("Legend", value=True, key=state.name("legend"))
+        black = st.checkbox("On black", key=state.name("black"))
     return SheetOptions(
         title=(title or "").strip(),
         cell_size=CELL_SIZES[size or "As stored"],
@@ -135,10 +135,10 @@ def _show_sheets(board: Board, taken: Takeaway) -> None:
                 inside = f"The sweep is too long for a {title} to hold: PNG and PDF restore it."
             st.download_button(
                 title,
-                _watched(partial(taken.sheet, kind)),
+                _watched(board, partial(taken.sheet, kind)),
                 file_name=file_name(board, "jpg" if kind == "jpeg" else kind),
                 mime=mime,
-                key=f"{PREFIX}:sheet:{title}",
+                key=board.state.name(f"sheet:{title}"),
                 icon=":material/download:",
                 help=f"The labelled grid{words}. {inside}",
                 disabled=size is None,
@@ -152,11 +152,11 @@ def _show_films(runtime: Runtime, board: Board, taken: Takeaway) -> None:
     done = board.done()
     if st.button(
         "Open in Film",
-        key=f"{PREFIX}:open_film",
+        key=board.state.name("open_film"),
         icon=FILM.icon,
         help="To play it here: decoded by the VAE, with captions, at any speed.",
     ):
-        st.switch_page(FILM.path, query_params=put_film(board.sweep))
+        send_film(board.sweep)
     recorded = runtime.store.holds([cell.digest for cell in done], "latents")
     lacking = {cell.digest: cell.at.settings for cell in done if cell.digest not in recorded}
     if lacking:
@@ -166,7 +166,7 @@ def _show_films(runtime: Runtime, board: Board, taken: Takeaway) -> None:
         )
         st.button(
             f"Record {len(lacking)} cells",
-            key=f"{PREFIX}:record",
+            key=board.state.name("record"),
             icon=":material/videocam:",
             disabled=board.is_running,
             on_click=_record,
@@ -182,21 +182,21 @@ def _show_films(runtime: Runtime, board: Board, taken: Takeaway) -> None:
             "Page",
             list(range(pages)),
             format_func=board.sweep.z.value_label,
-            key=f"{PREFIX}:film_z",
+            key=board.state.name("film_z"),
         )
     by_step = st.toggle(
         "One frame a step",
-        key=f"{PREFIX}:by_step",
+        key=board.state.name("by_step"),
         help="Cells of fewer steps finish earlier. Otherwise all begin and finish together.",
     )
     with st.container(horizontal=True, gap="small"):
         for title, (kind, mime) in FILMS.items():
             st.download_button(
                 title,
-                _watched(partial(taken.film, kind, z=z, by_step=by_step)),
+                _watched(board, partial(taken.film, kind, z=z, by_step=by_step)),
                 file_name=file_name(board, kind),
                 mime=mime,
-                key=f"{PREFIX}:film:{title}",
+                key=board.state.name(f"film:{title}"),
                 icon=":material/movie:",
                 help="The whole grid denoising together.",
                 on_click="ignore",
@@ -215,10 +215,10 @@ def _show_files(board: Board, taken: Takeaway) -> None:
         for title, make, suffix, kind, note in files:
             st.download_button(
                 title,
-                _watched(make),
+                _watched(board, make),
                 file_name=file_name(board, suffix),
                 mime=kind,
-                key=f"{PREFIX}:file:{title}",
+                key=board.state.name(f"file:{title}"),
                 icon=":material/download:",
                 help=note,
                 on_click="ignore",

@@ -10,17 +10,14 @@ from streamlit.components.v2 import component
 
 from core.runs.queue.jobs import Job
 from core.sweeps.sweep import Axis, Sweep
-from ui.frame import safe
-from ui.generate.stage import progress_text, say_if_stuck
+from ui.frame import POLL_SECONDS, SLOW_POLL_SECONDS
 from ui.grid.board import Board, BoardCell, make_board
+from ui.grid.state import GridState
 from ui.runs.media import inline, served, smaller
+from ui.runs.progress import Progress, follow, progress_text, say_if_stuck, share_of
 from ui.runtime import Runtime
-from ui.sweep.form import BOUND, PREFIX, key, put_sweep
-from ui.views import plain, show_empty, show_error
+from ui.views import plain, show_error
 
-OPENED = f"{PREFIX}:opened"
-CLICKED = f"{PREFIX}:clicked"
-REFERENCE = f"{PREFIX}:reference"
 FEW_CELLS = 100
 MANY_PAGES = 10
 SIZES = {"Fit": 0, "Small": 72, "Medium": 128, "Large": 256, "Full": 512}
@@ -37,7 +34,7 @@ _grid = component(
 
 def show_grid(runtime: Runtime, board: Board) -> None:
     """The grid as it is now."""
-    z = choose_page(board.sweep.z)
+    z = choose_page(board)
     _draw(runtime, board, z, {})
 
 
@@ -46,75 +43,42 @@ def develop(runtime: Runtime, board: Board, *, with_grid: bool) -> None:
     job = board.job
     if job is None:
         return
-    z = choose_page(board.sweep.z) if with_grid else 0
+    z = choose_page(board) if with_grid else 0
     addresses: dict[str, str] = {}
-    shown = len(board.page(z))
 
-    @st.fragment(run_every=0.25 if shown <= FEW_CELLS else 1.0)
-    @safe
-    def live() -> None:
+    def look() -> Progress | None:
         if with_grid:
             runtime.queue.watch(job.id)
         now = runtime.queue.job(job.id)
-        if now is None or now.is_over or st.session_state.pop(CLICKED, False):
-            st.rerun()  # without the clock, or with the opened cell above the grid
+        if now is None or now.is_over or board.state.take_clicked():
+            return None  # the page is drawn without the clock, or with the opened cell
         cells = runtime.queue.cells(job.id)
-        with st.container(horizontal=True, vertical_alignment="center"):
-            done = min(1.0, now.steps_done / max(1, now.steps_total))
-            st.progress(done, progress_text(now, cells))
-            st.button(
-                "Stop",
-                key=f"{PREFIX}:stop",
-                icon=":material/stop_circle:",
-                on_click=runtime.queue.cancel,
-                args=(job.id,),
-            )
-        say_if_stuck(runtime)
-        if with_grid:
-            current = make_board(runtime.store, board.sweep, board.plan, now, cells)
-            _draw(runtime, current, z, addresses)
 
-    live()
+        def below() -> None:
+            say_if_stuck(runtime)
+            if with_grid:
+                current = make_board(
+                    runtime.store, board.state, board.sweep, board.plan, now, cells
+                )
+                _draw(runtime, current, z, addresses)
 
+        return Progress(share=share_of(now), words=progress_text(now, cells), below=below)
 
-def show_waiting() -> None:
-    show_empty(
-        ":material/grid_on:",
-        "Nothing on the table yet",
-        "One click on a sweep above lays it out. Or choose what varies, and press Run.",
+    follow(
+        look,
+        key=board.state.name("stop"),
+        stop=lambda: runtime.queue.cancel(job.id),
+        every=POLL_SECONDS if len(board.page(z)) <= FEW_CELLS else SLOW_POLL_SECONDS,
     )
 
 
-def show_looks(sweep: Sweep) -> None:
-    """How the grid looks: its size, captions, room, and which axis lies where."""
-    with st.popover("Look", icon=":material/visibility:"):
-        st.segmented_control(
-            "Cell size",
-            list(SIZES),
-            default="Fit",
-            required=True,
-            key=key("size"),
-            **BOUND,
-        )
-        st.toggle("Values under each cell", key=key("captions"), **BOUND)
-        st.toggle("Wide: the controls below the grid", key=key("wide"), **BOUND)
-        if sweep.x or sweep.y:
-            st.button(
-                "Swap columns and rows",
-                key=f"{PREFIX}:swap_axes",
-                icon=":material/swap_horiz:",
-                help="Nothing is computed again.",
-                on_click=_swap,
-                args=(sweep,),
-            )
-
-
-def choose_page(axis: Axis | None) -> int:
+def choose_page(board: Board) -> int:
     """The page to look at, counted from 0; nothing is drawn where there is only one."""
+    axis = board.sweep.z
     if axis is None or len(axis.values) < 2:
         return 0
     count = len(axis.values)
-    name = f"{PREFIX}:page"
+    name = board.state.name("page")
     if st.session_state.get(name, 0) >= count:
         st.session_state[name] = 0
     label, options = axis.label(), list(range(count))
@@ -135,10 +99,6 @@ def choose_page(axis: Axis | None) -> int:
     return int(chosen or 0)
 
 
-def _swap(sweep: Sweep) -> None:
-    put_sweep(sweep.swapped())
-
-
 def show_end(runtime: Runtime, board: Board) -> None:
     """How the last run ended, where that needs words."""
     failed = [cell for cell in board.cells if cell.state == "failed"]
@@ -147,7 +107,7 @@ def show_end(runtime: Runtime, board: Board) -> None:
         show_error(f"{len(failed)} of {len(board.cells)} cells failed", " ".join(reasons))
         st.button(
             "Retry failed",
-            key=f"{PREFIX}:retry",
+            key=board.state.name("retry"),
             icon=":material/refresh:",
             on_click=_retry,
             args=(runtime, board.job),
@@ -172,26 +132,28 @@ def _draw(
     addresses: dict[str, str],
 ) -> None:
     """Mounts the grid of page `z`. `addresses` remembers what is served already."""
-    cells, size = board.page(z), SIZES.get(st.session_state.get(key("size")) or "Fit", 0)
+    state, cells = board.state, board.page(z)
+    size = SIZES.get(str(state.look("size") or "Fit"), 0)
+    key = state.name("grid")
     _grid(
-        key=f"{PREFIX}:grid",
+        key=key,
         data={
             "name": _name(board.sweep),
             "x": _labels(board.sweep.x),
             "y": _labels(board.sweep.y),
             "cells": [_view(runtime, board, cell, size, addresses) for cell in cells],
             "size": size,
-            "captions": bool(st.session_state.get(key("captions"))),
+            "captions": bool(state.look("captions")),
         },
-        on_opened_change=_open,
+        on_opened_change=lambda: _open(state, key),
     )
 
 
-def _open() -> None:
-    opened: Any = st.session_state[f"{PREFIX}:grid"].opened
+def _open(state: GridState, key: str) -> None:
+    opened: Any = st.session_state[key].opened
     if isinstance(opened, list) and len(opened) == 3:
-        st.session_state[OPENED] = tuple(opened)
-        st.session_state[CLICKED] = True
+        column, row, page = opened
+        state.open((column, row, page))
 
 
 def _name(sweep: Sweep) -> str:
@@ -218,7 +180,7 @@ def _view(
     marks: list[str] = []
     if cell.twin is not None:
         marks.append(f"= {_short(board, board.cells[cell.twin])}")
-    if st.session_state.get(REFERENCE) == cell.digest:
+    if board.state.reference == cell.digest:
         marks.append("Reference")
     return {
         "at": [cell.at.x, cell.at.y, cell.at.z],
@@ -243,7 +205,7 @@ def _address(
             data = smaller(runtime.store, cell.digest, LOOK_AT * (size or 256))
             if data is None:
                 return None
-            addresses[cell.digest] = served(data, f"{PREFIX}:cell:{cell.digest}")
+            addresses[cell.digest] = served(data, board.state.name(f"cell:{cell.digest}"))
         return addresses[cell.digest]
     if cell.state == "running" and board.job is not None and cell.job_cell is not None:
         preview = runtime.queue.preview(board.job.id, cell.job_cell.position)

@@ -22,12 +22,9 @@ from core.output.sheet.sheet import SheetOptions
 from core.runs.store.store import Store, StoreError
 from core.sweeps.sweep import Axis
 from ui.grid.board import Board, BoardCell, reason_of
-from ui.grid.grid import REFERENCE, choose_page
+from ui.grid.grid import choose_page
 from ui.runtime import Runtime
-from ui.sweep.form import PREFIX
 from ui.views import plain
-
-QUANTITY = f"{PREFIX}:quantity"
 
 
 def show_numbers(runtime: Runtime, board: Board) -> None:
@@ -43,7 +40,7 @@ def show_numbers(runtime: Runtime, board: Board) -> None:
         default="rmse",
         required=True,
         format_func=lambda name: QUANTITIES[name].label,
-        key=QUANTITY,
+        key=board.state.name("quantity"),
         persist_state="session",
     )
     quantity = QUANTITIES[name or "rmse"]
@@ -51,7 +48,7 @@ def show_numbers(runtime: Runtime, board: Board) -> None:
     taken = takeaway(runtime.store, board, SheetOptions())
     state = tuple((cell.place, cell.digest, cell.state == "done") for cell in board.cells)
     found = _measure(taken, state, reference.place)
-    z = choose_page(board.sweep.z)
+    z = choose_page(board)
     _show_figure(board, found, quantity, z)
     _show_table(board, found)
 
@@ -72,7 +69,7 @@ def takeaway(store: Store, board: Board, options: SheetOptions) -> Takeaway:
 def reference_of(board: Board) -> BoardCell | None:
     """The cell marked as reference, else the first that is finished."""
     done = board.done()
-    marked = st.session_state.get(REFERENCE)
+    marked = board.state.reference
     return next((cell for cell in done if cell.digest == marked), done[0] if done else None)
 
 
@@ -124,13 +121,13 @@ def _measure(
 
 def _choose_reference(board: Board, done: dict[str, BoardCell]) -> BoardCell:
     first = reference_of(board)
-    if first is not None and st.session_state.get(REFERENCE) not in done:
-        st.session_state[REFERENCE] = first.digest
+    if first is not None and board.state.reference not in done:
+        board.state.refer_to(first.digest)
     options = sorted(done, key=lambda digest: done[digest].index)
     chosen = st.selectbox(
         "Reference cell",
         options,
-        key=REFERENCE,
+        key=board.state.name("reference"),
         format_func=lambda digest: board.values_of(done[digest]),
         persist_state="session",
     )
@@ -142,7 +139,7 @@ def _show_figure(board: Board, found: Sequence[CellNumbers], quantity: Quantity,
         st.info(f"No cell has a {quantity.label}.")
         return
     figure = axis_figure(board.sweep, found, quantity.name, z)
-    st.plotly_chart(figure, key=f"{PREFIX}:figure", width="stretch")
+    st.plotly_chart(figure, key=board.state.name("figure"), width="stretch")
     _show_means(board, found, quantity, z)
 
 

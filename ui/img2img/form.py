@@ -17,6 +17,7 @@ from core.sweeps.axes import AXES
 from core.sweeps.sweep import Axis, Sweep, SweepProblem
 from core.sweeps.values import ParsedValues, ValuesError, read_values
 from ui.catalog import IMAGE_TO_IMAGE
+from ui.grid.plan import SweepForm
 from ui.img2img.mask import KINDS as SHAPE_KINDS
 from ui.img2img.mask import MOST_SHAPES, WAYS, mask_form
 from ui.img2img.samples import SAMPLES
@@ -26,7 +27,6 @@ from ui.runtime import Runtime
 from ui.settings.controls import default_values, settings_form
 from ui.settings.model_picker import chosen_model
 from ui.settings.source_controls import hold_source, strength_controls
-from ui.sweep.form import SweepForm
 from ui.views import plain
 
 PREFIX = IMAGE_TO_IMAGE.prefix

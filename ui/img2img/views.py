@@ -17,19 +17,19 @@ from core.runs.queue.jobs import Job
 from core.runs.store.store import StoredImage
 from core.sweeps.plan import Plan
 from ui.catalog import IMAGE_TO_IMAGE, SWEEP
-from ui.grid.board import Board
+from ui.grid.board import Board, board_of
 from ui.grid.cell import show_opened
 from ui.grid.compare import lay_over
 from ui.grid.grid import develop, show_end, show_grid
-from ui.grid.plan import CLICK, show_plan
+from ui.grid.plan import SweepForm, prepare, show_plan
+from ui.grid.state import GridState
 from ui.img2img.form import BOUND, PREFIX, VIEWS, Form, grid_form, key, one_form, strip_form
 from ui.img2img.strip import begun, say_start, show_strip
 from ui.runs.media import served
 from ui.runs.result import show_actions, show_facts, show_settings
 from ui.runs.tasks import await_task
 from ui.runtime import Runtime
-from ui.sweep.form import SweepForm
-from ui.variations.family import board_of, note_make, open_as_sweep, prepare
+from ui.send import send_sweep
 from ui.views import picture_bytes
 
 if TYPE_CHECKING:
@@ -50,18 +50,18 @@ def show_views(runtime: Runtime, form: Form, button: DeltaGenerator) -> None:
         label_visibility="collapsed",
         **BOUND,
     )
-    make, show = _VIEWS.get(view or VIEWS[0], _VIEWS[VIEWS[0]])
+    state, make, show = _VIEWS.get(view or VIEWS[0], _VIEWS[VIEWS[0]])
     sweep_form = make(form)
-    if CLICK in st.session_state:
+    if state.is_clicked:
         form.keep(runtime)
-    plan, job = prepare(runtime, sweep_form)
+    plan, job = prepare(runtime, state, sweep_form)
     with button:
-        _run_button(plan, job)
+        _run_button(state, plan, job)
     if plan.problems or view != VIEWS[0]:
         show_plan(sweep_form, plan)
     if plan.problems:
         return
-    board = board_of(runtime, sweep_form, plan, job)
+    board = board_of(runtime, state, sweep_form.sweep, plan, job)
     if board.is_running:
         develop(runtime, board, with_grid=True)
     else:
@@ -69,7 +69,7 @@ def show_views(runtime: Runtime, form: Form, button: DeltaGenerator) -> None:
         show(runtime, form, board, row)
     if view != VIEWS[0]:
         _open_as_sweep(runtime, form, sweep_form)
-        show_opened(runtime, board)
+        show_opened(runtime, board, IMAGE_TO_IMAGE)
 
 
 def show_source(runtime: Runtime, form: Form) -> DeltaGenerator:
@@ -121,7 +121,7 @@ def show_small(picture: Image.Image | None, words: str) -> None:
         st.caption(words)
 
 
-def _run_button(plan: Plan, job: Job | None) -> None:
+def _run_button(state: GridState, plan: Plan, job: Job | None) -> None:
     is_running = job is not None and not job.is_over
     count = plan.to_compute
     is_ready = not plan.problems and count > 0 and not is_running
@@ -136,7 +136,7 @@ def _run_button(plan: Plan, job: Job | None) -> None:
         shortcut="Ctrl+Enter",
         disabled=not is_ready,
         help=None if is_ready else why,
-        on_click=note_make,
+        on_click=state.note_click,
     )
 
 
@@ -222,12 +222,12 @@ def _open_as_sweep(runtime: Runtime, form: Form, sweep_form: SweepForm) -> None:
         help="The same grid on the Sweep page: flipbook, numbers, and taking it home.",
     ):
         form.keep(runtime)
-        open_as_sweep(sweep_form.sweep)
+        send_sweep(sweep_form.sweep)
 
 
 _Show = Callable[[Runtime, Form, Board, DeltaGenerator], None]
-_VIEWS: Mapping[str, tuple[Callable[[Form], SweepForm], _Show]] = {
-    VIEWS[0]: (one_form, _show_one),
-    VIEWS[1]: (strip_form, _show_strip),
-    VIEWS[2]: (grid_form, _show_grid),
+_VIEWS: Mapping[str, tuple[GridState, Callable[[Form], SweepForm], _Show]] = {
+    VIEWS[0]: (GridState(prefix=PREFIX, grid="one"), one_form, _show_one),
+    VIEWS[1]: (GridState(prefix=PREFIX, grid="strip"), strip_form, _show_strip),
+    VIEWS[2]: (GridState(prefix=PREFIX, grid="grids"), grid_form, _show_grid),
 }

@@ -12,12 +12,10 @@ from core.diffusion.models.load import ModelError, describe
 from core.diffusion.recipe.schedule import unet_calls
 from core.diffusion.trajectory import StepRecord, Trajectory
 from core.runs.store.store import Store, StoredImage, StoreError
-from ui.frame import safe
-from ui.generate.stage import progress_text
+from ui.runs.progress import follow_job
 from ui.runtime import Runtime, owner_id
 from ui.views import show_error, show_warning
 
-POLL_SECONDS = 0.25
 JOBS = "recording:jobs"
 """What was asked for -> (token of the click, job id or None until it is submitted)."""
 
@@ -199,21 +197,4 @@ def _follow(runtime: Runtime, images: Sequence[StoredImage], level: Level, name:
         _forget(name)
         st.rerun()
 
-    @st.fragment(run_every=POLL_SECONDS)
-    @safe
-    def waiting() -> None:
-        now = runtime.queue.job(job_id)
-        if now is None or now.is_over:
-            st.rerun()
-        with st.container(horizontal=True, vertical_alignment="center"):
-            words = progress_text(now, runtime.queue.cells(job_id))
-            st.progress(min(1.0, now.steps_done / max(1, now.steps_total)), f"Recording. {words}")
-            st.button(
-                "Stop",
-                key=f"record stop:{name}",
-                icon=":material/stop_circle:",
-                on_click=runtime.queue.cancel,
-                args=(job_id,),
-            )
-
-    waiting()
+    follow_job(runtime, job_id, key=f"record stop:{name}", before="Recording. ")

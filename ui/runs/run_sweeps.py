@@ -10,9 +10,8 @@ from core.diffusion.models.load import ModelError, describe
 from core.runs.queue.jobs import Job
 from core.sweeps.sweep import Sweep, SweepError
 from ui.catalog import SWEEP
-from ui.grid.jobs import LABEL, is_sweep
-from ui.grid.saved import describe_sweep
 from ui.links import MOST_RUNS, put_runs
+from ui.runs.sweeps import LABEL, describe_sweep, is_sweep
 from ui.runtime import Runtime, owner_id
 from ui.views import ago, plain
 

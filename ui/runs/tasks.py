@@ -8,11 +8,9 @@ from typing import Any
 import streamlit as st
 
 from core.runs.worker.tasks import Tasks, Work
-from ui.frame import safe
+from ui.runs.progress import Progress, follow
 from ui.runtime import Runtime, owner_id
 from ui.views import show_error
-
-POLL_SECONDS = 0.25
 
 
 def await_task(
@@ -49,22 +47,13 @@ def await_task(
 def _wait(tasks: Tasks, key: str, label: str) -> None:
     """The line is drawn alone until the task is over; then the page is, with the result."""
 
-    @st.fragment(run_every=POLL_SECONDS)
-    @safe
-    def waiting() -> None:
+    def look() -> Progress | None:
         state = tasks.state(key)
         if state is None or state.is_over:
-            st.rerun()
-        with st.container(horizontal=True, vertical_alignment="center"):
-            share = min(1.0, state.done / state.total) if state.total else 0.0
-            words = f"{label}: {state.done} of {state.total}" if state.total else f"{label} …"
-            st.progress(share, words)
-            st.button(
-                "Stop",
-                key=f"task stop:{key}",
-                icon=":material/stop_circle:",
-                on_click=tasks.cancel,
-                args=(key,),
-            )
+            return None
+        if not state.total:
+            return Progress(share=0.0, words=f"{label} …")
+        words = f"{label}: {state.done} of {state.total}"
+        return Progress(share=state.done / state.total, words=words)
 
-    waiting()
+    follow(look, key=f"task stop:{key}", stop=lambda: tasks.cancel(key))

@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 import streamlit as st
 
 from core.diffusion.models.load import ModelInfo, list_models
 from core.diffusion.recipe.schedulers import SCHEDULERS
-from core.diffusion.settings import MAX_SEED
 from core.sweeps.axes import AXES, AxisRow
 from core.sweeps.sweep import SIDES, Axis, NewSeed, Sweep, SweepProblem
 from core.sweeps.values import ParsedValues, ValuesError, format_values, read_values
 from ui.catalog import SWEEP
-from ui.links import Parameter, put_settings, settings_parameters, source_parameters
+from ui.grid.plan import SweepForm
+from ui.grid.state import GridState
+from ui.links import Parameter, settings_parameters, source_parameters
 from ui.settings.controls import default_values, settings_form
 from ui.settings.source_controls import source_form
 from ui.sweep.words import fitting_words
+from ui.sweep_link import NEW_SEED_NAMES, NOTHING, axis_label, key
 from ui.views import plain
 
 PREFIX = SWEEP.prefix
-NONE = "none"
 FIRST_SEED = 1
-DRAWN = f"{PREFIX}:drawn"
+STATE = GridState(prefix=PREFIX)
 BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 TITLES = {"x": "Columns", "y": "Rows", "z": "Pages"}
-NEW_SEED_NAMES: dict[NewSeed, str] = {
-    "": "One seed",
-    "column": "New per column",
-    "row": "New per row",
-    "page": "New per page",
-}
 SYNTAX = """\
 - `1, 2, 5` — these values
 - `1-5` — 1, 2, 3, 4, 5
@@ -43,22 +37,9 @@ SYNTAX = """\
 - `"a, b"` — quotes keep a comma"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SweepForm:
-    """What the controls say; `sweep` leaves out each axis that could not be read."""
-
-    sweep: Sweep
-    problems: tuple[SweepProblem, ...]
-    draws_seed: bool
-
-
-def key(name: str) -> str:
-    return f"{PREFIX}_{name}"
-
-
 def parameters() -> tuple[Parameter, ...]:
     """What the address may say of the sweep: it is in it as a whole."""
-    names = tuple(_label(name) for name in (NONE, *AXES))
+    names = tuple(axis_label(name) for name in (NOTHING, *AXES))
     axes = [
         parameter
         for side in SIDES
@@ -75,7 +56,7 @@ def parameters() -> tuple[Parameter, ...]:
 
 
 def defaults(model: ModelInfo) -> dict[str, object]:
-    return {**default_values(model), "seed": FIRST_SEED, **dict.fromkeys(SIDES, NONE)}
+    return {**default_values(model), "seed": FIRST_SEED, **dict.fromkeys(SIDES, NOTHING)}
 
 
 def sweep_form(model: ModelInfo) -> SweepForm:
@@ -103,7 +84,7 @@ def sweep_form(model: ModelInfo) -> SweepForm:
     base = replace(base, **source_form(PREFIX))
     draws = base.seed < 0
     if draws:
-        base = replace(base, seed=_drawn_seed())
+        base = replace(base, seed=STATE.drawn_seed())
     by_name: dict[str, NewSeed] = {name: value for value, name in NEW_SEED_NAMES.items()}
     return SweepForm(
         sweep=Sweep(base=base, new_seed=by_name.get(str(new_seed), ""), **axes),
@@ -112,45 +93,13 @@ def sweep_form(model: ModelInfo) -> SweepForm:
     )
 
 
-def settle_seed() -> None:
-    """For the callback of a click that runs: a seed of -1 becomes the drawn one, so that the grid
-    can be extended and its link shows it again.
-    """
-    if st.session_state.get(key("seed")) == -1:
-        st.session_state[key("seed")] = _drawn_seed()
-        st.session_state.pop(DRAWN, None)
-
-
-def take_sweep(sweep: Sweep) -> None:
-    """The callback of a button that brings a sweep to this page."""
-    put_sweep(sweep)
-
-
-def put_sweep(sweep: Sweep) -> dict[str, str]:
-    """Sets every control to `sweep`: in a callback, or before the controls are drawn. Returns
-    them as parameters of the address, for who comes from another page.
-    """
-    query = put_settings(PREFIX, sweep.base.to_dict())
-    for side in SIDES:
-        axis: Axis | None = getattr(sweep, side)
-        parts = axis.parts() if axis else ()
-        for part, name in zip((*parts, None, None)[:2], (side, f"{side}_link"), strict=True):
-            st.session_state[key(name)] = part.name if part else NONE
-            st.session_state[key(f"{name}_values")] = format_values(part.values) if part else ""
-            if part:
-                query[key(name)] = _label(part.name)
-                query[key(f"{name}_values")] = format_values(part.values)
-    st.session_state[key("new_seed")] = NEW_SEED_NAMES[sweep.new_seed]
-    return query | {key("new_seed"): NEW_SEED_NAMES[sweep.new_seed]}
-
-
 def put_axes(model: ModelInfo, axes: dict[str, str]) -> None:
     """Sets which parameters vary, each with its example values; the others stop varying."""
     if not (st.session_state.get(key("prompt")) or "").strip() and model.example_prompts:
         st.session_state[key("prompt")] = model.example_prompts[0]
     for side in SIDES:
-        st.session_state[key(side)] = NONE
-        _set_link(side, NONE)
+        st.session_state[key(side)] = NOTHING
+        _set_link(side, NOTHING)
     for side, name in axes.items():
         st.session_state[key(side)] = name
         fill_examples(side)
@@ -171,17 +120,17 @@ def fill_examples(name: str) -> None:
 def _axis_control(side: str) -> tuple[Axis | None, list[SweepProblem]]:
     with st.container(gap="xxsmall"):
         name = _choose(side, TITLES[side])
-        if name == NONE:
+        if name == NOTHING:
             return None, []
         row = AXES[name]
         text, linked = _values_and_link(side, row)
         found, problems = _read(row, text)
         _say(row, found, problems)
         other: Axis | None = None
-        if linked != NONE:
+        if linked != NOTHING:
             other, more = _linked(side, linked)
             problems += more
-    if found is None or (linked != NONE and other is None):
+    if found is None or (linked != NOTHING and other is None):
         return None, problems
     values = found.written if other else found.values
     return Axis(name=name, values=values, linked=other), problems
@@ -190,18 +139,14 @@ def _axis_control(side: str) -> tuple[Axis | None, list[SweepProblem]]:
 def _choose(name: str, label: str) -> str:
     chosen = st.selectbox(
         label,
-        [NONE, *AXES],
+        [NOTHING, *AXES],
         key=key(name),
-        format_func=_label,
+        format_func=axis_label,
         on_change=fill_examples,
         args=(name,),
         **BOUND,
     )
     return cast("str", chosen)
-
-
-def _label(name: str) -> str:
-    return AXES[name].label if name in AXES else "Nothing"
 
 
 def _values_and_link(side: str, row: AxisRow) -> tuple[str, str]:
@@ -214,9 +159,9 @@ def _values_and_link(side: str, row: AxisRow) -> tuple[str, str]:
             live=True,
             **BOUND,
         )
-        linked = st.session_state.get(key(f"{side}_link")) or NONE
+        linked = st.session_state.get(key(f"{side}_link")) or NOTHING
         with st.popover(
-            "", icon=":material/link:", type="secondary" if linked != NONE else "tertiary"
+            "", icon=":material/link:", type="secondary" if linked != NOTHING else "tertiary"
         ):
             st.markdown(SYNTAX)
             st.caption(plain(row.about()))
@@ -279,7 +224,3 @@ def _announce() -> None:
 def _set_link(side: str, name: str) -> None:
     st.session_state[key(f"{side}_link")] = name
     st.session_state[key(f"{side}_link_values")] = ""
-
-
-def _drawn_seed() -> int:
-    return st.session_state.setdefault(DRAWN, secrets.randbelow(MAX_SEED + 1))

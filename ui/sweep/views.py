@@ -8,15 +8,19 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core.sweeps.sweep import Sweep
+from ui.catalog import SWEEP
 from ui.grid.board import Board
 from ui.grid.cell import show_opened
 from ui.grid.compare import show_compare, show_flipbook
 from ui.grid.export import show_export
-from ui.grid.grid import SIZES, develop, show_end, show_grid, show_looks
+from ui.grid.grid import SIZES, develop, show_end, show_grid
 from ui.grid.numbers import show_numbers
 from ui.links import Parameter
 from ui.runtime import Runtime
-from ui.sweep.form import BOUND, key
+from ui.sweep.form import BOUND, PREFIX
+from ui.sweep_link import key, put_sweep
+from ui.views import show_empty
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +72,7 @@ def show_views(runtime: Runtime, board: Board) -> None:
         show_end(runtime, board)
     if not (board.is_running and view is GRID):
         view.show(runtime, board)
-    show_opened(runtime, board)
+    show_opened(runtime, board, SWEEP)
 
 
 def _choose() -> View:
@@ -83,3 +87,39 @@ def _choose() -> View:
         **BOUND,
     )
     return next((view for view in VIEWS if view.title == chosen), GRID)
+
+
+def show_waiting() -> None:
+    show_empty(
+        ":material/grid_on:",
+        "Nothing on the table yet",
+        "One click on a sweep above lays it out. Or choose what varies, and press Run.",
+    )
+
+
+def show_looks(sweep: Sweep) -> None:
+    """How the grid looks: its size, captions, room, and which axis lies where."""
+    with st.popover("Look", icon=":material/visibility:"):
+        st.segmented_control(
+            "Cell size",
+            list(SIZES),
+            default="Fit",
+            required=True,
+            key=key("size"),
+            **BOUND,
+        )
+        st.toggle("Values under each cell", key=key("captions"), **BOUND)
+        st.toggle("Wide: the controls below the grid", key=key("wide"), **BOUND)
+        if sweep.x or sweep.y:
+            st.button(
+                "Swap columns and rows",
+                key=f"{PREFIX}:swap_axes",
+                icon=":material/swap_horiz:",
+                help="Nothing is computed again.",
+                on_click=_swap,
+                args=(sweep,),
+            )
+
+
+def _swap(sweep: Sweep) -> None:
+    put_sweep(sweep.swapped())

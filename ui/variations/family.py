@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
 
 import streamlit as st
@@ -11,24 +10,21 @@ from core.diffusion.models.load import describe
 from core.runs.queue.jobs import Job
 from core.runs.store.store import StoredImage
 from core.sweeps.plan import Plan
-from core.sweeps.sweep import Sweep
 from ui.catalog import SWEEP, VARIATIONS
 from ui.frame import safe
-from ui.grid.board import Board, make_board
-from ui.grid.grid import OPENED, develop, show_end, show_grid
-from ui.grid.jobs import current_job
-from ui.grid.plan import CLICK, plan_of, show_plan, submit
-from ui.links import forget_problems
+from ui.grid.board import Board, board_of
+from ui.grid.grid import develop, show_end, show_grid
+from ui.grid.plan import SweepForm, prepare, show_plan
+from ui.grid.state import GridState
 from ui.runs.result import show_actions, show_facts, show_settings
 from ui.runtime import Runtime
-from ui.sweep.form import SweepForm, put_sweep
+from ui.send import send_sweep
 from ui.variations.form import PREFIX, family_form
 from ui.variations.source import make_parent
 from ui.views import picture_bytes, plain, show_picture
 
 LONGEST_SIDE = 512
-CHILD = f"{PREFIX}:child"
-"""The place of the child that is open."""
+STATE = GridState(prefix=PREFIX)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +36,9 @@ class Family:
     plan: Plan
     job: Job | None
 
-
-def prepare(runtime: Runtime, form: SweepForm) -> tuple[Plan, Job | None]:
-    """The plan, submitted if its button was clicked, and the job that computes it."""
-    plan = plan_of(runtime, form)
-    if plan.problems or plan.to_compute:  # else the click is for evenly spaced frames
-        submit(runtime, form, plan)
-    return plan, current_job(runtime, plan)
+    def board(self, runtime: Runtime) -> Board:
+        """The children as they are now; of a plan without problems."""
+        return board_of(runtime, STATE, self.form.sweep, self.plan, self.job)
 
 
 def make_button(plan: Plan, job: Job | None, what: str, name: str) -> None:
@@ -63,26 +55,15 @@ def make_button(plan: Plan, job: Job | None, what: str, name: str) -> None:
         disabled=not is_ready,
         help=None if is_ready else "They are being made." if is_running else "All are stored.",
         width="stretch",
-        on_click=note_make,
+        on_click=STATE.note_click,
     )
-
-
-def note_make() -> None:
-    """A callback: the token of one click, as the Sweep's Run makes it."""
-    st.session_state[CLICK] = uuid.uuid4().hex
-    forget_problems(PREFIX)
-
-
-def board_of(runtime: Runtime, form: SweepForm, plan: Plan, job: Job | None) -> Board:
-    cells = runtime.queue.cells(job.id) if job else []
-    return make_board(runtime.store, form.sweep, plan, job, cells)
 
 
 def family_panel(runtime: Runtime, source: StoredImage) -> Family:
     """The form with its button; a click has submitted what is missing when this returns."""
     button = st.container()
     form = family_form(source, describe(source.settings.model).latent_channels)
-    plan, job = prepare(runtime, form)
+    plan, job = prepare(runtime, STATE, form)
     with button:
         make_button(plan, job, "children", "family")
     return Family(source=source, form=form, plan=plan, job=job)
@@ -94,7 +75,7 @@ def show_family(runtime: Runtime, family: Family) -> None:
     show_plan(form, plan)
     if plan.problems:
         return
-    board = board_of(runtime, form, plan, family.job)
+    board = family.board(runtime)
     if board.is_running:
         develop(runtime, board, with_grid=True)
     else:
@@ -107,13 +88,8 @@ def show_family(runtime: Runtime, family: Family) -> None:
         icon=SWEEP.icon,
         help="The same grid on the Sweep page: compare, numbers, take it home.",
     ):
-        open_as_sweep(form.sweep)
+        send_sweep(form.sweep)
     _open_child(runtime, source, board)
-
-
-def open_as_sweep(sweep: Sweep) -> None:
-    # Without a mapping Streamlit would clear the address, which what is bound to it forbids.
-    st.switch_page(SWEEP.path, query_params=put_sweep(sweep))
 
 
 def children(board: Board) -> list[tuple[float, int, str]]:
@@ -125,23 +101,20 @@ def children(board: Board) -> list[tuple[float, int, str]]:
 
 
 def _open_child(runtime: Runtime, source: StoredImage, board: Board) -> None:
-    """The grid says what was clicked; from here on it is this page's, not the Sweep's."""
-    if OPENED in st.session_state:
-        st.session_state[CHILD] = st.session_state.pop(OPENED)
-    place = st.session_state.get(CHILD)
+    place = STATE.opened
     if place is None:
         return
     cell = board.cell_at(*place)
     image = runtime.store.get(cell.digest) if cell is not None and cell.state == "done" else None
     if cell is None or image is None:
-        close_child()
+        STATE.close()
         if cell is not None:
             st.toast("This child is not there yet.", icon=":material/hourglass_top:")
         return
     _child_dialog(runtime, source, image, board.values_of(cell))
 
 
-@st.dialog("Child", width="large", icon=":material/image:", on_dismiss=lambda: close_child())
+@st.dialog("Child", width="large", icon=":material/image:", on_dismiss=STATE.close)
 @safe
 def _child_dialog(runtime: Runtime, source: StoredImage, image: StoredImage, title: str) -> None:
     st.markdown(f"**{plain(title)}**")
@@ -163,15 +136,10 @@ def _child_dialog(runtime: Runtime, source: StoredImage, image: StoredImage, tit
                 disabled=is_same,
                 help="It is the source itself." if is_same else "Go on from this child.",
             ):
-                close_child()
+                STATE.close()
                 make_parent(image.digest)
                 st.rerun()
             show_actions(runtime, image, VARIATIONS)
     with right:
         show_facts(image)
         show_settings(image)
-
-
-def close_child() -> None:
-    """Forgets which child is open."""
-    st.session_state.pop(CHILD, None)

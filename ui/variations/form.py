@@ -17,9 +17,9 @@ from core.sweeps.axes import AXES
 from core.sweeps.sweep import Axis, Sweep, SweepProblem
 from core.sweeps.values import ValuesError, read_values
 from ui.catalog import VARIATIONS
+from ui.grid.plan import SweepForm
 from ui.links import Parameter, settings_parameters
 from ui.settings.controls import default_values
-from ui.sweep.form import SweepForm
 from ui.views import plain
 
 PREFIX = VARIATIONS.prefix

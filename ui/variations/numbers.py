@@ -17,7 +17,7 @@ from core.output.figures.family_figure import distance_figure
 from ui.grid.plan import show_plan
 from ui.runs.tasks import await_task
 from ui.runtime import Runtime
-from ui.variations.family import Family, board_of, children
+from ui.variations.family import Family, children
 from ui.variations.form import PREFIX, middle_of
 from ui.views import plain
 
@@ -103,7 +103,7 @@ def show_distances(runtime: Runtime, family: Family) -> None:
     if family.plan.problems:
         show_plan(family.form, family.plan)
         return
-    board = board_of(runtime, family.form, family.plan, family.job)
+    board = family.board(runtime)
     found = children(board)
     if not found:
         st.info("Make the family first: then its distances to the parent stand here.")

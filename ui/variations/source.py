@@ -15,10 +15,9 @@ from core.output.figures.family_figure import TreeNode, family_figure
 from core.runs.store.genealogy import Member, family_of, line_of
 from core.runs.store.store import StoredImage
 from ui.catalog import VARIATIONS
-from ui.frame import safe
-from ui.generate.stage import progress_text
 from ui.links import put_runs
 from ui.runs.media import inline, smaller
+from ui.runs.progress import follow_job
 from ui.runs.recording import can_repeat
 from ui.runs.run_picker import pick_runs
 from ui.runtime import Runtime, owner_id
@@ -29,7 +28,6 @@ PREFIX = VARIATIONS.prefix
 MAKING = f"{PREFIX}:making"
 """(job id, digest) of a picture that is being made to vary it."""
 TREE = f"{PREFIX}:tree"
-POLL_SECONDS = 0.25
 BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 THUMBNAIL = 112  # pixels of the file: about twice what is on the screen
 PARENT_SIDE = 112  # pixels on the screen
@@ -148,24 +146,7 @@ def _is_making(runtime: Runtime) -> bool:
             make_parent(digest)
         return False
 
-    @st.fragment(run_every=POLL_SECONDS)
-    @safe
-    def waiting() -> None:
-        now = runtime.queue.job(job_id)
-        if now is None or now.is_over:
-            st.rerun()
-        with st.container(horizontal=True, vertical_alignment="center"):
-            words = progress_text(now, runtime.queue.cells(job_id))
-            st.progress(min(1.0, now.steps_done / max(1, now.steps_total)), words)
-            st.button(
-                "Stop",
-                key=f"{PREFIX}:stop_making",
-                icon=":material/stop_circle:",
-                on_click=runtime.queue.cancel,
-                args=(job_id,),
-            )
-
-    waiting()
+    follow_job(runtime, job_id, key=f"{PREFIX}:stop_making")
     return True
 
 

@@ -26,15 +26,15 @@ from core.output.film.film import FilmFormat, playback, write_film
 from core.runs.store.store import Store, StoredImage
 from core.sweeps.sweep import Axis, Sweep
 from ui.catalog import VARIATIONS
-from ui.grid.board import Board
+from ui.grid.board import Board, board_of
 from ui.grid.compare import show_flipbook
 from ui.grid.export import watched
 from ui.grid.grid import develop, show_end
-from ui.grid.plan import show_plan
+from ui.grid.plan import SweepForm, prepare, show_plan
+from ui.grid.state import GridState
 from ui.runs.tasks import await_task
 from ui.runtime import Runtime
-from ui.sweep.form import SweepForm
-from ui.variations.family import board_of, make_button, prepare
+from ui.variations.family import make_button
 from ui.variations.form import BOUND, FIRST_CHILD, FRAMES, MOST_FRAMES, PREFIX, TURN, WALKS, key
 from ui.views import show_empty, show_error
 
@@ -49,17 +49,20 @@ SAID = f"{PREFIX}:film_problem"
 
 @dataclass(frozen=True, kw_only=True)
 class Pass:
-    """What is said of the frames that one pass over a walk has to make."""
+    """One pass over a walk: what it remembers, and what is said of the frames it has to make."""
 
+    state: GridState
     title: str
     what: str
 
 
 FIRST_PASS = Pass(
+    state=GridState(prefix=PREFIX, grid="walk"),
     title="{count} frames to make",
     what="Each is a picture that is stored, so a walk is made once. Then it plays here.",
 )
 SECOND_PASS = Pass(
+    state=GridState(prefix=PREFIX, grid="even walk"),
     title="Second pass: {count} frames",
     what="The first pass is made and measured. These frames stand at the places that space them "
     "evenly.",
@@ -162,11 +165,11 @@ def _show_made(
     runtime: Runtime, walk: Walk, form: SweepForm, button: DeltaGenerator, words: Pass
 ) -> tuple[Board | None, list[Likeness] | None]:
     """The frames, once they are all made, and their steps; until then what is missing."""
-    plan, job = prepare(runtime, form)
+    plan, job = prepare(runtime, words.state, form, goes_on=words is FIRST_PASS and walk.is_even)
     if plan.problems:
         show_plan(form, plan)
         return None, None
-    board = board_of(runtime, form, plan, job)
+    board = board_of(runtime, words.state, form.sweep, plan, job)
     if board.is_running or plan.to_compute:
         with button:
             make_button(plan, job, "frames", "walk")

@@ -8,8 +8,10 @@ from core.output.sheet.sheet import SheetError, read_sweep
 from core.runs.store.store import MAX_NAME, SavedSweep, StoreError
 from core.sweeps.sweep import Sweep
 from ui.frame import safe
+from ui.runs.sweeps import describe_sweep
 from ui.runtime import Runtime
-from ui.sweep.form import PREFIX, take_sweep
+from ui.sweep.form import PREFIX
+from ui.sweep_link import take_sweep
 from ui.views import ago, plain, show_error
 
 DELETING = f"{PREFIX}:deleting"
@@ -68,12 +70,6 @@ def drop_sweep() -> None:
         on_click=take_sweep,
         args=(found,),
     )
-
-
-def describe_sweep(sweep: Sweep) -> str:
-    """ "Guidance scale (5) × Steps (4): a red apple"."""
-    axes = [f"{axis.label()} ({len(axis.values)})" for axis in sweep.axes().values()]
-    return f"{' × '.join(axes)}: {sweep.base.prompt or '(no prompt)'}"
 
 
 def _show_one(one: SavedSweep) -> None:

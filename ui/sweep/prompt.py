@@ -1,0 +1,107 @@
+"""The prompt of a sweep, the presets, and the Run button."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.diffusion.models.load import ModelInfo
+from core.runs.queue.jobs import Job
+from core.sweeps.plan import Plan
+from ui.sweep.form import PREFIX, STATE, put_axes
+from ui.sweep_link import key
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """One click from a result: which parameter goes along which side."""
+
+    title: str
+    icon: str
+    axes: dict[str, str]
+
+
+PRESETS = (
+    Preset(title="Guidance", icon=":material/explore:", axes={"x": "guidance_scale"}),
+    Preset(title="Steps", icon=":material/footprint:", axes={"x": "num_inference_steps"}),
+    Preset(title="Seeds", icon=":material/casino:", axes={"x": "seed"}),
+    Preset(
+        title="Guidance × Steps",
+        icon=":material/grid_on:",
+        axes={"x": "guidance_scale", "y": "num_inference_steps"},
+    ),
+    Preset(
+        title="Scheduler × Steps",
+        icon=":material/timeline:",
+        axes={"x": "num_inference_steps", "y": "scheduler"},
+    ),
+    Preset(
+        title="Prompt words",
+        icon=":material/match_word:",
+        axes={"x": "prompt_search_replace", "y": "seed"},
+    ),
+)
+
+
+def prompt_box(model: ModelInfo) -> tuple[DeltaGenerator, DeltaGenerator]:
+    """The prompt and the presets; returns the places of the Run button and the token count."""
+    with st.container(border=True, gap="small"):
+        st.text_area(
+            "Prompt",
+            key=key("prompt"),
+            height=76,
+            placeholder="Describe the picture, or begin with one of the sweeps below",
+            label_visibility="collapsed",
+            bind="query-params",
+            persist_state="session",
+        )
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            run = st.container(width="content")
+            counter = st.container(width="content")
+        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+            st.caption("One click:", width="content")
+            for preset in PRESETS:
+                st.button(
+                    preset.title,
+                    key=f"{PREFIX}:preset:{preset.title}",
+                    icon=preset.icon,
+                    type="tertiary",
+                    on_click=_use_preset,
+                    args=(model, preset),
+                )
+    return run, counter
+
+
+def run_button(place: DeltaGenerator, plan: Plan, job: Job | None) -> None:
+    """Its words say how many cells it will compute.
+
+    With nothing to compute it can be pressed all the same: Ctrl+Enter may bring text that was
+    typed just before, and a button that is disabled at that moment would not take it.
+    """
+    is_running = job is not None and not job.is_over
+    is_resumed = job is not None and job.state == "cancelled" and plan.to_compute > 0
+    words = "Resume" if is_resumed else "Run"
+    if plan.to_compute and not is_running:
+        words += f" {plan.to_compute} cell{'s' if plan.to_compute > 1 else ''}"
+    place.button(
+        words,
+        key=f"{PREFIX}:run",
+        type="primary",
+        icon=":material/play_arrow:",
+        shortcut="Ctrl+Enter",
+        disabled=bool(plan.problems),
+        help="See what is wrong below." if plan.problems else None,
+        on_click=_note_click,
+    )
+
+
+def _note_click() -> None:
+    STATE.settle_seed()
+    STATE.note_click()
+
+
+def _use_preset(model: ModelInfo, preset: Preset) -> None:
+    put_axes(model, preset.axes)
+    _note_click()
