@@ -78,20 +78,7 @@ def cut_form(source: Source, longest: int) -> Cut:
         "preview is a linear map of the latents: instant, small and blurred.",
     )
     order = _choice("Direction", list(ORDERS), "order")
-    left, right = st.columns(2, gap="small", vertical_alignment="bottom")
-    fps: float = left.number_input(
-        "Frames a second", 1, MAX_FPS, DEFAULT_FPS, key=key("fps"), **BOUND
-    )
-    hold: float = right.number_input(
-        "Hold the end (s)",
-        0.0,
-        MAX_HOLD,
-        DEFAULT_HOLD,
-        0.5,
-        format="%.1f",
-        key=key("hold"),
-        **BOUND,
-    )
+    fps, hold = _pace()
     size = _choice(
         "Size",
         list(SIZES),
@@ -116,13 +103,32 @@ def cut_form(source: Source, longest: int) -> Cut:
         kinds=KINDS[show],
         decoder=DECODERS[decoder],
         caption=caption,
-        fps=int(fps),
+        fps=fps,
         hold=hold,
         there_and_back=ORDERS[order],
         scale=_scale(size, longest, FIT_CELL if of_sweep else FIT_RUN),
         pace="by step" if by_step else "together",
         background="white" if white else "black",
     )
+
+
+def _pace() -> tuple[int, float]:
+    """Frames a second, and for how many seconds the end is held."""
+    left, right = st.columns(2, gap="small", vertical_alignment="bottom")
+    fps: float = left.number_input(
+        "Frames a second", 1, MAX_FPS, DEFAULT_FPS, key=key("fps"), **BOUND
+    )
+    hold: float = right.number_input(
+        "Hold the end (s)",
+        0.0,
+        MAX_HOLD,
+        DEFAULT_HOLD,
+        0.5,
+        format="%.1f",
+        key=key("hold"),
+        **BOUND,
+    )
+    return int(fps), hold
 
 
 def _choice(

@@ -12,7 +12,7 @@ from core.diffusion.inside.anatomy import Change, Future, Run
 from core.diffusion.models.load import ModelInfo
 from core.diffusion.models.preview import preview_rgb
 from core.diffusion.recipe.schedulers import SCHEDULERS
-from core.diffusion.settings import MAX_GUIDANCE
+from core.diffusion.settings import MAX_GUIDANCE, GenerationSettings
 from core.output.figures.tiles import png, strip
 from ui.frame import safe
 from ui.runtime import Runtime
@@ -62,7 +62,7 @@ def _controls(run: Run) -> Change | None:
     with left:
         start = 1
         if last > 1:
-            start = st.slider("From UNet call", 1, last, _third(last), key=FROM, **BOUND)
+            start = int(st.slider("From UNet call", 1, last, _third(last), key=FROM, **BOUND))
         prompt = st.text_area(
             "Prompt from there on",
             key=PROMPT,
@@ -71,42 +71,66 @@ def _controls(run: Run) -> Change | None:
             **BOUND,
         )
     with right:
-        scheduler: str | None = st.session_state.get(SCHEDULER, st.query_params.get(SCHEDULER))
-        end = last
-        if scheduler in (None, settings.scheduler) and start < last:
-            end = st.slider(
-                "Up to and with call",
-                start,
-                last,
-                last,
-                key=TO,
-                help="After it everything is as before: guidance in an interval, a word for a "
-                "while.",
-                **BOUND,
-            )
-        else:
-            st.caption("A new scheduler stays to the end." if scheduler else "The last call.")
-        one, other = st.columns(2, gap="small")
-        guidance = one.number_input(
-            "Guidance",
-            0.0,
-            MAX_GUIDANCE,
-            None,
-            0.5,
-            key=GUIDANCE,
-            placeholder=f"{settings.guidance_scale:g}",
-            help="1 is off.",
-            **BOUND,
-        )
-        names = list(SCHEDULERS)
-        scheduler = other.selectbox(
-            "Scheduler",
-            names,
-            None,
-            key=SCHEDULER,
-            placeholder=settings.scheduler,
-            **BOUND,
-        )
+        end = _end_control(settings, start, last)
+        guidance, scheduler = _sampler_controls(settings)
+    _ready_changes(run)
+    words = (prompt or "").strip()
+    change = Change(
+        start=start - 1,
+        end=end if end < last else None,
+        prompt=words if words and words != settings.prompt else None,
+        guidance_scale=None if _is_same_guidance(guidance, settings.guidance_scale) else guidance,
+        scheduler=scheduler if scheduler != settings.scheduler else None,
+    )
+    kept = (change.prompt, change.guidance_scale, change.scheduler)
+    return change if any(value is not None for value in kept) else None
+
+
+def _end_control(settings: GenerationSettings, start: int, last: int) -> int:
+    """The last call that is different, counted from 1."""
+    scheduler: str | None = st.session_state.get(SCHEDULER, st.query_params.get(SCHEDULER))
+    if scheduler not in (None, settings.scheduler) or start >= last:
+        st.caption("A new scheduler stays to the end." if scheduler else "The last call.")
+        return last
+    end = st.slider(
+        "Up to and with call",
+        start,
+        last,
+        last,
+        key=TO,
+        help="After it everything is as before: guidance in an interval, a word for a while.",
+        **BOUND,
+    )
+    return int(end)
+
+
+def _sampler_controls(settings: GenerationSettings) -> tuple[float | None, str | None]:
+    """Guidance and scheduler from there on; None is as before."""
+    left, right = st.columns(2, gap="small")
+    guidance = left.number_input(
+        "Guidance",
+        0.0,
+        MAX_GUIDANCE,
+        None,
+        0.5,
+        key=GUIDANCE,
+        placeholder=f"{settings.guidance_scale:g}",
+        help="1 is off.",
+        **BOUND,
+    )
+    scheduler = right.selectbox(
+        "Scheduler",
+        list(SCHEDULERS),
+        None,
+        key=SCHEDULER,
+        placeholder=settings.scheduler,
+        **BOUND,
+    )
+    return guidance, scheduler
+
+
+def _ready_changes(run: Run) -> None:
+    """Changes to begin with, and taking every change back."""
     with st.container(horizontal=True, gap="small"):
         st.menu_button(
             "Ideas",
@@ -122,18 +146,8 @@ def _controls(run: Run) -> Change | None:
             icon=":material/undo:",
             help="Take every change back.",
             on_click=_put,
-            args=({PROMPT: "", GUIDANCE: None, SCHEDULER: None, TO: last},),
+            args=({PROMPT: "", GUIDANCE: None, SCHEDULER: None, TO: run.calls},),
         )
-    words = (prompt or "").strip()
-    change = Change(
-        start=int(start) - 1,
-        end=int(end) if end < last else None,
-        prompt=words if words and words != settings.prompt else None,
-        guidance_scale=None if _is_same_guidance(guidance, settings.guidance_scale) else guidance,
-        scheduler=scheduler if scheduler != settings.scheduler else None,
-    )
-    kept = (change.prompt, change.guidance_scale, change.scheduler)
-    return change if any(value is not None for value in kept) else None
 
 
 def _is_same_guidance(wanted: float | None, own: float) -> bool:
