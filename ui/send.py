@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from core.diffusion.settings import GenerationSettings
@@ -14,11 +16,12 @@ from ui.catalog import (
     GALLERY,
     GENERATE,
     IMAGE_TO_IMAGE,
+    LATENTS,
     STEPS,
     SWEEP,
     Page,
 )
-from ui.links import put_runs, put_settings
+from ui.links import MOST_RUNS, put_runs, put_settings
 from ui.runtime import Runtime
 from ui.sweep_link import put_sweep
 
@@ -96,6 +99,33 @@ def send_film(sweep: Sweep) -> None:
     for name, value in query.items():
         st.session_state[name] = value
     st.switch_page(FILM.path, query_params=query)
+
+
+def send_runs(runtime: Runtime, digests: Sequence[str]) -> None:
+    """Open the Latents page with the runs of these pictures laid over each other."""
+    st.switch_page(LATENTS.path, query_params=lay_over(runtime, LATENTS.prefix, digests))
+
+
+def lay_over(runtime: Runtime, prefix: str, digests: Sequence[str]) -> dict[str, str]:
+    """Makes a page show those that are stored, in their order; it says how many it leaves out.
+
+    Returns them for the address, as `put_runs` does.
+    """
+    stored = runtime.store.holds(digests)
+    kept = [digest for digest in digests if digest in stored]
+    if not kept:
+        st.session_state[f"{prefix}:no_sweep"] = "None of its cells is stored any more."
+        return {}
+    shown = kept[:MOST_RUNS]
+    if len(shown) < len(digests):
+        why = (
+            f"a page lays up to {MOST_RUNS} runs over each other"
+            if len(shown) < len(kept)
+            else "the others are not computed yet, or were deleted"
+        )
+        said = f"{len(shown)} of the {len(digests)} cells of this sweep are shown: {why}."
+        st.session_state[f"{prefix}:said"] = (shown, said)
+    return put_runs(prefix, kept)
 
 
 def start_from(image: StoredImage) -> dict[str, str]:

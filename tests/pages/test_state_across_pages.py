@@ -105,22 +105,17 @@ def test_a_click_of_variations_never_runs_the_sweep_page(app: App) -> None:
 
 def test_a_click_for_a_walk_that_is_stored_is_over_with_its_run(app: App) -> None:
     image = app.put(3)
-    at = app.open(
-        VARIATIONS.path,
-        variations_images=image.digest,
-        variations_view="Walk",
-        variations_frames="3",
-        variations_even="true",
-    )
+    walk = {"variations_view": "Walk", "variations_frames": "3"}
+    at = app.open(VARIATIONS.path, variations_images=image.digest, **walk)
     at.button(key="variations:make:walk").click().run()
     app.finish()
     settled(at)
-    made = jobs(app)
-    at.session_state["variations:click"] = "of a button that was not drawn again"
-    at.toggle(key="variations_even").set_value(False).run()
-    assert "variations:click" not in at.session_state
     settled(at.slider(key="variations_frames").set_value(5).run())
-    assert jobs(app) == made
+    at.slider(key="variations_frames").set_value(3)
+    settled(at.button(key="variations:make:walk").click().run())
+    assert jobs(app) == 1, "its three frames are stored"
+    settled(at.slider(key="variations_frames").set_value(5).run())
+    assert jobs(app) == 1, "a slider is no click"
 
 
 @pytest.mark.parametrize("path", [page.path for page in CATALOG])
@@ -225,3 +220,11 @@ def test_each_page_has_a_grid_of_its_own(app: App) -> None:
     app.turn_to(at, SWEEP.path)
     assert at.session_state["sweep:reference"] == marked
     assert jobs(app) == 3, "a click a page, and nothing else"
+
+
+def test_a_drawn_seed_is_the_one_that_ran(app: App) -> None:
+    """A seed drawn anew in every run would show another picture than the one that was made."""
+    at = image_to_image(app, img2img_seed="-1")
+    (settings,) = app.asked()
+    assert at.number_input(key="img2img_seed").value == settings.seed
+    assert at.button(key="img2img:run").disabled, "its picture is stored, and shown"

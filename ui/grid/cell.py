@@ -11,9 +11,8 @@ from ui.grid.board import Board, BoardCell
 from ui.grid.numbers import show_numbers_of
 from ui.grid.state import SIDES, GridState
 from ui.runs.result import show_actions, show_facts, show_settings
-from ui.runs.run_sweeps import lay_over
 from ui.runtime import Runtime
-from ui.send import send
+from ui.send import send, send_runs
 from ui.views import picture_bytes, plain, show_error, show_picture
 
 LONGEST_SIDE = 512
@@ -91,7 +90,7 @@ def _show_buttons(
         help="What happened in every finished cell, in curves laid over each other.",
     ):
         state.close()
-        st.switch_page(LATENTS.path, query_params=lay_over(runtime, LATENTS.prefix, done))
+        send_runs(runtime, done)
     show_actions(runtime, image, here)
 
 

@@ -26,7 +26,7 @@ class GridState:
     """The session's entries of one grid, all under the prefix of its page.
 
     Grids of one page that take turns differ in `grid`, so that a cell opened in one does not open
-    in another. The click belongs to the page, which has one button.
+    in another. The click and the seed belong to the page, which has one button and one seed.
     """
 
     prefix: str
@@ -108,7 +108,7 @@ class GridState:
 
     def drawn_seed(self) -> int:
         """The seed that stands for -1, the same until it is settled."""
-        return st.session_state.setdefault(self.name("drawn"), secrets.randbelow(MAX_SEED + 1))
+        return st.session_state.setdefault(f"{self.prefix}:drawn", secrets.randbelow(MAX_SEED + 1))
 
     def settle_seed(self) -> None:
         """Put the drawn seed in the place of -1, so that a grid can be extended and linked to: for
@@ -117,4 +117,4 @@ class GridState:
         control = f"{self.prefix}_seed"
         if st.session_state.get(control) == -1:
             st.session_state[control] = self.drawn_seed()
-            st.session_state.pop(self.name("drawn"), None)
+            st.session_state.pop(f"{self.prefix}:drawn", None)

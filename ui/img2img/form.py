@@ -18,6 +18,7 @@ from core.sweeps.sweep import Axis, Sweep, SweepProblem
 from core.sweeps.values import ParsedValues, ValuesError, read_values
 from ui.catalog import IMAGE_TO_IMAGE
 from ui.grid.plan import SweepForm
+from ui.grid.state import GridState
 from ui.img2img.mask import KINDS as SHAPE_KINDS
 from ui.img2img.mask import MOST_SHAPES, WAYS, mask_form
 from ui.img2img.samples import SAMPLES
@@ -35,6 +36,7 @@ VIEWS = ("One picture", "Strength strip", "Grids")
 LOOKS = ("Pictures", "Compare", "Distances")
 CROSSINGS = ("guidance_scale", "num_inference_steps", "seed")
 FIRST_SEED = 1
+STATE = GridState(prefix=PREFIX)
 STRIP = "0.1-1 [10]"
 LADDER = "0.25-1 [4]"
 
@@ -143,7 +145,9 @@ def panel(runtime: Runtime) -> Form | None:
     places = [st.container(border=True, gap="small") for _ in range(2)]
     # First of all, so that the size is known when the source is fitted to it.
     with st.expander("Settings", icon=":material/tune:"):
-        base = settings_form(runtime.model, PREFIX, seed=FIRST_SEED, has_count=False).batch()[0]
+        base = settings_form(runtime.model, PREFIX, seed=FIRST_SEED, has_count=False).settings
+    if base.seed < 0:
+        base = replace(base, seed=STATE.drawn_seed())
     with places[0]:
         model = chosen_model(runtime.model, PREFIX)
         source = choose_source(runtime, model, base.width, base.height)

@@ -23,7 +23,7 @@ from ui.grid.compare import lay_over
 from ui.grid.grid import develop, show_end, show_grid
 from ui.grid.plan import SweepForm, prepare, show_plan
 from ui.grid.state import GridState
-from ui.img2img.form import BOUND, PREFIX, VIEWS, Form, grid_form, key, one_form, strip_form
+from ui.img2img.form import BOUND, PREFIX, STATE, VIEWS, Form, grid_form, key, one_form, strip_form
 from ui.img2img.strip import begun, say_start, show_strip
 from ui.runs.media import served
 from ui.runs.result import show_actions, show_facts, show_settings
@@ -52,11 +52,11 @@ def show_views(runtime: Runtime, form: Form, button: DeltaGenerator) -> None:
     )
     state, make, show = _VIEWS.get(view or VIEWS[0], _VIEWS[VIEWS[0]])
     sweep_form = make(form)
-    if state.is_clicked:
+    if STATE.is_clicked:
         form.keep(runtime)
     plan, job = prepare(runtime, state, sweep_form)
     with button:
-        _run_button(state, plan, job)
+        _run_button(plan, job)
     if plan.problems or view != VIEWS[0]:
         show_plan(sweep_form, plan)
     if plan.problems:
@@ -121,7 +121,7 @@ def show_small(picture: Image.Image | None, words: str) -> None:
         st.caption(words)
 
 
-def _run_button(state: GridState, plan: Plan, job: Job | None) -> None:
+def _run_button(plan: Plan, job: Job | None) -> None:
     is_running = job is not None and not job.is_over
     count = plan.to_compute
     is_ready = not plan.problems and count > 0 and not is_running
@@ -136,8 +136,13 @@ def _run_button(state: GridState, plan: Plan, job: Job | None) -> None:
         shortcut="Ctrl+Enter",
         disabled=not is_ready,
         help=None if is_ready else why,
-        on_click=state.note_click,
+        on_click=_note_click,
     )
+
+
+def _note_click() -> None:
+    STATE.settle_seed()
+    STATE.note_click()
 
 
 def _show_one(runtime: Runtime, form: Form, board: Board, row: DeltaGenerator) -> None:

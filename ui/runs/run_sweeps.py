@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import streamlit as st
 
 from core.diffusion.models.load import ModelError, describe
 from core.runs.queue.jobs import Job
 from core.sweeps.sweep import Sweep, SweepError
 from ui.catalog import SWEEP
-from ui.links import MOST_RUNS, put_runs
 from ui.runs.sweeps import LABEL, describe_sweep, is_sweep
 from ui.runtime import Runtime, owner_id
+from ui.send import lay_over
 from ui.views import ago, plain
 
 LAST = 3
@@ -75,25 +73,3 @@ def _take_sweep(runtime: Runtime, prefix: str, sweep: Sweep) -> None:
         lay_over(runtime, prefix, cell_digests(sweep))
     except (ModelError, SweepError) as error:
         st.session_state[f"{prefix}:no_sweep"] = f"This sweep cannot be shown. {error}"
-
-
-def lay_over(runtime: Runtime, prefix: str, digests: Sequence[str]) -> dict[str, str]:
-    """Makes a page show those that are stored, in their order; it says how many it leaves out.
-
-    Returns them for the address, as `put_runs` does.
-    """
-    stored = runtime.store.holds(digests)
-    kept = [digest for digest in digests if digest in stored]
-    if not kept:
-        st.session_state[f"{prefix}:no_sweep"] = "None of its cells is stored any more."
-        return {}
-    shown = kept[:MOST_RUNS]
-    if len(shown) < len(digests):
-        why = (
-            f"a page lays up to {MOST_RUNS} runs over each other"
-            if len(shown) < len(kept)
-            else "the others are not computed yet, or were deleted"
-        )
-        said = f"{len(shown)} of the {len(digests)} cells of this sweep are shown: {why}."
-        st.session_state[f"{prefix}:said"] = (shown, said)
-    return put_runs(prefix, kept)
