@@ -157,7 +157,8 @@ class PromptEncoder:
 
     def condition(self, settings: GenerationSettings) -> Conditioning:
         """All that the UNet is told of these settings; the guidance that is embedded too."""
-        from core.diffusion.models.adapters import use_loras, wanted_loras
+        from core.diffusion.models.adapters import use_loras
+        from core.diffusion.models.loras import wanted_loras
 
         use_loras(self._model, wanted_loras(settings))
         info = self._model.info

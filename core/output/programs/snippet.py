@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from core.diffusion.models.load import ModelInfo
-from core.diffusion.models.loras import used_loras
+from core.diffusion.models.loras import wanted_loras
 from core.diffusion.recipe.prompt_weights import has_weights, parse_weights, plain_text
 from core.diffusion.recipe.schedulers import SCHEDULERS
+from core.diffusion.recipe.settings_table import SETTINGS
 from core.diffusion.recipe.variations import METHODS, Variation, read_region, variations_of
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.snippet_model import (
@@ -72,9 +73,9 @@ def noise_of(seed):
 _BLEND = """\
 with torch.no_grad():
     first, unconditional = pipe.encode_prompt(
-        {prompt}, device, 1, {guided}, negative_prompt={negative}
+        {prompt}, device, 1, {guided}, negative_prompt={negative}{options}
     )
-    second, _ = pipe.encode_prompt({prompt_2}, device, 1, False)
+    second, _ = pipe.encode_prompt({prompt_2}, device, 1, False{options})
 prompt_embeds = (1 - {share}) * first + {share} * second
 
 """
@@ -222,12 +223,13 @@ def _arguments(settings: GenerationSettings, info: ModelInfo | None) -> dict[str
         values["prompt"] = plain_text(settings.prompt)
         if guided and settings.negative_prompt:
             values["negative_prompt"] = plain_text(settings.negative_prompt)
+        values |= _encoder_values(settings)
     if not settings.init_image or settings.mask_image:  # else the source's own size
         values["width"] = settings.width
         values["height"] = settings.height
     values["num_inference_steps"] = settings.num_inference_steps
     values["guidance_scale"] = guidance_scale(settings, info)
-    if guided and settings.guidance_rescale > 0 and not settings.init_image:
+    if guided and settings.matters("guidance_rescale") and not settings.init_image:
         values["guidance_rescale"] = settings.guidance_rescale
     source = {name: repr(value) for name, value in values.items()}
     if gives_embeddings(settings):
@@ -279,12 +281,12 @@ def _step(settings: GenerationSettings, variation: Variation) -> str:
 
 def gives_embeddings(settings: GenerationSettings) -> bool:
     """Whether the pipeline is given `prompt_embeds` (and `unconditional`) in place of texts."""
-    return settings.prompt_blend > 0 or any(has_weights(text) for text in _texts(settings))
+    return settings.matters("prompt_blend") or any(has_weights(text) for text in _texts(settings))
 
 
 def _loras(settings: GenerationSettings) -> str:
     """Loading the LoRA files, which lie beside the program, in the order of the engine."""
-    used = used_loras(settings.loras)
+    used = wanted_loras(settings)
     if not used:
         return ""
     lines = [
@@ -301,8 +303,8 @@ def _texts(settings: GenerationSettings) -> tuple[str, str, str]:
     """The prompt, the second and the negative one; "" for what has no effect."""
     return (
         settings.prompt,
-        settings.prompt_2 if settings.prompt_blend > 0 else "",
-        settings.negative_prompt if settings.uses_guidance else "",
+        settings.prompt_2 if settings.matters("prompt_2") else "",
+        settings.negative_prompt if settings.matters("negative_prompt") else "",
     )
 
 
@@ -327,7 +329,12 @@ def _blend(settings: GenerationSettings, info: ModelInfo | None) -> str:
     plain = [plain_text(text) for text in (prompt, prompt_2, negative)]
     if is_xl:
         return xl_blend(
-            prompt=plain[0], prompt_2=plain[1], negative=plain[2], share=share, guided=guided
+            prompt=plain[0],
+            prompt_2=plain[1],
+            negative=plain[2],
+            share=share,
+            guided=guided,
+            options=encoder_options(settings),
         )
     return _BLEND.format(
         prompt=repr(plain[0]),
@@ -335,7 +342,23 @@ def _blend(settings: GenerationSettings, info: ModelInfo | None) -> str:
         negative=repr(plain[2]),
         guided=guided,
         share=repr(share),
+        options=encoder_options(settings),
     )
+
+
+def encoder_options(settings: GenerationSettings) -> str:
+    """What `encode_prompt` is called with besides, as source text: ", name=value"."""
+    values = _encoder_values(settings).items()
+    return "".join(f", {name}={value!r}" for name, value in values)
+
+
+def _encoder_values(settings: GenerationSettings) -> dict[str, Any]:
+    """The settings that diffusers' pipelines hand to the text encoder, under its names."""
+    return {
+        row.encoder_argument: getattr(settings, name)
+        for name, row in SETTINGS.items()
+        if row.encoder_argument and settings.matters(name)
+    }
 
 
 def _named(first: str, named: Mapping[str, Any]) -> str:
