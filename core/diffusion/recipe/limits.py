@@ -6,5 +6,3 @@ MAX_SIDE = 4096
 MIN_SIDE = 8
 MAX_GUIDANCE = 100.0
 MAX_CHANNEL = 15
-MAX_CLIP_SKIP = 31
-"""More text encoder layers than any model here has: what one has, the encoder itself says."""

@@ -56,7 +56,6 @@ _ORDER = (
     "Variation seed",
     "Variation seed strength",
     "Denoising strength",
-    "Clip skip",
 )
 
 _SHA256 = re.compile("[0-9a-f]{64}")
