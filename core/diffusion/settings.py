@@ -64,7 +64,7 @@ class GenerationSettings:
     `mask_image` only what is white in that mask is made anew.
 
     `loras` names LoRA files of the model roots with their weights, "ink:0.8, paper:0.5"; a weight
-    of 0 is none.
+    of 0 is none. `clip_skip` leaves out so many of the text encoder's last layers for the prompt.
     """
 
     model: str = "bundled"
@@ -93,6 +93,7 @@ class GenerationSettings:
     posterior: str = "sample"
     mask_image: str = ""
     loras: str = ""
+    clip_skip: int = 0
 
     @property
     def uses_guidance(self) -> bool:

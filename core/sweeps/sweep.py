@@ -231,17 +231,18 @@ class Sweep:
         parts = [part for axis in self.axes().values() for part in axis.parts()]
         return {name for part in parts if part.name in AXES for name in AXES[part.name].fields}
 
-    def matters(self, name: str) -> bool:
-        """Whether a setting has an effect in any of the cells; those that cannot be are none."""
-        is_on, moves = SETTINGS[name].matters, self._moves()
+    def effective(self) -> set[str]:
+        """The settings that have an effect in any of the cells; those that cannot be are none."""
+        found: set[str] = set()
+        moves = self._moves()
         for at in self._places():
             settings = self._seeded(at)
             with suppress(AxisError):
                 for part, row, side in moves:
                     settings = row.apply(settings, part.values[at[side]], part.values[0])
-                if is_on(settings):
-                    return True
-        return False
+                unseen = SETTINGS.keys() - found
+                found |= {name for name in unseen if SETTINGS[name].matters(settings)}
+        return found
 
     def _moves(self) -> list[tuple[Axis, AxisRow, str]]:
         """Each part of an axis with its row and its side, in the order to apply them."""

@@ -6,7 +6,10 @@ import argparse
 import json
 import math
 import re
+import shutil
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,7 @@ from core.output.numbers.cell_numbers import ReportCell
 from core.output.programs.snippet import snippet
 from core.output.texts.a1111 import a1111_text, parse_a1111
 from core.output.texts.legend import legend, settings_lines
+from core.runs.store import Store
 from core.sweeps.axes import AXES
 from core.sweeps.sweep import Sweep, parse_axis
 from ui.catalog import IMAGE_TO_IMAGE
@@ -124,7 +128,7 @@ def test_a_bad_value_is_found_and_a_good_one_is_not(row: Setting) -> None:
         return
     wrong: Any = "\x00" if row.is_prompt else WRONG.get(row.name, "none of them")
     if row.bounds is not None:
-        wrong = row.kind(row.bounds[1]) * 2 + row.kind(8)
+        wrong = row.kind(2 * row.bounds[1] + 8)
     problems = replace(base_for(row), **{row.name: wrong}).validate()
     assert row.name in [problem.field for problem in problems]
 
@@ -275,6 +279,20 @@ def test_an_earlier_name_is_read_everywhere(tmp_path: Path) -> None:
     )
     assert options.guidance_rescale == 0.5
     assert generate.complete({"cfg_rescale": 0.5}, describe("bundled")).guidance_rescale == 0.5
+
+
+@pytest.mark.usefixtures("renamed")
+def test_an_old_store_with_an_earlier_name_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(Path(__file__).parents[1] / "stores" / "0.1", folder)
+    written = {image.digest: image.settings for image in Store(folder).search(limit=100)}
+    with closing(sqlite3.connect(folder / "lightbox.sqlite3")) as connection, connection:
+        connection.execute(
+            "UPDATE images SET settings = replace(settings, 'guidance_rescale', 'cfg_rescale')"
+        )
+    found = {image.digest: image.settings for image in Store(folder).search(limit=100)}
+    assert found == written
+    assert len(found) == 10
 
 
 def _checked_address() -> None:

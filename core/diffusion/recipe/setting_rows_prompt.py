@@ -97,4 +97,23 @@ SECOND_PROMPT_ROWS = (
             ),
         ),
     ),
+    Setting(
+        name="clip_skip",
+        default=0,
+        label="Clip skip",
+        help="Layers left out at the end of the text encoder for the prompt, as in diffusers; 0 "
+        "is none. AUTOMATIC1111 counts one more, and leaves them out for the negative prompt too.",
+        group="prompt",
+        bounds=(0, 22),  # SD 2.x has the deepest encoder; a model's own says how many it has
+        step=1,
+        matters=lambda settings: settings.clip_skip > 0,
+        encoder_argument="clip_skip",
+        web_ui=WebUiText(
+            keys=("Clip skip",),
+            write=lambda layers: str(layers + 1),
+            read=lambda text: max(int(text) - 1, 0),
+        ),
+        swept=(Swept(examples="0-2"),),
+        since="0.2.0",
+    ),
 )

@@ -42,7 +42,7 @@ from diffusers import {scheduler_class}, {pipeline_class}
 device = "cuda" if torch.cuda.is_available() else "cpu"
 {opening}pipe.scheduler = {scheduler_class}.from_config({scheduler_arguments})
 
-{opened}{loras}# The noise is drawn on the CPU, so that a seed is the same picture on every device.
+{opened}{tuned}# The noise is drawn on the CPU, so that a seed is the same picture on every device.
 generator = torch.Generator("cpu").manual_seed({seed})
 {variation}{blend}{rescaled}{snapshot}{call}{decode}image.save("image.png")
 """
@@ -84,7 +84,7 @@ prompt_embeds = (1 - {share}) * first + {share} * second
 _WEIGHED = """\
 # Prompt weights as AUTOMATIC1111 has them: each token's embedding times its weight, and the mean of
 # them all as before, where it is more than next to nothing. diffusers has none of its own.
-def embed(pieces):
+def embed(pieces{parameter}):
     inputs = pipe.tokenizer(
         [text for text, _ in pieces],
         is_split_into_words=True,
@@ -94,7 +94,7 @@ def embed(pieces):
         return_tensors="pt",
     )
     with torch.no_grad():
-        hidden = pipe.text_encoder(inputs.input_ids.to(device))[0]
+{hidden}
     words = inputs.word_ids(0)
     weights = torch.tensor([1.0 if word is None else pieces[word][1] for word in words])
     weighed = hidden.float() * weights.to(device)[:, None]
@@ -106,6 +106,21 @@ def embed(pieces):
 
 prompt_embeds = {cond}
 {uncond}
+"""
+
+_HIDDEN = """\
+        hidden = pipe.text_encoder(inputs.input_ids.to(device))[0]"""
+_SKIPPED_HIDDEN = """\
+        found = pipe.text_encoder(inputs.input_ids.to(device), output_hidden_states=True)
+        hidden = found.hidden_states[-1 - clip_skip]
+        hidden = pipe.text_encoder.text_model.final_layer_norm(hidden)"""
+
+# PromptEncoder's _before_last: diffusers 0.42 asks for the norm where transformers 4 has it.
+_CLIP_SKIP = """\
+# diffusers looks for the final norm in text_model, which transformers 5 no longer has.
+if not hasattr(pipe.text_encoder, "text_model"):
+    vars(pipe.text_encoder)["text_model"] = pipe.text_encoder
+
 """
 
 # core.diffusion.sampling.batch.to_epsilon and to_x0: x0 = (x_VP - sqrt(1 - abar) eps) / sqrt(abar).
@@ -175,6 +190,8 @@ def snippet(
     imports = [name for name in ("functools", "math", "sys") if f"{name}." in quoted]
     arguments = _arguments(settings, info) | source_arguments(settings, begin)
     pipeline = class_of(pipeline_class(settings), info)
+    has_norm = family_of(info).base != "SDXL"  # whose pipelines leave it out
+    skip = _CLIP_SKIP if has_norm and settings.matters("clip_skip") else ""
     call = _CALL.format(
         arguments="\n".join(f"    {name}={value}," for name, value in arguments.items())
     )
@@ -193,7 +210,7 @@ def snippet(
         pipeline_class=pipeline,
         pillow="from PIL import Image\n" if "Image." in opened else "",
         opened=opened,
-        loras=_loras(settings),
+        tuned=_loras(settings) + skip,
         rescaled=rescaled,
         call=round_trip_text(settings) if begin.num_executed_steps == 0 else call,
         snapshot=_snapshot(settings, begin.first_call(row)) if snapshot else "",
@@ -315,17 +332,26 @@ def _blend(settings: GenerationSettings, info: ModelInfo | None) -> str:
     is_xl, guided = family_of(info).base == "SDXL", is_guided(settings, info)
     share = settings.prompt_blend
     if any(has_weights(text) for text in (prompt, prompt_2, negative)):
+        skip = "clip_skip" if settings.matters("clip_skip") else ""
+        told = f", {settings.clip_skip}" if skip else ""  # of the prompts, not of the negative one
         first, second, uncond = (
-            f"embed({[(piece.text, piece.weight) for piece in parse_weights(text)]!r})"
-            for text in (prompt, prompt_2, negative)
+            f"embed({[(piece.text, piece.weight) for piece in parse_weights(text)]!r}{more})"
+            for text, more in ((prompt, told), (prompt_2, told), (negative, ""))
         )
         if is_xl:
             is_zero = guided and not negative and bool(info and info.zeroes_empty_negative)
-            return xl_weighed(first, second, uncond if guided else "", share=share, is_zero=is_zero)
+            return xl_weighed(
+                first, second, uncond if guided else "", share=share, is_zero=is_zero, skip=skip
+            )
         if share:
             first = f"(1 - {share!r}) * {first} + {share!r} * {second}"
         unconditional = f"unconditional = {uncond}\n" if guided else ""
-        return _WEIGHED.format(cond=first, uncond=unconditional)
+        return _WEIGHED.format(
+            cond=first,
+            uncond=unconditional,
+            parameter=", clip_skip=0" if skip else "",
+            hidden=_SKIPPED_HIDDEN if skip else _HIDDEN,
+        )
     plain = [plain_text(text) for text in (prompt, prompt_2, negative)]
     if is_xl:
         return xl_blend(

@@ -27,7 +27,7 @@ def legend(sweep: Sweep) -> list[tuple[str, str]]:
 
     Of a prompt in which a term is replaced, the rest is shown with … in the term's place.
     """
-    base, varied = sweep.base, sweep.varied()
+    base, varied, effective = sweep.base, sweep.varied(), sweep.effective()
     found: list[tuple[str, str]] = []
     for name, row in SETTINGS.items():
         text = row.told(getattr(base, name))
@@ -35,7 +35,7 @@ def legend(sweep: Sweep) -> list[tuple[str, str]]:
             text = _shared_text(sweep, name)
         elif name == "seed":
             text = _seed_text(sweep)
-        if text and (row.is_told or sweep.matters(name)):
+        if text and (row.is_told or name in effective):
             found.append((row.label, text))
     return found
 
