@@ -13,15 +13,8 @@ from typing import Literal
 import streamlit as st
 
 from core.diffusion.models.load import BUNDLED, list_models
-from core.diffusion.recipe.variations import METHODS
-from core.diffusion.settings import (
-    INIT_FIELDS,
-    MAX_GUIDANCE,
-    MAX_SEED,
-    MAX_SIDE,
-    MAX_STEPS,
-    POSTERIORS,
-)
+from core.diffusion.recipe.setting import Setting
+from core.diffusion.recipe.settings_table import SETTINGS, SOURCE_FIELDS, current_name
 from ui.catalog import IMAGE_TO_IMAGE, SWEEP
 from ui.views import show_warning
 
@@ -60,43 +53,29 @@ class Parameter:
 
 def settings_parameters(models: Sequence[str], schedulers: Sequence[str]) -> tuple[Parameter, ...]:
     """Every setting of an image and the number of images; a seed of -1 draws one."""
-    method_labels = tuple(method.label for method in METHODS.values())
-    return (
-        Parameter(field="prompt", kind="text"),
-        Parameter(field="negative_prompt", kind="text"),
-        Parameter(field="seed", kind="int", low=-1, high=MAX_SEED),
-        Parameter(field="count", kind="int", low=1, high=MAX_COUNT),
-        Parameter(field="num_inference_steps", kind="int", low=1, high=MAX_STEPS),
-        Parameter(field="guidance_scale", kind="float", low=0, high=MAX_GUIDANCE),
-        Parameter(field="guidance_rescale", kind="float", low=0, high=1),
-        Parameter(field="scheduler", kind="choice", choices=tuple(schedulers)),
-        Parameter(field="width", kind="int", low=8, high=MAX_SIDE),
-        Parameter(field="height", kind="int", low=8, high=MAX_SIDE),
-        Parameter(field="variation_seed", kind="int", low=0, high=MAX_SEED),
-        Parameter(field="variation_strength", kind="float", low=0, high=1),
-        Parameter(field="variation_method", kind="choice", choices=method_labels),
-        Parameter(field="variation_region", kind="text"),
-        Parameter(field="variation_channel", kind="int", low=0, high=15),
-        Parameter(field="variation_chain", kind="text"),
-        Parameter(field="prompt_2", kind="text"),
-        Parameter(field="prompt_blend", kind="float", low=0, high=1),
-        Parameter(field="loras", kind="text"),
-        Parameter(field="snapshot", kind="int", low=0, high=2 * MAX_STEPS),
-        Parameter(field="model", kind="choice", choices=tuple(models)),
-    )
+    known = {"model": tuple(models), "scheduler": tuple(schedulers)}
+    rows = [row for name, row in SETTINGS.items() if name not in SOURCE_FIELDS]
+    count = Parameter(field="count", kind="int", low=1, high=MAX_COUNT)
+    return (*(_parameter(row, known.get(row.name, ())) for row in rows), count)
 
 
 def source_parameters() -> tuple[Parameter, ...]:
     """The settings of image-to-image, of the pages that have them."""
-    switch = ("true", "false")
-    return (
-        Parameter(field="init_image", kind="text"),
-        Parameter(field="mask_image", kind="text"),
-        Parameter(field="strength", kind="float", low=0, high=1),
-        Parameter(field="exact_steps", kind="choice", choices=switch),
-        Parameter(field="match_noise", kind="choice", choices=switch),
-        Parameter(field="posterior", kind="choice", choices=POSTERIORS),
-    )
+    return tuple(_parameter(SETTINGS[name]) for name in SOURCE_FIELDS)
+
+
+def _parameter(row: Setting, choices: tuple[str, ...] = ()) -> Parameter:
+    """A setting in the address, as its control writes it there."""
+    choices = choices or row.link_choices or row.choices
+    if row.kind is bool:
+        choices = ("true", "false")
+    if choices:
+        return Parameter(field=row.name, kind="choice", choices=choices)
+    if row.bounds is None:
+        return Parameter(field=row.name, kind="text")
+    low = -1 if row.draws else row.bounds[0]
+    kind = "int" if row.kind is int else "float"
+    return Parameter(field=row.name, kind=kind, low=low, high=row.bounds[1])
 
 
 def check_address(prefix: str, parameters: Sequence[Parameter]) -> bool:
@@ -105,6 +84,7 @@ def check_address(prefix: str, parameters: Sequence[Parameter]) -> bool:
     The message stays until `forget_problems`: the address itself is mended at once. It also says
     which model `put_settings` had to leave out.
     """
+    _rename_earlier(prefix, parameters)
     found = broken_parameters(prefix, parameters, st.query_params)
     is_new = bool(found) and found != st.session_state.get(f"{prefix}:broken")
     if is_new:
@@ -126,6 +106,22 @@ def check_address(prefix: str, parameters: Sequence[Parameter]) -> bool:
             "and makes other pictures.",
         )
     return is_new
+
+
+def _rename_earlier(prefix: str, parameters: Sequence[Parameter]) -> None:
+    """A link of an older version: what its settings were called then sets those of today."""
+    known = {parameter.field: parameter for parameter in parameters}
+    for name in list(st.query_params):
+        field = name.removeprefix(f"{prefix}_")
+        now = current_name(field)
+        if field == name or now == field or now not in known:
+            continue
+        text = st.query_params.pop(name)
+        key = f"{prefix}_{now}"
+        if known[now].problem(text):
+            st.query_params.setdefault(key, text)  # which is said under today's name
+        elif key not in st.query_params:
+            st.session_state[key] = _from_address(now, text)
 
 
 def broken_parameters(
@@ -161,14 +157,34 @@ def put_settings(prefix: str, values: Mapping[str, object]) -> dict[str, str]:
         if field == "model" and value not in list_models():
             st.session_state[f"{prefix}:missing_model"] = value
             continue
-        if field in INIT_FIELDS and prefix not in SOURCE_PAGES:
+        if field in SOURCE_FIELDS and prefix not in SOURCE_PAGES:
             continue
         if field == "posterior" and value == "latents":
             continue  # the source itself says it
         st.session_state[f"{prefix}_{field}"] = value
-        shown = METHODS[str(value)].label if field == "variation_method" else str(value)
-        query[f"{prefix}_{field}"] = shown.lower() if isinstance(value, bool) else shown
+        shown = _in_address(field, value)
+        query[f"{prefix}_{field}"] = shown
     return query
+
+
+def _in_address(field: str, value: object) -> str:
+    """A value as its control writes it: a choice by its label there."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    row = SETTINGS.get(field)
+    if row is not None and row.link_choices and value in row.choices:
+        return row.link_choices[row.choices.index(str(value))]
+    return str(value)
+
+
+def _from_address(field: str, text: str) -> object:
+    """The value of a text that is one, as the control has it."""
+    row = SETTINGS[field]
+    if row.kind is bool:
+        return text == "true"
+    if text in row.link_choices:
+        return row.choices[row.link_choices.index(text)]
+    return row.kind(text)
 
 
 def put_runs(prefix: str, digests: Sequence[str]) -> dict[str, str]:

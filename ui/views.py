@@ -7,39 +7,13 @@ import time
 
 import streamlit as st
 
+from core.diffusion.recipe.settings_table import SETTINGS, label_of
 from core.diffusion.settings import Problem
 from core.runs.store.store import Store, StoredImage, StoreError
 
 _MARKDOWN = re.compile(r"([!-/:-@\[-`{-~])")
 
-FIELD_NAMES = {
-    "prompt": "Prompt",
-    "negative_prompt": "Negative prompt",
-    "seed": "Seed",
-    "width": "Width",
-    "height": "Height",
-    "num_inference_steps": "Steps",
-    "guidance_scale": "Guidance",
-    "guidance_rescale": "Rescale",
-    "scheduler": "Scheduler",
-    "variation_seed": "Variation seed",
-    "variation_strength": "Variation strength",
-    "variation_method": "Variation method",
-    "variation_region": "Variation region",
-    "variation_channel": "Variation channel",
-    "variation_chain": "Earlier variations",
-    "prompt_2": "Second prompt",
-    "prompt_blend": "Blend",
-    "loras": "LoRA",
-    "snapshot": "Snapshot",
-    "init_image": "Source picture",
-    "strength": "Strength",
-    "exact_steps": "Exact steps",
-    "match_noise": "Matched noise",
-    "posterior": "Latents of the source",
-    "mask_image": "Mask",
-    "model": "Model",
-}
+FIELD_NAMES = {name: row.label for name, row in SETTINGS.items()}
 
 
 def plain(text: str) -> str:
@@ -60,7 +34,7 @@ def show_warning(title: str, what: str, next_step: str = "") -> None:
 
 def problem_lines(problems: tuple[Problem, ...] | list[Problem]) -> str:
     """Every problem on its line, with the name that the form shows."""
-    return "\n\n".join(f"{FIELD_NAMES.get(p.field, p.field)} {p.reason}." for p in problems)
+    return "\n\n".join(f"{label_of(p.field)} {p.reason}." for p in problems)
 
 
 def show_empty(icon: str, title: str, what: str) -> None:

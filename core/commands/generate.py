@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,56 +21,30 @@ from core.commands.console import (
 )
 from core.commands.jobs import compute
 from core.diffusion.models.load import ModelInfo, describe
+from core.diffusion.models.loras import wanted_loras
+from core.diffusion.recipe.setting import Setting
+from core.diffusion.recipe.settings_table import FROM_MODEL, SETTINGS, current_name
 from core.diffusion.settings import MAX_SEED, GenerationSettings
 from core.runs.queue.jobs import Cell
 from core.runs.store.store import Store
 
 MAX_COUNT = 1000
 
-HELP = {
-    "model": 'which model: "bundled", a name in LIGHTBOX_MODELS, a folder in diffusers layout, a '
-    ".safetensors checkpoint, or a hub id",
-    "prompt": "what the picture shows",
-    "negative_prompt": "what it is steered away from; needs guidance above 1",
-    "seed": "draws the noise; -1 draws a seed and prints it",
-    "width": "in pixels; default: the model's own",
-    "height": "in pixels; default: the model's own",
-    "num_inference_steps": "denoising steps; default: the model's own",
-    "guidance_scale": "how strongly the prompt pulls, 1 is off; default: the model's own",
-    "guidance_rescale": "0 to 1: undoes the contrast that guidance adds",
-    "scheduler": 'such as "Euler a" or "DPM++ 2M Karras"; default: the model\'s own',
-    "variation_seed": "the seed that --variation-strength moves towards",
-    "variation_strength": "0 to 1: how far",
-    "variation_method": "how the two noises are mixed",
-    "variation_region": "left,top,right,bottom in pixels: where the method region changes noise",
-    "variation_channel": "which latent channel the method channel changes, from 0",
-    "variation_chain": 'earlier variations, such as "slerp:7:0.2 rotate:9:0.1"',
-    "prompt_2": "the prompt that --prompt-blend goes towards",
-    "prompt_blend": "0 to 1: how far from the prompt's embeddings to the second's",
-    "loras": 'LoRA files in LIGHTBOX_MODELS with their weights, such as "ink:0.8, paper:0.5"',
-    "snapshot": "the picture predicted after so many UNet calls, in place of the finished one",
-    "init_image": "the source of image-to-image, by the SHA-256 that it is kept under",
-    "strength": "0 to 1: the share of the steps that changes the source",
-    "exact_steps": "true: run all --num-inference-steps, of a longer schedule",
-    "match_noise": "true: begin with as much noise as DDIM would",
-    "posterior": "how the source is encoded: sample, mean, or latents",
-    "mask_image": "what is made anew in the source, by the SHA-256 of a mask that is kept",
-}
-
 
 def add_to(commands: Any) -> None:
     """Adds the command to argparse's subparsers."""
     generate = commands.add_parser("generate", help="make one image, or one for each of --count")
     generate.set_defaults(run=run)
-    for field in fields(GenerationSettings):
+    for name, row in SETTINGS.items():
         generate.add_argument(
-            "--" + field.name.replace("_", "-"),
-            type=READERS[type(field.default)],
-            required=field.name == "prompt",
+            *(f"--{known.replace('_', '-')}" for known in (name, *row.earlier)),
+            dest=name,
+            type=READERS[row.kind],
+            required=name == "prompt",
             # None is "not given": the model's own default is taken then.
             default=None,
-            metavar=type(field.default).__name__.upper(),
-            help=HELP[field.name],
+            metavar=row.kind.__name__.upper(),
+            help=_help(row),
         )
     generate.add_argument("--out", type=Path, required=True, metavar="FILE", help="a PNG file")
     generate.add_argument(
@@ -88,12 +62,21 @@ def add_to(commands: Any) -> None:
     )
 
 
+def _help(row: Setting) -> str:
+    """A setting's help as argparse reads it, where % begins a format."""
+    choices = f" One of: {', '.join(row.choices)}." if row.choices else ""
+    default = "the model's own" if row.from_model else row.default
+    shown = f" Default: {default}." if default != "" else ""
+    return (row.help + choices + shown).replace("%", "%%")
+
+
 def run(options: argparse.Namespace) -> int:
     """Carries the command out and returns its exit code."""
     info = describe(options.model or GenerationSettings().model)
     wanted = _batch(_settings(options, info), options.count)
     for one in wanted:
         one.require_valid(vae_scale_factor=info.vae_scale_factor)
+    wanted_loras(wanted[0])  # says which is not here
     targets = _targets(options.out, wanted)
     _warn_of_cut_prompts(wanted[0], info)
 
@@ -104,23 +87,15 @@ def run(options: argparse.Namespace) -> int:
 
 def _settings(options: argparse.Namespace, info: ModelInfo) -> GenerationSettings:
     """What was given, and the model's own defaults for the rest."""
-    given = {
-        field.name: value
-        for field in fields(GenerationSettings)
-        if (value := getattr(options, field.name)) is not None
-    }
+    given = {name: value for name in SETTINGS if (value := getattr(options, name)) is not None}
     return complete(given, info, count=options.count)
 
 
 def complete(given: Mapping[str, Any], info: ModelInfo, *, count: int = 1) -> GenerationSettings:
     """Settings from what was given, the model's own defaults for the rest, -1 as a drawn seed."""
     values = {
-        "width": info.default_width,
-        "height": info.default_height,
-        "num_inference_steps": info.default_num_inference_steps,
-        "guidance_scale": info.default_guidance_scale,
-        "scheduler": info.default_scheduler,
-        **given,
+        **{name: getattr(info, f"default_{name}") for name in FROM_MODEL},
+        **{current_name(name): value for name, value in given.items()},
     }
     if values.get("seed") == -1:
         values["seed"] = secrets.randbelow(MAX_SEED - max(count, 1) + 2)

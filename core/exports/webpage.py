@@ -12,14 +12,12 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from core.diffusion.settings import GenerationSettings
 from core.exports.files import add_file, cell_name, stored_bytes
 from core.output.numbers.cell_numbers import (
     QUANTITIES,
@@ -30,8 +28,7 @@ from core.output.numbers.cell_numbers import (
     numbers,
 )
 from core.output.texts.a1111 import VERSION
-from core.output.texts.legend import legend, value_labels
-from core.sweeps.axes import AXES
+from core.output.texts.legend import legend, settings_lines, value_labels
 from core.sweeps.sweep import Sweep
 
 INLINE_LIMIT = 40_000_000
@@ -131,7 +128,7 @@ def _page(
                 entries[at] = {
                     "label": label,
                     "reason": reason,
-                    "settings": _settings(cell.settings if cell else None),
+                    "settings": settings_lines(cell.settings) if cell else [],
                     "numbers": {
                         name: quantity.of(numbers_at[x, y, z]) if (x, y, z) in numbers_at else None
                         for name, quantity in QUANTITIES.items()
@@ -198,17 +195,6 @@ def _label(sweep: Sweep, x: int, y: int, z: int) -> str:
     at = {"x": x, "y": y, "z": z}
     parts = [f"{axis.label()} {axis.value_label(at[side])}" for side, axis in sweep.axes().items()]
     return ", ".join(parts) or "The only cell"
-
-
-def _settings(settings: GenerationSettings | None) -> list[tuple[str, str]]:
-    names = {row.field: row.label for row in AXES.values() if row.name == row.field}
-    return [
-        (
-            names.get(field.name, field.name.replace("_", " ").capitalize()),
-            str(getattr(settings, field.name)) if settings else "",
-        )
-        for field in fields(GenerationSettings)
-    ]
 
 
 def _size(path: Path | None) -> int:

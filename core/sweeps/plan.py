@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.diffusion.models.load import ModelError, ModelInfo
+from core.diffusion.models.loras import canonical_loras, missing_loras
 from core.diffusion.recipe.schedule import unet_calls
+from core.diffusion.recipe.settings_table import PROMPTS, SETTINGS
 from core.diffusion.settings import GenerationSettings, PromptReader
+from core.sweeps.axes import AXES
 from core.sweeps.sweep import Sweep, SweepCell, SweepProblem
 
 NEVER_CUT = 75
@@ -70,7 +73,14 @@ def make_plan(
     found, cells = sweep.lay_out(vae_scale_factor=factor)
     if problems or found:
         return Plan(problems=(*problems, *found), merged={})
-    digests = [cell.settings.digest(infos[cell.settings.model].fingerprint) for cell in cells]
+    problems = _missing_loras(cells)
+    if problems:
+        return Plan(problems=tuple(problems), merged={})
+    resolved = {text: canonical_loras(text) for text in {cell.settings.loras for cell in cells}}
+    digests = [
+        cell.settings.digest(infos[cell.settings.model].fingerprint, resolved[cell.settings.loras])
+        for cell in cells
+    ]
     first: dict[str, int] = {}
     merged: dict[int, int] = {}
     for index, digest in enumerate(digests):
@@ -95,6 +105,16 @@ def make_plan(
     )
 
 
+def _missing_loras(cells: Sequence[SweepCell]) -> list[SweepProblem]:
+    """Each text that names a LoRA which is not to be had, once."""
+    row = SETTINGS["loras"]
+    return [
+        SweepProblem(axis=row.label, value=row.shown(text), reason=reason)
+        for text in dict.fromkeys(cell.settings.loras for cell in cells)
+        if text and (reason := missing_loras(text))
+    ]
+
+
 def _cut_texts(
     cells: Sequence[SweepCell],
     infos: Mapping[str, ModelInfo],
@@ -104,11 +124,9 @@ def _cut_texts(
     texts: dict[tuple[str, str, Path], None] = {}
     for settings in (cell.settings for cell in cells):
         folder = infos[settings.model].folder
-        texts["prompt", settings.prompt, folder] = None
-        if settings.uses_guidance:
-            texts["negative_prompt", settings.negative_prompt, folder] = None
-        if settings.prompt_blend:
-            texts["prompt_2", settings.prompt_2, folder] = None
+        for name in PROMPTS:
+            if settings.matters(name):
+                texts[name, getattr(settings, name), folder] = None
     return tuple(
         SweepProblem(
             axis=field,
@@ -151,7 +169,7 @@ def _describe_models(
     sources: list[str] = [sweep.base.model]
     for axis in sweep.axes().values():
         for part in axis.parts():
-            if part.name == "model":
+            if part.name in AXES and AXES[part.name].field == "model":
                 sources = [str(value) for value in part.values]
     problems: list[SweepProblem] = []
     infos: dict[str, ModelInfo] = {}
@@ -159,5 +177,7 @@ def _describe_models(
         try:
             infos[source] = describe(source)
         except ModelError as error:
-            problems.append(SweepProblem(axis="Model", value=source, reason=str(error)))
+            problems.append(
+                SweepProblem(axis=SETTINGS["model"].label, value=source, reason=str(error))
+            )
     return problems, infos

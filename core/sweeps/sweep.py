@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any, Literal
 
+from core.diffusion.recipe.settings_table import SETTINGS
 from core.diffusion.settings import MAX_SEED, GenerationSettings
-from core.sweeps.axes import AXES, AxisError, AxisRow
+from core.sweeps.axes import AXES, AxisError, AxisRow, axis_name
 from core.sweeps.values import ValuesError, format_values, read_values
 
 MAX_CELLS = 10_000
@@ -161,13 +163,10 @@ class Sweep:
         return found
 
     def _base_problems(self, vae_scale_factor: int) -> list[SweepProblem]:
-        """What no axis sets: those fields are judged by their values. A snapshot depends on the
-        steps besides.
+        """What no axis sets: those settings are judged by their values, and those that depend on
+        others cell by cell.
         """
-        parts = [part for axis in self.axes().values() for part in axis.parts()]
-        used = {AXES[part.name].field for part in parts if part.name in AXES} | {"snapshot"}
-        if self._has("size"):
-            used.add("height")
+        used = self.varied() | {name for name, row in SETTINGS.items() if row.is_relative}
         return [
             SweepProblem(axis=problem.field, value="", reason=problem.reason)
             for problem in self.base.validate(vae_scale_factor=vae_scale_factor)
@@ -191,19 +190,17 @@ class Sweep:
         settings = self.base
         for part in _in_order(axis.parts()):
             row, value = _row_of(part), part.values[index]
-            needs_prompt_axis = row.name == "prompt_search_replace" and self._has("prompt")
-            if needs_prompt_axis or row.name == "snapshot":
-                continue  # these depend on another axis: judged cell by cell
+            if row.is_relative or any(map(self._has, row.after)):
+                continue  # it depends on another axis: judged cell by cell
             try:
                 settings = row.apply(settings, value, part.values[0])
             except AxisError as error:
                 found.append(SweepProblem(axis=row.label, value=row.show(value), reason=str(error)))
                 continue
-            fields = {"width", "height"} if row.name == "size" else {row.field}
             found += [
                 SweepProblem(axis=row.label, value=row.show(value), reason=problem.reason)
                 for problem in settings.validate(vae_scale_factor=vae_scale_factor)
-                if problem.field in fields and problem.severity == "error"
+                if problem.field in row.fields and problem.severity == "error"
             ]
         return found
 
@@ -211,29 +208,59 @@ class Sweep:
         """The sound cells, and what only shows where two axes meet."""
         found: list[SweepProblem] = []
         cells: list[SweepCell] = []
-        side_of = {part: side for side, axis in self.axes().items() for part in axis.parts()}
-        moves = [(part, _row_of(part), side_of[part]) for part in _in_order(list(side_of))]
-        columns, rows, pages = self.shape()
-        for z, y, x in product(range(pages), range(rows), range(columns)):
-            at = {"x": x, "y": y, "z": z}
-            settings = self.base
-            if self.new_seed:
-                step = at[{"column": "x", "row": "y", "page": "z"}[self.new_seed]]
-                settings = replace(settings, seed=(settings.seed + step) % (MAX_SEED + 1))
+        moves = self._moves()
+        for at in self._places():
+            settings, label = self._seeded(at), ""
             try:
                 for part, row, side in moves:
+                    label = row.label
                     settings = row.apply(settings, part.values[at[side]], part.values[0])
             except AxisError as error:
-                label = AXES["prompt_search_replace"].label
                 found.append(SweepProblem(axis=label, value=self._place(at), reason=str(error)))
                 continue
-            cells.append(SweepCell(x=x, y=y, z=z, settings=settings))
+            cells.append(SweepCell(x=at["x"], y=at["y"], z=at["z"], settings=settings))
             found += [
                 SweepProblem(axis=problem.field, value=self._place(at), reason=problem.reason)
                 for problem in settings.validate(vae_scale_factor=vae_scale_factor)
                 if problem.severity == "error"
             ]
         return found, cells
+
+    def varied(self) -> set[str]:
+        """The settings that an axis changes."""
+        parts = [part for axis in self.axes().values() for part in axis.parts()]
+        return {name for part in parts if part.name in AXES for name in AXES[part.name].fields}
+
+    def effective(self) -> set[str]:
+        """The settings that have an effect in any of the cells; those that cannot be are none."""
+        found: set[str] = set()
+        moves = self._moves()
+        for at in self._places():
+            settings = self._seeded(at)
+            with suppress(AxisError):
+                for part, row, side in moves:
+                    settings = row.apply(settings, part.values[at[side]], part.values[0])
+                unseen = SETTINGS.keys() - found
+                found |= {name for name in unseen if SETTINGS[name].matters(settings)}
+        return found
+
+    def _moves(self) -> list[tuple[Axis, AxisRow, str]]:
+        """Each part of an axis with its row and its side, in the order to apply them."""
+        side_of = {part: side for side, axis in self.axes().items() for part in axis.parts()}
+        return [(part, _row_of(part), side_of[part]) for part in _in_order(list(side_of))]
+
+    def _places(self) -> Iterator[dict[str, int]]:
+        """Side -> index of every cell, page by page, row by row."""
+        columns, rows, pages = self.shape()
+        for z, y, x in product(range(pages), range(rows), range(columns)):
+            yield {"x": x, "y": y, "z": z}
+
+    def _seeded(self, at: Mapping[str, int]) -> GenerationSettings:
+        """The base settings with the seed of a place."""
+        if not self.new_seed:
+            return self.base
+        step = at[{"column": "x", "row": "y", "page": "z"}[self.new_seed]]
+        return replace(self.base, seed=(self.base.seed + step) % (MAX_SEED + 1))
 
     def _place(self, at: Mapping[str, int]) -> str:
         """ "Snapshot at step 6, Steps 5"."""
@@ -271,6 +298,7 @@ def parse_axis(name: str, text: str, *, is_linked: bool = False) -> Axis:
 
     Duplicates are dropped, unless the axis is linked with another: there each value has a partner.
     """
+    name = axis_name(name)
     if name not in AXES:
         raise SweepError(f"{name!r} is not an axis: use one of {', '.join(AXES)}")
     try:

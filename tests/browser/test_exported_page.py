@@ -99,7 +99,7 @@ def test_two_cells_are_compared_in_every_way(page: Page, tmp_path: Path) -> None
     assert page.locator('button[data-at="2-0-0"]').get_attribute("data-chosen") == "B"
     page.get_by_role("tab", name="Compare").click()
     rows = page.locator("#differences tr").all_inner_texts()
-    assert [row.split() for row in rows] == [["Guidance", "scale", "1.0", "3.0"]]
+    assert [row.split() for row in rows] == [["Guidance", "scale", "1", "(off)", "3"]]
     page.locator("#edge").focus()
     for _ in range(3):
         page.keyboard.press("ArrowRight")

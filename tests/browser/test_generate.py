@@ -151,7 +151,7 @@ def test_parameters_after_a_page_change_and_in_a_copied_address(visitor: Visitor
     prompt_box(page).fill("an owl & a cat, 100% flat")
     page.get_by_label("Steps").fill("33")
     page.get_by_label("Seed", exact=True).fill("4294967295")
-    page.get_by_label("Guidance", exact=True).fill("4.25")
+    page.get_by_label("Guidance scale", exact=True).fill("4.25")
     page.keyboard.press("Enter")
     page.wait_for_url("**generate_guidance_scale=4.25**")
     expected = ("an owl & a cat, 100% flat", "33", "4294967295", "4.25")
@@ -163,7 +163,7 @@ def test_parameters_after_a_page_change_and_in_a_copied_address(visitor: Visitor
             prompt_box(of).input_value(),
             of.get_by_label("Steps").input_value(),
             of.get_by_label("Seed", exact=True).input_value(),
-            of.get_by_label("Guidance", exact=True).input_value(),
+            of.get_by_label("Guidance scale", exact=True).input_value(),
         )
 
     sidebar = page.get_by_test_id("stSidebar")

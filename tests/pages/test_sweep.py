@@ -406,7 +406,10 @@ def test_a_picture_sent_here_becomes_the_base(app: App) -> None:
 def test_compare_shows_only_the_settings_that_differ(app: App) -> None:
     at = view(finished(app), "Compare")
     (table,) = at.table
-    assert table.value.to_numpy().tolist() == [["Seed", "1", "2"], ["Guidance", "3\\.0", "5\\.0"]]
+    assert table.value.to_numpy().tolist() == [
+        ["Seed", "1", "2"],
+        ["Guidance scale", "3\\.0", "5\\.0"],
+    ]
 
 
 def test_flipbook_has_a_slider_per_axis_and_every_cell(app: App) -> None:

@@ -12,6 +12,7 @@ import streamlit as st
 from PIL import Image
 
 from core.diffusion.models.load import describe
+from core.diffusion.models.loras import digest_of, wanted_loras
 from core.runs.queue.queue import Cell, Job
 from core.runs.store.store import StoredImage
 from ui.catalog import GENERATE
@@ -49,6 +50,7 @@ def submit(runtime: Runtime, form: Form) -> None:
         factor = describe(form.settings.model).vae_scale_factor
         for settings in batch:
             settings.require_valid(vae_scale_factor=factor)
+        wanted_loras(batch[0])  # says which is not here
         label = f"{GENERATE.title}: {batch[0].prompt}"[:80]
         job_id = runtime.queue.submit(
             batch, owner=owner_id(), token=token, label=label, watched=True
@@ -96,7 +98,7 @@ def _current_job(runtime: Runtime, form: Form) -> Job | None:
 def _stored(runtime: Runtime, form: Form) -> StoredImage | None:
     if form.settings.seed < 0 or form.count > 1:
         return None
-    return runtime.store.get(form.settings.digest(describe(form.settings.model).fingerprint))
+    return runtime.store.get(digest_of(form.settings, describe(form.settings.model).fingerprint))
 
 
 def _develop(runtime: Runtime, job_id: str) -> None:

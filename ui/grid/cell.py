@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.output.texts.legend import settings_lines
 from core.runs.store.store import StoredImage
 from ui.catalog import GENERATE, LATENTS, Page
 from ui.frame import safe
@@ -103,7 +104,11 @@ def _show_unfinished(runtime: Runtime, board: Board, cell: BoardCell) -> None:
         why = "was deleted" if cell.is_deleted else "has not been computed"
         st.info(f"This cell {why}. Run computes what is missing.")
     with st.expander("Its settings"):
-        st.json(cell.at.settings.to_dict())
+        lines = settings_lines(cell.at.settings)
+        st.table(
+            {"Setting": [name for name, _ in lines], "Value": [plain(text) for _, text in lines]},
+            hide_index=True,
+        )
 
 
 def _kept(runtime: Runtime, image: StoredImage) -> str:

@@ -9,6 +9,7 @@ from typing import Literal
 import streamlit as st
 
 from core.diffusion.models.load import ModelError, describe
+from core.diffusion.models.loras import digest_of
 from core.diffusion.recipe.schedule import unet_calls
 from core.diffusion.trajectory import StepRecord, Trajectory
 from core.runs.store.store import Store, StoredImage, StoreError
@@ -143,7 +144,7 @@ def can_repeat(image: StoredImage) -> bool:
         fingerprint = describe(image.settings.model).fingerprint
     except ModelError:
         return False
-    return image.settings.digest(fingerprint) == image.digest
+    return digest_of(image.settings, fingerprint) == image.digest
 
 
 def _ask(images: Sequence[StoredImage], level: Level, name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.diffusion.models.load import ModelError, describe
+from core.diffusion.models.loras import digest_of
 from core.runs.queue.jobs import Job
 from core.sweeps.sweep import Sweep, SweepError
 from ui.catalog import SWEEP
@@ -57,7 +58,7 @@ def cell_digests(sweep: Sweep) -> list[str]:
     cells = sweep.cells()
     models = {cell.settings.model for cell in cells}
     prints = {model: describe(model).fingerprint for model in models}
-    return list(dict.fromkeys(c.settings.digest(prints[c.settings.model]) for c in cells))
+    return list(dict.fromkeys(digest_of(c.settings, prints[c.settings.model]) for c in cells))
 
 
 def _take_job(runtime: Runtime, prefix: str, job: Job) -> None:

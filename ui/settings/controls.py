@@ -13,31 +13,27 @@ from streamlit.delta_generator import DeltaGenerator
 from core.diffusion.models.load import ModelInfo, describe, list_models
 from core.diffusion.models.loras import list_loras
 from core.diffusion.recipe.schedulers import SCHEDULERS
-from core.diffusion.recipe.variations import METHODS
-from core.diffusion.settings import (
-    MAX_GUIDANCE,
-    MAX_SEED,
-    MAX_SIDE,
-    MAX_STEPS,
-    GenerationSettings,
-)
+from core.diffusion.recipe.settings_table import PROMPTS, SETTINGS, label_of
+from core.diffusion.settings import MAX_SEED, GenerationSettings
 from core.output.texts.infotext import ReadBack
 from ui.catalog import GENERATE
 from ui.links import MAX_COUNT, Parameter, put_settings, settings_parameters
 from ui.runtime import tokenizer
+from ui.settings.fields import BOUND, control, default_of
 from ui.settings.model_picker import chosen_model, model_picker
 from ui.settings.noise_controls import noise_controls, second_prompt_controls
 from ui.views import plain, show_warning
 
 PREFIX = GENERATE.prefix
 SEEDS = ("seed", "variation_seed")
-TEXTS = {
-    "prompt": "prompt",
-    "negative_prompt": "negative prompt",
-    "prompt_2": "second prompt",
-}
 LAST_SEED = f"{PREFIX}:last_seed"
-BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
+# Those that have a place of their own in the form; every other setting has its plain control.
+PLACED = (
+    {"negative_prompt", "prompt", "prompt_2", "prompt_blend", "model", "loras"}
+    | {"seed", "scheduler", "num_inference_steps", "guidance_scale", "width", "height"}
+    | {name for name, row in SETTINGS.items() if row.group in ("noise", "source")}
+)
+PLAIN = tuple(name for name in SETTINGS if name not in PLACED)
 
 # Width to height, as photographers say them; sides follow from the model's own size.
 SHAPES = {
@@ -112,23 +108,15 @@ def settings_form(
     The prompt comes from a box drawn before. Without `has_count` it is one picture.
     """
     negative = st.text_area(
-        "Negative prompt",
+        SETTINGS["negative_prompt"].label,
         key=key("negative_prompt", prefix),
         height=96,
-        help="What the picture is pushed away from. It acts only where guidance is above 1.",
+        help=SETTINGS["negative_prompt"].help,
         **BOUND,
     )
     seed, count = _seed(prefix, seed, has_count)
     steps, guidance = _steps_and_guidance(model, prefix)
-    names = list(SCHEDULERS)
-    scheduler = st.selectbox(
-        "Scheduler",
-        names,
-        names.index(model.default_scheduler),
-        key=key("scheduler", prefix),
-        help="How the noise is taken away, step by step.",
-        **BOUND,
-    )
+    scheduler = control("scheduler", prefix, default=model.default_scheduler)
     st.caption(plain(SCHEDULERS[scheduler].note))
     width, height = _size(model, prefix)
     with st.expander("More settings", icon=":material/tune:"):
@@ -170,10 +158,10 @@ def count_tokens(
         if lost:
             st.caption("Cut off: the text encoder never sees this.")
             st.code(lost, language=None, wrap_lines=True)
-    for field, name in TEXTS.items() if warns else ():
+    for field in PROMPTS if warns else ():
         if lost := counter.cut_off(st.session_state.get(key(field, prefix)) or ""):
             show_warning(
-                f"The {name} is too long",
+                f"The {label_of(field).lower()} is too long",
                 f"The text encoder reads {counter.limit} tokens and never sees: {lost}",
                 "Shorten it, or put what matters first.",
             )
@@ -181,23 +169,12 @@ def count_tokens(
 
 def default_values(model: ModelInfo) -> dict[str, object]:
     """What each control shows before anyone touched it."""
-    return {
-        "seed": -1,
-        "count": 1,
-        "num_inference_steps": model.default_num_inference_steps,
-        "guidance_scale": model.default_guidance_scale,
-        "guidance_rescale": 0.0,
-        "scheduler": model.default_scheduler,
-        "width": model.default_width,
-        "height": model.default_height,
-        "variation_seed": 0,
-        "variation_strength": 0.0,
-        "variation_method": next(iter(METHODS)),
-        "variation_channel": 0,
-        "prompt_blend": 0.0,
-        "snapshot": 0,
-        "model": model.source,
+    shown = {
+        name: default_of(row, model)
+        for name, row in SETTINGS.items()
+        if row.group != "source" and (row.kind is not str or row.choices)
     }
+    return {**shown, "seed": -1, "count": 1, "model": model.source}
 
 
 def use_found(found: ReadBack, with_seed: bool) -> None:
@@ -213,15 +190,7 @@ def use_found(found: ReadBack, with_seed: bool) -> None:
 
 def _seed(prefix: str, first: int, has_count: bool) -> tuple[int, int]:
     left, right = st.columns(2, gap="small")
-    seed = left.number_input(
-        "Seed",
-        -1,
-        MAX_SEED,
-        first,
-        key=key("seed", prefix),
-        help="Draws the noise that the picture starts from. -1 draws a seed at every click.",
-        **BOUND,
-    )
+    seed = control("seed", prefix, left, default=first)
     if not has_count:
         with right.container(height="stretch", vertical_alignment="bottom"):
             _draw_button(prefix)
@@ -263,36 +232,16 @@ def _draw_button(prefix: str) -> None:
 
 def _steps_and_guidance(model: ModelInfo, prefix: str) -> tuple[int, float]:
     left, right = st.columns(2, gap="small")
-    steps = left.number_input(
-        "Steps",
-        1,
-        MAX_STEPS,
-        model.default_num_inference_steps,
-        key=key("num_inference_steps", prefix),
-        **BOUND,
-    )
-    guidance = right.number_input(
-        "Guidance",
-        0.0,
-        MAX_GUIDANCE,
-        model.default_guidance_scale,
-        0.5,
-        key=key("guidance_scale", prefix),
-        help="How hard the prompt pulls. At 1 and below there is no guidance.",
-        **BOUND,
-    )
-    return int(steps), float(guidance)
+    steps = control("num_inference_steps", prefix, left, default=model.default_num_inference_steps)
+    guidance = control("guidance_scale", prefix, right, default=model.default_guidance_scale)
+    return steps, guidance
 
 
 def _size(model: ModelInfo, prefix: str) -> tuple[int, int]:
     factor = model.vae_scale_factor
     left, right = st.columns(2, gap="small")
-    width = left.number_input(
-        "Width", factor, MAX_SIDE, model.default_width, factor, key=key("width", prefix), **BOUND
-    )
-    height = right.number_input(
-        "Height", factor, MAX_SIDE, model.default_height, factor, key=key("height", prefix), **BOUND
-    )
+    width = control("width", prefix, left, default=model.default_width, low=factor, step=factor)
+    height = control("height", prefix, right, default=model.default_height, low=factor, step=factor)
     with st.container(horizontal=True, gap="small"):
         st.menu_button(
             "Size",
@@ -314,38 +263,15 @@ def _size(model: ModelInfo, prefix: str) -> tuple[int, int]:
 
 
 def _more(model: ModelInfo, prefix: str) -> dict[str, Any]:
-    rescale = st.number_input(
-        "Guidance rescale",
-        0.0,
-        1.0,
-        0.0,
-        0.05,
-        key=key("guidance_rescale", prefix),
-        help="Takes back the contrast that strong guidance adds. 0 is off, 0.7 is usual.",
-        **BOUND,
-    )
-    noise = noise_controls(prefix)
-    blend = second_prompt_controls(prefix)
-    loras = _lora_box(prefix)
-    snapshot = st.number_input(
-        "Snapshot",
-        0,
-        2 * MAX_STEPS,
-        0,
-        key=key("snapshot", prefix),
-        help="What the model believed after so many of its calls: the predicted picture, in place "
-        "of the finished one. 0 is the finished picture.",
-        **BOUND,
-    )
-    source = model_picker(model, prefix, default_values)
-    return {
-        "guidance_rescale": float(rescale),
-        **noise,
-        **blend,
-        "loras": loras,
-        "snapshot": int(snapshot),
-        "model": source,
-    }
+    values = {name: control(name, prefix) for name in PLAIN if _is_guidance(name)}
+    values |= noise_controls(prefix) | second_prompt_controls(prefix)
+    values["loras"] = _lora_box(prefix)
+    values |= {name: control(name, prefix) for name in PLAIN if not _is_guidance(name)}
+    return {**values, "model": model_picker(model, prefix, default_values)}
+
+
+def _is_guidance(name: str) -> bool:
+    return SETTINGS[name].group == "guidance"
 
 
 def _lora_box(prefix: str) -> str:
@@ -355,7 +281,7 @@ def _lora_box(prefix: str) -> str:
         return ""
     here = ", ".join(known) or "none"
     text = st.text_input(
-        "LoRA",
+        SETTINGS["loras"].label,
         key=key("loras", prefix),
         placeholder=f"{known[0]}:0.8" if known else None,
         help=f"Files that change the model, with their weights. Here: {plain(here)}.",

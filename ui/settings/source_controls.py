@@ -9,10 +9,11 @@ import streamlit as st
 from PIL import Image
 
 from core.diffusion.recipe.images import InputError
+from core.diffusion.recipe.settings_table import SETTINGS, label_of
 from core.runs.store.store import Store
 from ui.runtime import open_runtime
+from ui.settings.fields import BOUND, control
 
-BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 HELD = ("init_image", "mask_image")
 """The settings that no control shows: the address and the session carry them."""
 
@@ -45,31 +46,25 @@ def hold_source(prefix: str, init_image: str = "", mask_image: str = "") -> None
 
 def strength_controls(prefix: str, *, has_posterior: bool) -> dict[str, Any]:
     """Strength and its two switches, each explained in a sentence; field -> value."""
+    row = SETTINGS["strength"]
     strength = st.slider(
-        "Strength",
+        row.label,
         0.0,
         1.0,
-        0.8,
-        0.01,
+        float(row.default),
+        row.step,
         key=f"{prefix}_strength",
-        help="How much noise is laid on the source, and so the share of the steps that is run: "
-        "steps × strength, rounded down. 0 is the source through the VAE and back.",
+        help=row.help,
         **BOUND,
     )
-    exact = st.toggle("Exact steps", key=f"{prefix}_exact_steps", **BOUND)
-    st.caption(
-        "Runs all the steps you ask for: the schedule is laid out longer, and the strength leaves "
-        "so many of it."
-    )
-    match = st.toggle("Match the noise across schedulers", key=f"{prefix}_match_noise", **BOUND)
-    st.caption(
-        "Starts where DDIM would: one strength is then the same noise for every scheduler, and "
-        "the steps run differ instead."
-    )
+    switches: dict[str, bool] = {}
+    for name in ("exact_steps", "match_noise"):
+        switches[name] = control(name, prefix, help=None)
+        st.caption(SETTINGS[name].help)
     posterior = "latents"
     if has_posterior:
         chosen = st.segmented_control(
-            "Latents of the source",
+            SETTINGS["posterior"].label,
             list(POSTERIORS),
             default="sample",
             required=True,
@@ -81,8 +76,7 @@ def strength_controls(prefix: str, *, has_posterior: bool) -> dict[str, Any]:
         st.caption(POSTERIORS[posterior])
     return {
         "strength": float(strength),
-        "exact_steps": bool(exact),
-        "match_noise": bool(match),
+        **switches,
         "posterior": posterior,
     }
 
@@ -103,7 +97,7 @@ def source_form(prefix: str) -> dict[str, Any]:
             st.caption(str(error))
             source = None
         with left:
-            for field, alt in zip(HELD, ("Source picture", "Mask"), strict=True):
+            for field, alt in zip(HELD, map(label_of, HELD), strict=True):
                 if (picture := stored_picture(store, held[field])) is not None:
                     st.image(picture, width="stretch", output_format="PNG", alt=alt)
         with right:

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from core.diffusion.models.load import ModelError, describe
+from core.diffusion.models.loras import digest_of
 from core.diffusion.recipe.variations import METHODS, Variation, variations_of
 from core.diffusion.settings import GenerationSettings
 from core.output.figures.family_figure import TreeNode, family_figure
@@ -123,7 +124,7 @@ def _make(runtime: Runtime, settings: GenerationSettings) -> None:
 
     Raises ModelError, before anything is asked for.
     """
-    digest = settings.digest(describe(settings.model).fingerprint)
+    digest = digest_of(settings, describe(settings.model).fingerprint)
     job_id = runtime.queue.submit(
         [settings],
         owner=owner_id(),

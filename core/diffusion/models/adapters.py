@@ -20,8 +20,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from core.diffusion.models.load import LoadedModel
-from core.diffusion.models.loras import LoraError, LoraFile, used_loras
-from core.diffusion.settings import GenerationSettings, Problem, SettingsError
+from core.diffusion.models.loras import LoraFile
+from core.diffusion.settings import Problem, SettingsError
 
 KEPT = 8
 """LoRAs that stay in memory, switched off; the one used longest ago goes first."""
@@ -49,14 +49,6 @@ def active_loras(model: LoadedModel) -> tuple[LoraFile, ...]:
     """Those that are on now."""
     found = _ADAPTERS.get(model.unet)
     return found.active if found else ()
-
-
-def wanted_loras(settings: GenerationSettings) -> tuple[LoraFile, ...]:
-    """The files that the settings ask for. Raises SettingsError where one is not here."""
-    try:
-        return used_loras(settings.loras)
-    except LoraError as error:
-        raise _refused(str(error)) from None
 
 
 def use_loras(model: LoadedModel, wanted: Sequence[LoraFile]) -> None:

@@ -1,4 +1,4 @@
-"""LoRA files: which are here, and the text that names them in the settings. Imports no torch.
+"""LoRA files: which are here, and which of them settings ask for. Imports no torch.
 
 A LoRA (Hu et al. 2021) adds weight * B A to matrices of a model, B and A of a low rank. Its file
 lies in a model root (LIGHTBOX_MODELS), or in a folder "lora" or "loras" of one, and is called by
@@ -8,31 +8,19 @@ its name without the ending. Settings name them as "ink:0.8, paper:0.5".
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 from core.diffusion.models.families import ModelError
 from core.diffusion.models.hashes import file_sha256
+from core.diffusion.recipe.lora_text import LoraError, parse_loras
+from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
 FOLDERS = ("lora", "loras")
-MAX_WEIGHT = 10.0
 MARKS = (".lora_down.", ".lora_up.", ".lora_a.", ".lora_b.", ".lora.down.", ".lora.up.")
 """What stands in the tensors' names of a LoRA, in lower case, whichever tool saved it."""
-
-
-class LoraError(ValueError):
-    """A LoRA that cannot be used, or a text that names none; the message says what to do."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lora:
-    """One LoRA as the settings name it."""
-
-    name: str
-    weight: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,33 +30,6 @@ class LoraFile:
     sha: str
     weight: float
     path: Path
-
-
-def parse_loras(text: str) -> tuple[Lora, ...]:
-    """The LoRAs in "ink:0.8, paper" (a weight left out is 1). Raises LoraError."""
-    found: list[Lora] = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, colon, number = part.rpartition(":")
-        name = name.strip() if colon else part
-        try:
-            weight = float(number) if colon else 1.0
-        except ValueError:
-            raise LoraError(
-                f"{number.strip()!r} is not a number: write a LoRA as {name}:0.8"
-            ) from None
-        if not name:
-            raise LoraError(f"{part!r} names no LoRA: write it as name:0.8")
-        if not math.isfinite(weight) or abs(weight) > MAX_WEIGHT:
-            raise LoraError(f"{name}: {weight:g} is outside -{MAX_WEIGHT:g} to {MAX_WEIGHT:g}")
-        if any(lora.name == name for lora in found):
-            raise LoraError(f"{name} is named twice: give it one weight")
-        found.append(Lora(name=name, weight=weight))
-    return tuple(found)
-
-
-def loras_text(loras: Iterable[Lora]) -> str:
-    """The text that `parse_loras` reads."""
-    return ", ".join(f"{lora.name}:{lora.weight:g}" for lora in loras)
 
 
 def list_loras() -> list[str]:
@@ -101,6 +62,30 @@ def canonical_loras(text: str) -> list[list[str | float]]:
         return [[file.sha, file.weight] for file in used_loras(text)]
     except (LoraError, OSError):
         return [["not here", text]]
+
+
+def wanted_loras(settings: GenerationSettings) -> tuple[LoraFile, ...]:
+    """The files that the settings ask for. Raises SettingsError where one is not here."""
+    try:
+        return used_loras(settings.loras)
+    except LoraError as error:
+        raise SettingsError([Problem(field="loras", reason=str(error))]) from None
+
+
+def missing_loras(text: str) -> str:
+    """Why a LoRA of the text is not to be had, "" where all are here."""
+    try:
+        used_loras(text)
+    except LoraError as error:
+        return str(error)
+    return ""
+
+
+def digest_of(settings: GenerationSettings, model_fingerprint: str) -> str:
+    """The digest with the LoRA files that are here; one that is not stands by its name."""
+    return settings.digest(
+        model_fingerprint, canonical_loras(settings.loras) if settings.loras else None
+    )
 
 
 def _unknown(name: str, known: list[str]) -> str:

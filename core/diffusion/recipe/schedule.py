@@ -11,18 +11,34 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from core.diffusion.recipe.schedulers import SCHEDULERS, SchedulerRow
-
-if TYPE_CHECKING:
-    from core.diffusion.settings import GenerationSettings
 
 REFERENCE = "DDIM"
 """The scheduler whose starting noise the others are matched to: even steps of the timestep."""
 
 MOST_STEPS = 1000
 """The densest schedule that is looked at: a model has as many timesteps."""
+
+
+class RunSettings(Protocol):
+    """The settings that say which steps are run; `GenerationSettings` are such."""
+
+    @property
+    def scheduler(self) -> str: ...
+    @property
+    def num_inference_steps(self) -> int: ...
+    @property
+    def snapshot(self) -> int: ...
+    @property
+    def init_image(self) -> str: ...
+    @property
+    def strength(self) -> float: ...
+    @property
+    def exact_steps(self) -> bool: ...
+    @property
+    def match_noise(self) -> bool: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +93,7 @@ def schedule_steps(steps: int, strength: float, exact_steps: bool) -> int:
 
 
 def beginning(
-    settings: GenerationSettings, scheduler_config: Mapping[str, Any] | None = None
+    settings: RunSettings, scheduler_config: Mapping[str, Any] | None = None
 ) -> Beginning:
     """Where the run of these settings begins.
 
@@ -99,16 +115,14 @@ def beginning(
     return plain
 
 
-def unet_calls(
-    settings: GenerationSettings, scheduler_config: Mapping[str, Any] | None = None
-) -> int:
+def unet_calls(settings: RunSettings, scheduler_config: Mapping[str, Any] | None = None) -> int:
     """UNet calls until these settings have their picture: to the snapshot, or to the end."""
     if settings.snapshot:
         return settings.snapshot
     return beginning(settings, scheduler_config).calls(SCHEDULERS[settings.scheduler])
 
 
-def start_of(settings: GenerationSettings, scheduler_config: Mapping[str, Any]) -> Start:
+def start_of(settings: RunSettings, scheduler_config: Mapping[str, Any]) -> Start:
     """Facts of an image-to-image run's first call. Raises ValueError for an impossible schedule."""
     begin, row = beginning(settings, scheduler_config), SCHEDULERS[settings.scheduler]
     calls = begin.calls(row)
@@ -158,7 +172,7 @@ def call_sigmas(row: SchedulerRow, scheduler: Any) -> list[float]:
     return sigmas
 
 
-def _matched(settings: GenerationSettings, plain: Beginning, config: str) -> Beginning:
+def _matched(settings: RunSettings, plain: Beginning, config: str) -> Beginning:
     """The beginning whose noise is nearest (in log sigma) to the one that DDIM would start from.
 
     With `exact_steps` the number of steps stays and the schedule is made denser or coarser, else

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from core.diffusion.recipe.libraries import library
@@ -194,3 +195,10 @@ SCHEDULERS: Mapping[str, SchedulerRow] = _table(
         note="For latent-consistency models, in 1 to 8 steps; soft and wrong on other models.",
     ),
 )
+
+
+def nearest_scheduler(name: str) -> str:
+    """The scheduler whose name looks most like `name`."""
+    by_lower = {known.lower(): known for known in SCHEDULERS}
+    near = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.0)
+    return by_lower[near[0]] if near else next(iter(SCHEDULERS))

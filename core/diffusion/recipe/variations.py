@@ -11,12 +11,10 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import torch
-
-    from core.diffusion.settings import GenerationSettings
 
 MAX_LINKS = 64
 """Changes one after another."""
@@ -317,7 +315,29 @@ def chain_text(chain: Sequence[Variation]) -> str:
     return " ".join(map(str, chain))
 
 
-def variations_of(settings: GenerationSettings) -> tuple[Variation, ...]:
+class NoiseSettings(Protocol):
+    """A frozen dataclass with the settings of the noise; `GenerationSettings` is one."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def variation_seed(self) -> int: ...
+    @property
+    def variation_strength(self) -> float: ...
+    @property
+    def variation_method(self) -> str: ...
+    @property
+    def variation_region(self) -> str: ...
+    @property
+    def variation_channel(self) -> int: ...
+    @property
+    def variation_chain(self) -> str: ...
+
+
+Noise = TypeVar("Noise", bound=NoiseSettings)
+
+
+def variations_of(settings: NoiseSettings) -> tuple[Variation, ...]:
     """Every change of the seed's noise, in order. Raises VariationError for a broken chain."""
     chain = read_chain(settings.variation_chain)
     if settings.variation_strength == 0:
@@ -332,9 +352,7 @@ def variations_of(settings: GenerationSettings) -> tuple[Variation, ...]:
     return (*chain, last)
 
 
-def with_variations(
-    settings: GenerationSettings, variations: Sequence[Variation]
-) -> GenerationSettings:
+def with_variations(settings: Noise, variations: Sequence[Variation]) -> Noise:
     """The settings with these changes of the noise and no others."""
     *chain, last = variations or (Variation(seed=0, strength=0.0, method="slerp"),)
     return replace(
@@ -348,7 +366,7 @@ def with_variations(
     )
 
 
-def parent_of(settings: GenerationSettings) -> GenerationSettings | None:
+def parent_of(settings: Noise) -> Noise | None:
     """The picture that this one varies: the same without its last variation; None for a root.
 
     Raises VariationError.
@@ -357,7 +375,7 @@ def parent_of(settings: GenerationSettings) -> GenerationSettings | None:
     return with_variations(settings, variations[:-1]) if variations else None
 
 
-def ready_to_vary(settings: GenerationSettings) -> GenerationSettings:
+def ready_to_vary(settings: Noise) -> Noise:
     """The same picture with all its variations in the chain: one more can be set.
 
     As it stands its digest is the picture's own. Raises VariationError.

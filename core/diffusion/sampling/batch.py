@@ -15,9 +15,9 @@ import torch
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
 
 from core.diffusion.events import Record
-from core.diffusion.models.adapters import use_loras, wanted_loras
+from core.diffusion.models.adapters import use_loras
 from core.diffusion.models.load import LoadedModel
-from core.diffusion.models.loras import LoraFile
+from core.diffusion.models.loras import LoraFile, wanted_loras
 from core.diffusion.recipe.images import ReadInput
 from core.diffusion.recipe.schedule import beginning, call_sigmas, lay_out
 from core.diffusion.recipe.schedulers import SCHEDULERS

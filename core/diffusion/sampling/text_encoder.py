@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from core.diffusion.models.tokenizers import read_tokenizer
 from core.diffusion.recipe.prompt_weights import token_weights, tokenized, weigh
+from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
 if TYPE_CHECKING:
     import torch
 
     from core.diffusion.models.load import LoadedModel
     from core.diffusion.models.loras import LoraFile
-    from core.diffusion.settings import GenerationSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,25 +86,28 @@ class PromptEncoder:
     """Prompt -> embeddings (1, 77, width), each text encoded once and kept while in use.
 
     As the family's pipeline's `encode_prompt`: padded to the tokenizer's length, truncated, and
-    of each tower the states that its row names, weighed where the prompt has weights, side by
-    side; one prompt a call, so that a prompt's embedding does not depend on its neighbours.
+    of each tower the states that its row names, or those of `clip_skip` layers before, weighed
+    where the prompt has weights, side by side; one prompt a call, so that a prompt's embedding does
+    not depend on its neighbours.
     """
 
     def __init__(self, model: LoadedModel, *, keep: int = 256) -> None:
         self._model = model
         self._keep = keep
-        self._known: OrderedDict[tuple[str, tuple[LoraFile, ...]], Embedded] = OrderedDict()
+        self._known: OrderedDict[tuple[str, int, tuple[LoraFile, ...]], Embedded] = OrderedDict()
 
     def __call__(self, prompt: str) -> torch.Tensor:
         return self.embed(prompt).states
 
-    def embed(self, prompt: str) -> Embedded:
-        """With the LoRAs that are on in the model now."""
+    def embed(self, prompt: str, clip_skip: int = 0) -> Embedded:
+        """With the LoRAs that are on in the model now. Raises SettingsError for more layers to skip
+        than an encoder can be without.
+        """
         import torch
 
         from core.diffusion.models.adapters import active_loras
 
-        key = (prompt, active_loras(self._model))
+        key = (prompt, clip_skip, active_loras(self._model))
         if key in self._known:
             self._known.move_to_end(key)
             return self._known[key]
@@ -122,13 +125,15 @@ class PromptEncoder:
             ids = inputs.input_ids.to(self._model.device)
             with torch.inference_mode():
                 if tower.hidden == "penultimate":
+                    _check_skip(encoder, clip_skip, read_before_last=1)
                     found = encoder(ids, output_hidden_states=True)
-                    states.append(found.hidden_states[-2])
+                    states.append(found.hidden_states[-2 - clip_skip])
                 else:
+                    _check_skip(encoder, clip_skip, read_before_last=0)
                     uses_mask = getattr(encoder.config, "use_attention_mask", False)
                     mask = inputs.attention_mask.to(self._model.device) if uses_mask else None
-                    found = encoder(ids, attention_mask=mask)
-                    states.append(found[0])
+                    found = encoder(ids, attention_mask=mask, output_hidden_states=clip_skip > 0)
+                    states.append(_before_last(encoder, found, clip_skip))
                 if tower.pooled:
                     pooled = found[0]
             if weights := token_weights(inputs, prompt):
@@ -145,11 +150,11 @@ class PromptEncoder:
         """Embeddings (1, 77, width) on the straight line from the first's to the second's."""
         return self._between(first, second, share).states
 
-    def _between(self, first: str, second: str, share: float) -> Embedded:
-        start = self.embed(first)
+    def _between(self, first: str, second: str, share: float, clip_skip: int = 0) -> Embedded:
+        start = self.embed(first, clip_skip)
         if share == 0:
             return start
-        end = self.embed(second)
+        end = self.embed(second, clip_skip)
         pooled = None
         if start.pooled is not None and end.pooled is not None:
             pooled = (1 - share) * start.pooled + share * end.pooled
@@ -157,11 +162,14 @@ class PromptEncoder:
 
     def condition(self, settings: GenerationSettings) -> Conditioning:
         """All that the UNet is told of these settings; the guidance that is embedded too."""
-        from core.diffusion.models.adapters import use_loras, wanted_loras
+        from core.diffusion.models.adapters import use_loras
+        from core.diffusion.models.loras import wanted_loras
 
         use_loras(self._model, wanted_loras(settings))
         info = self._model.info
-        cond = self._between(settings.prompt, settings.prompt_2, settings.prompt_blend)
+        cond = self._between(
+            settings.prompt, settings.prompt_2, settings.prompt_blend, settings.clip_skip
+        )
         if info.family.guidance == "embedded" or not settings.uses_guidance:
             return Conditioning(
                 cond=cond.states, uncond=None, added=self._added(cond, settings), uncond_added=()
@@ -195,6 +203,22 @@ class PromptEncoder:
                 width = int(model.unet.config.time_cond_proj_dim)
                 found.append(guidance_embedding(settings.guidance_scale, width).to(**options))
         return tuple(found)
+
+
+def _before_last(encoder: Any, found: Any, clip_skip: int) -> torch.Tensor:
+    """The states `clip_skip` layers before the last, through the final norm like the last's own."""
+    if clip_skip == 0:
+        return found[0]
+    inner = getattr(encoder, "text_model", encoder)  # where transformers 4 has the norm
+    return inner.final_layer_norm(found.hidden_states[-1 - clip_skip])
+
+
+def _check_skip(encoder: Any, clip_skip: int, *, read_before_last: int) -> None:
+    layers = int(encoder.config.num_hidden_layers)
+    most = layers - 1 - read_before_last
+    if clip_skip > most:
+        reason = f"{clip_skip} is outside 0 to {most}: the model's text encoder has {layers} layers"
+        raise SettingsError([Problem(field="clip_skip", reason=reason)])
 
 
 def guidance_embedding(guidance_scale: float, width: int) -> torch.Tensor:

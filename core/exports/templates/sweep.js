@@ -90,7 +90,10 @@
     $("pair-reason").hidden = !missing.length;
     $("pair-reason").textContent = missing.map((letter) => `${letter}: ${data.cells[chosen[letter]].reason}`).join("  ");
     const [a, b] = [data.cells[chosen.A], data.cells[chosen.B]];
-    const rows = a.settings.map(([name, value], i) => [name, value, b.settings[i][1]]).filter(([, left, right]) => left !== right);
+    // Each cell lists what has an effect on it: one may have a setting that the other lacks.
+    const left = new Map(a.settings), right = new Map(b.settings);
+    const rows = [...new Set([...left.keys(), ...right.keys()])]
+      .map((name) => [name, left.get(name) ?? "–", right.get(name) ?? "–"]).filter(([, one, two]) => one !== two);
     if (!rows.length) rows.push(["nothing", "", ""]);
     $("differences").replaceChildren(...rows.map(([name, left, right]) => {
       const row = document.createElement("tr"), head = make("th", name);

@@ -13,7 +13,7 @@ from core.diffusion.models.load import ModelInfo
 from core.diffusion.recipe.prompt_weights import plain_text
 from core.diffusion.recipe.variations import variations_of
 from core.diffusion.settings import GenerationSettings
-from core.output.programs.snippet import gives_embeddings, snippet
+from core.output.programs.snippet import encoder_options, gives_embeddings, snippet
 
 _TITLE = """\
 # {prompt}
@@ -33,7 +33,7 @@ The prompt becomes embeddings (one vector a token, 77 places), the negative prom
 _EMBED = """\
 with torch.no_grad():
     cond, uncond = pipe.encode_prompt(
-        {prompt}, device, 1, {guided}, negative_prompt={negative}
+        {prompt}, device, 1, {guided}, negative_prompt={negative}{options}
     )
 cond.shape"""
 _EMBEDDED = """\
@@ -135,6 +135,7 @@ def _by_hand(settings: GenerationSettings, program: str) -> list[tuple[str, str]
             prompt=repr(plain_text(settings.prompt)),
             negative=repr(plain_text(settings.negative_prompt) if guided else ""),
             guided=guided,
+            options=encoder_options(settings),
         )
     noise = _NOISE.format(
         steps=settings.num_inference_steps,
@@ -146,7 +147,7 @@ def _by_hand(settings: GenerationSettings, program: str) -> list[tuple[str, str]
     body = _UNGUIDED
     if guided:
         body = _GUIDED.format(guidance=repr(settings.guidance_scale))
-        if settings.guidance_rescale > 0:
+        if settings.matters("guidance_rescale"):
             body += _RESCALED.format(rescale=repr(settings.guidance_rescale))
     both = " for both, cond and uncond together" if guided else ""
     return [

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from core.diffusion.models.load import ModelInfo
-from core.diffusion.models.loras import used_loras
+from core.diffusion.models.loras import wanted_loras
 from core.diffusion.recipe.prompt_weights import has_weights, parse_weights, plain_text
 from core.diffusion.recipe.schedulers import SCHEDULERS
+from core.diffusion.recipe.settings_table import SETTINGS
 from core.diffusion.recipe.variations import METHODS, Variation, read_region, variations_of
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.snippet_model import (
@@ -41,7 +42,7 @@ from diffusers import {scheduler_class}, {pipeline_class}
 device = "cuda" if torch.cuda.is_available() else "cpu"
 {opening}pipe.scheduler = {scheduler_class}.from_config({scheduler_arguments})
 
-{opened}{loras}# The noise is drawn on the CPU, so that a seed is the same picture on every device.
+{opened}{tuned}# The noise is drawn on the CPU, so that a seed is the same picture on every device.
 generator = torch.Generator("cpu").manual_seed({seed})
 {variation}{blend}{rescaled}{snapshot}{call}{decode}image.save("image.png")
 """
@@ -72,9 +73,9 @@ def noise_of(seed):
 _BLEND = """\
 with torch.no_grad():
     first, unconditional = pipe.encode_prompt(
-        {prompt}, device, 1, {guided}, negative_prompt={negative}
+        {prompt}, device, 1, {guided}, negative_prompt={negative}{options}
     )
-    second, _ = pipe.encode_prompt({prompt_2}, device, 1, False)
+    second, _ = pipe.encode_prompt({prompt_2}, device, 1, False{options})
 prompt_embeds = (1 - {share}) * first + {share} * second
 
 """
@@ -83,7 +84,7 @@ prompt_embeds = (1 - {share}) * first + {share} * second
 _WEIGHED = """\
 # Prompt weights as AUTOMATIC1111 has them: each token's embedding times its weight, and the mean of
 # them all as before, where it is more than next to nothing. diffusers has none of its own.
-def embed(pieces):
+def embed(pieces{parameter}):
     inputs = pipe.tokenizer(
         [text for text, _ in pieces],
         is_split_into_words=True,
@@ -93,7 +94,7 @@ def embed(pieces):
         return_tensors="pt",
     )
     with torch.no_grad():
-        hidden = pipe.text_encoder(inputs.input_ids.to(device))[0]
+{hidden}
     words = inputs.word_ids(0)
     weights = torch.tensor([1.0 if word is None else pieces[word][1] for word in words])
     weighed = hidden.float() * weights.to(device)[:, None]
@@ -105,6 +106,21 @@ def embed(pieces):
 
 prompt_embeds = {cond}
 {uncond}
+"""
+
+_HIDDEN = """\
+        hidden = pipe.text_encoder(inputs.input_ids.to(device))[0]"""
+_SKIPPED_HIDDEN = """\
+        found = pipe.text_encoder(inputs.input_ids.to(device), output_hidden_states=True)
+        hidden = found.hidden_states[-1 - clip_skip]
+        hidden = pipe.text_encoder.text_model.final_layer_norm(hidden)"""
+
+# PromptEncoder's _before_last: diffusers 0.42 asks for the norm where transformers 4 has it.
+_CLIP_SKIP = """\
+# diffusers looks for the final norm in text_model, which transformers 5 no longer has.
+if not hasattr(pipe.text_encoder, "text_model"):
+    vars(pipe.text_encoder)["text_model"] = pipe.text_encoder
+
 """
 
 # core.diffusion.sampling.batch.to_epsilon and to_x0: x0 = (x_VP - sqrt(1 - abar) eps) / sqrt(abar).
@@ -174,6 +190,8 @@ def snippet(
     imports = [name for name in ("functools", "math", "sys") if f"{name}." in quoted]
     arguments = _arguments(settings, info) | source_arguments(settings, begin)
     pipeline = class_of(pipeline_class(settings), info)
+    has_norm = family_of(info).base != "SDXL"  # whose pipelines leave it out
+    skip = _CLIP_SKIP if has_norm and settings.matters("clip_skip") else ""
     call = _CALL.format(
         arguments="\n".join(f"    {name}={value}," for name, value in arguments.items())
     )
@@ -192,7 +210,7 @@ def snippet(
         pipeline_class=pipeline,
         pillow="from PIL import Image\n" if "Image." in opened else "",
         opened=opened,
-        loras=_loras(settings),
+        tuned=_loras(settings) + skip,
         rescaled=rescaled,
         call=round_trip_text(settings) if begin.num_executed_steps == 0 else call,
         snapshot=_snapshot(settings, begin.first_call(row)) if snapshot else "",
@@ -222,12 +240,13 @@ def _arguments(settings: GenerationSettings, info: ModelInfo | None) -> dict[str
         values["prompt"] = plain_text(settings.prompt)
         if guided and settings.negative_prompt:
             values["negative_prompt"] = plain_text(settings.negative_prompt)
+        values |= _encoder_values(settings)
     if not settings.init_image or settings.mask_image:  # else the source's own size
         values["width"] = settings.width
         values["height"] = settings.height
     values["num_inference_steps"] = settings.num_inference_steps
     values["guidance_scale"] = guidance_scale(settings, info)
-    if guided and settings.guidance_rescale > 0 and not settings.init_image:
+    if guided and settings.matters("guidance_rescale") and not settings.init_image:
         values["guidance_rescale"] = settings.guidance_rescale
     source = {name: repr(value) for name, value in values.items()}
     if gives_embeddings(settings):
@@ -279,12 +298,12 @@ def _step(settings: GenerationSettings, variation: Variation) -> str:
 
 def gives_embeddings(settings: GenerationSettings) -> bool:
     """Whether the pipeline is given `prompt_embeds` (and `unconditional`) in place of texts."""
-    return settings.prompt_blend > 0 or any(has_weights(text) for text in _texts(settings))
+    return settings.matters("prompt_blend") or any(has_weights(text) for text in _texts(settings))
 
 
 def _loras(settings: GenerationSettings) -> str:
     """Loading the LoRA files, which lie beside the program, in the order of the engine."""
-    used = used_loras(settings.loras)
+    used = wanted_loras(settings)
     if not used:
         return ""
     lines = [
@@ -301,8 +320,8 @@ def _texts(settings: GenerationSettings) -> tuple[str, str, str]:
     """The prompt, the second and the negative one; "" for what has no effect."""
     return (
         settings.prompt,
-        settings.prompt_2 if settings.prompt_blend > 0 else "",
-        settings.negative_prompt if settings.uses_guidance else "",
+        settings.prompt_2 if settings.matters("prompt_2") else "",
+        settings.negative_prompt if settings.matters("negative_prompt") else "",
     )
 
 
@@ -313,21 +332,35 @@ def _blend(settings: GenerationSettings, info: ModelInfo | None) -> str:
     is_xl, guided = family_of(info).base == "SDXL", is_guided(settings, info)
     share = settings.prompt_blend
     if any(has_weights(text) for text in (prompt, prompt_2, negative)):
+        skip = "clip_skip" if settings.matters("clip_skip") else ""
+        told = f", {settings.clip_skip}" if skip else ""  # of the prompts, not of the negative one
         first, second, uncond = (
-            f"embed({[(piece.text, piece.weight) for piece in parse_weights(text)]!r})"
-            for text in (prompt, prompt_2, negative)
+            f"embed({[(piece.text, piece.weight) for piece in parse_weights(text)]!r}{more})"
+            for text, more in ((prompt, told), (prompt_2, told), (negative, ""))
         )
         if is_xl:
             is_zero = guided and not negative and bool(info and info.zeroes_empty_negative)
-            return xl_weighed(first, second, uncond if guided else "", share=share, is_zero=is_zero)
+            return xl_weighed(
+                first, second, uncond if guided else "", share=share, is_zero=is_zero, skip=skip
+            )
         if share:
             first = f"(1 - {share!r}) * {first} + {share!r} * {second}"
         unconditional = f"unconditional = {uncond}\n" if guided else ""
-        return _WEIGHED.format(cond=first, uncond=unconditional)
+        return _WEIGHED.format(
+            cond=first,
+            uncond=unconditional,
+            parameter=", clip_skip=0" if skip else "",
+            hidden=_SKIPPED_HIDDEN if skip else _HIDDEN,
+        )
     plain = [plain_text(text) for text in (prompt, prompt_2, negative)]
     if is_xl:
         return xl_blend(
-            prompt=plain[0], prompt_2=plain[1], negative=plain[2], share=share, guided=guided
+            prompt=plain[0],
+            prompt_2=plain[1],
+            negative=plain[2],
+            share=share,
+            guided=guided,
+            options=encoder_options(settings),
         )
     return _BLEND.format(
         prompt=repr(plain[0]),
@@ -335,7 +368,23 @@ def _blend(settings: GenerationSettings, info: ModelInfo | None) -> str:
         negative=repr(plain[2]),
         guided=guided,
         share=repr(share),
+        options=encoder_options(settings),
     )
+
+
+def encoder_options(settings: GenerationSettings) -> str:
+    """What `encode_prompt` is called with besides, as source text: ", name=value"."""
+    values = _encoder_values(settings).items()
+    return "".join(f", {name}={value!r}" for name, value in values)
+
+
+def _encoder_values(settings: GenerationSettings) -> dict[str, Any]:
+    """The settings that diffusers' pipelines hand to the text encoder, under its names."""
+    return {
+        row.encoder_argument: getattr(settings, name)
+        for name, row in SETTINGS.items()
+        if row.encoder_argument and settings.matters(name)
+    }
 
 
 def _named(first: str, named: Mapping[str, Any]) -> str:

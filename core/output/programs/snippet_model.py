@@ -45,10 +45,11 @@ PUBLISHED: Mapping[str, str] = {
 _XL_BLEND = """\
 with torch.no_grad():
     first, unconditional, first_pooled, unconditional_pooled = pipe.encode_prompt(
-        {prompt}, device=device, do_classifier_free_guidance={guided}, negative_prompt={negative}
+        {prompt}, device=device, do_classifier_free_guidance={guided},
+        negative_prompt={negative}{options}
     )
     second, _, second_pooled, _ = pipe.encode_prompt(
-        {prompt_2}, device=device, do_classifier_free_guidance=False
+        {prompt_2}, device=device, do_classifier_free_guidance=False{options}
     )
 prompt_embeds = (1 - {share}) * first + {share} * second
 pooled_prompt_embeds = (1 - {share}) * first_pooled + {share} * second_pooled
@@ -59,7 +60,7 @@ pooled_prompt_embeds = (1 - {share}) * first_pooled + {share} * second_pooled
 _XL_WEIGHED = """\
 # Prompt weights as AUTOMATIC1111 has them: each token's embedding times its weight, and the mean of
 # them all as before, where it is more than next to nothing. diffusers has none of its own.
-def embed(pieces):
+def embed(pieces{parameter}):
     states = []
     for tokenizer, encoder in (
         (pipe.tokenizer, pipe.text_encoder),
@@ -75,7 +76,7 @@ def embed(pieces):
         )
         with torch.no_grad():
             found = encoder(inputs.input_ids.to(device), output_hidden_states=True)
-        hidden = found.hidden_states[-2]
+        hidden = found.hidden_states[{layer}]
         words = inputs.word_ids(0)
         weights = torch.tensor([1.0 if word is None else pieces[word][1] for word in words])
         weighed = hidden.float() * weights.to(device)[:, None]
@@ -152,20 +153,29 @@ def xl_arguments(guided: bool) -> dict[str, str]:
     return pooled
 
 
-def xl_blend(*, prompt: str, prompt_2: str, negative: str, share: float, guided: bool) -> str:
-    """Two prompts mixed; an empty negative prompt is none, as the pipeline reads it."""
+def xl_blend(
+    *, prompt: str, prompt_2: str, negative: str, share: float, guided: bool, options: str
+) -> str:
+    """Two prompts mixed; an empty negative prompt is none, as the pipeline reads it.
+
+    `options` is what `encode_prompt` is called with besides, as source text.
+    """
     return _XL_BLEND.format(
         prompt=repr(prompt),
         prompt_2=repr(prompt_2),
         negative=repr(negative or None),
         share=repr(share),
         guided=guided,
+        options=options,
     )
 
 
-def xl_weighed(first: str, second: str, uncond: str, *, share: float, is_zero: bool) -> str:
+def xl_weighed(
+    first: str, second: str, uncond: str, *, share: float, is_zero: bool, skip: str = ""
+) -> str:
     """Prompts with weights: `first`, `second` and `uncond` are calls of `embed` as source text,
-    "" where there is none. With `is_zero` an empty negative prompt is told as zeros.
+    "" where there is none. With `is_zero` an empty negative prompt is told as zeros. `skip` is the
+    parameter of `embed` that counts the layers left out before the last but one, if any.
     """
     lines = [f"prompt_embeds, pooled_prompt_embeds = {first}"]
     if share:
@@ -180,4 +190,8 @@ def xl_weighed(first: str, second: str, uncond: str, *, share: float, is_zero: b
         lines.append("unconditional_pooled = torch.zeros_like(pooled_prompt_embeds)")
     elif uncond:
         lines.append(f"unconditional, unconditional_pooled = {uncond}")
-    return _XL_WEIGHED.format(lines="\n".join(lines) + "\n")
+    return _XL_WEIGHED.format(
+        lines="\n".join(lines) + "\n",
+        parameter=f", {skip}=0" if skip else "",
+        layer=f"-2 - {skip}" if skip else "-2",
+    )

@@ -127,7 +127,7 @@ def varied_text(settings: GenerationSettings, functions: str, steps: str) -> str
 
 def rescaled_text(settings: GenerationSettings) -> str:
     """guidance_rescale, where the pipeline has none."""
-    if not (settings.init_image and settings.uses_guidance and settings.guidance_rescale > 0):
+    if not (settings.init_image and settings.matters("guidance_rescale")):
         return ""
     scale, rescale = repr(settings.guidance_scale), repr(settings.guidance_rescale)
     return _RESCALED.format(scale=scale, rescale=rescale)

@@ -159,7 +159,7 @@ def heading(sweep: Sweep, grid: Grid, options: SheetOptions) -> Block:
         y += size // 3
     if options.show_legend:
         face = Face(size)
-        for pairs in _legend_rows(legend(sweep), width, face):
+        for pairs in _legend_rows(_cleaned(legend(sweep)), width, face):
             lines += [TextLine(x, y, text, face, ink) for x, text, ink in pairs]
             y += face.line_height
     return Block(tuple(lines), y + size if y else 0)
@@ -214,6 +214,11 @@ def _right_lines(
         TextLine(right - face.width(line), y + n * face.line_height, line, face, ink)
         for n, line in enumerate(lines)
     ]
+
+
+def _cleaned(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """As text that can be drawn."""
+    return [(name, clean(value)) for name, value in pairs]
 
 
 def _legend_rows(

@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.diffusion.models.loras import Lora, LoraError, list_loras, loras_text, parse_loras
+from core.diffusion.models.loras import list_loras
+from core.diffusion.recipe.lora_text import Lora, LoraError, loras_text, parse_loras
 from core.diffusion.recipe.schedulers import SCHEDULERS, SchedulerRow
-from core.diffusion.recipe.variations import METHODS
+from core.diffusion.recipe.setting import Setting, plain_number
+from core.diffusion.recipe.settings_table import SETTINGS, SOURCE_FIELDS
 from core.diffusion.settings import GenerationSettings
 
 VERSION = "Diffusion Lightbox 0.1.0"
@@ -38,38 +40,22 @@ _SCHEDULE_SUFFIXES = ("karras", "exponential", "polyexponential", "sgm uniform",
 _PARAMETER = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 _NEGATIVE = "Negative prompt:"
 _SILENT = frozenset(
-    [
-        "Steps",
-        "Sampler",
-        "Schedule type",
-        "CFG scale",
-        "CFG Rescale",
-        "Seed",
-        "Variation seed",
-        "Variation seed strength",
-        "Variation method",
-        "Variation region",
-        "Variation channel",
-        "Earlier variations",
-        "Prompt 2",
-        "Prompt blend",
-        "Denoising strength",
-        "Init image hash",
-        "Mask image hash",
-        "Posterior",
-        "Exact steps",
-        "Matched noise",
-        "Size",
-        "Model",
-        "Model hash",
-        "Snapshot",
-        "RNG",
-        "Version",
-        "User",
-        "Batch size",
-        "Batch pos",
-        "Hashes",
-    ]
+    key for row in SETTINGS.values() if row.web_ui is not None for key in row.web_ui.keys
+) | {"RNG", "Version", "User", "Batch size", "Batch pos", "Hashes"}
+
+# As the web UI orders them; what is ours alone follows in the order of our settings.
+_ORDER = (
+    "Steps",
+    "Sampler",
+    "Schedule type",
+    "CFG scale",
+    "Seed",
+    "Size",
+    "Model hash",
+    "Model",
+    "Variation seed",
+    "Variation seed strength",
+    "Denoising strength",
 )
 
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -102,45 +88,40 @@ def a1111_text(settings: GenerationSettings, model_name: str, model_hash: str) -
     the web UI has no word for (a way to vary that is not its own, variations of variations, a
     second prompt) has words of ours, which it passes over.
     """
-    row = SCHEDULERS.get(settings.scheduler)
-    varied = settings.variation_strength > 0
-    method = METHODS.get(settings.variation_method) if varied else None
-    uses = method.uses if method else ""
-    blended = settings.prompt_blend > 0
-    rescaled = settings.uses_guidance and settings.guidance_rescale > 0
-    parameters: dict[str, Any] = {
-        "Steps": settings.num_inference_steps,
-        "Sampler": row.a1111_sampler if row else settings.scheduler,
-        "Schedule type": _schedule_type(row) if row else None,
-        "CFG scale": _number(settings.guidance_scale),
-        "Seed": settings.seed,
-        "Size": f"{settings.width}x{settings.height}",
-        "Model hash": model_hash or None,
-        "Model": model_name or None,
-        "Variation seed": settings.variation_seed if varied else None,
-        "Variation seed strength": _number(settings.variation_strength) if varied else None,
-        "Variation method": settings.variation_method if varied else None,
-        "Variation region": settings.variation_region if uses == "variation_region" else None,
-        "Variation channel": settings.variation_channel if uses == "variation_channel" else None,
-        "Earlier variations": settings.variation_chain or None,
-        "Prompt 2": settings.prompt_2 if blended else None,
-        "Prompt blend": _number(settings.prompt_blend) if blended else None,
-        "Denoising strength": _number(settings.strength) if settings.init_image else None,
-        "Init image hash": settings.init_image or None,
-        "Mask image hash": settings.mask_image or None,
-        "Posterior": settings.posterior if settings.init_image else None,
-        "Exact steps": True if settings.init_image and settings.exact_steps else None,
-        "Matched noise": True if settings.init_image and settings.match_noise else None,
-        "RNG": "CPU",
-        "CFG Rescale": _number(settings.guidance_rescale) if rescaled else None,
-        "Snapshot": settings.snapshot or None,
-        "Version": VERSION,
-    }
-    line = ", ".join(
-        f"{key}: {_quote(str(value))}" for key, value in parameters.items() if value is not None
-    )
+    parameters = _plain_parameters(settings) | _joint_parameters(settings, model_name, model_hash)
+    known = {key: place for place, key in enumerate(_ORDER)}
+    ordered = sorted(parameters, key=lambda key: known.get(key, len(known)))
+    parameters = {key: parameters[key] for key in ordered} | {"RNG": "CPU", "Version": VERSION}
+    line = ", ".join(f"{key}: {_quote(value)}" for key, value in parameters.items())
     negative = f"\n{_NEGATIVE} {settings.negative_prompt}" if settings.negative_prompt else ""
     return f"{settings.prompt}{_lora_words(settings.loras)}{negative}\n{line}".strip()
+
+
+def _plain_parameters(settings: GenerationSettings) -> dict[str, str]:
+    """Each setting that is one key and one value, where it has an effect."""
+    found: dict[str, str] = {}
+    for name, row in SETTINGS.items():
+        value = getattr(settings, name)
+        if row.web_ui is None or not row.web_ui.is_plain or value is False:
+            continue
+        if row.is_told or row.matters(settings):
+            found[row.web_ui.keys[0]] = row.web_ui.write(value)
+    return found
+
+
+def _joint_parameters(
+    settings: GenerationSettings, model_name: str, model_hash: str
+) -> dict[str, str]:
+    """Settings and keys that are not one to one."""
+    row = SCHEDULERS.get(settings.scheduler)
+    found = {
+        "Sampler": row.a1111_sampler if row else settings.scheduler,
+        "Schedule type": _schedule_type(row) if row else "",
+        "Size": f"{settings.width}x{settings.height}",
+        "Model hash": model_hash,
+        "Model": model_name,
+    }
+    return {key: value for key, value in found.items() if value}
 
 
 def parse_a1111(text: str) -> Parsed | None:
@@ -160,12 +141,9 @@ def parse_a1111(text: str) -> Parsed | None:
     values: dict[str, Any] = {"prompt": prompt, "negative_prompt": negative}
     if loras:
         values["loras"] = loras
-    for key, field, kind in _NUMBERS:
-        if key in found:
-            _take_number(found[key], key, field, kind, values, notes)
-    for key, field in _TEXTS:
-        if key in found:
-            values[field] = found[key]
+    for row in SETTINGS.values():
+        if row.group != "source":
+            _take(row, found, values, notes)
     if values.get("variation_strength") and "variation_method" not in values:
         values["variation_method"] = "slerp" if _is_ours(found) else WEB_UI_METHOD
     notes.extend(_take_source(found, values))
@@ -219,7 +197,7 @@ def _lora_words(text: str) -> str:
         loras = [lora for lora in parse_loras(text) if lora.weight != 0]
     except LoraError:
         return ""
-    return "".join(f" <lora:{lora.name}:{_number(lora.weight)}>" for lora in loras)
+    return "".join(f" <lora:{lora.name}:{plain_number(lora.weight)}>" for lora in loras)
 
 
 def _take_loras(prompt: str) -> tuple[str, str]:
@@ -243,32 +221,18 @@ def _schedule_type(row: SchedulerRow) -> str:
     return row.a1111_schedule
 
 
-_NUMBERS: tuple[tuple[str, str, type], ...] = (
-    ("Steps", "num_inference_steps", int),
-    ("CFG scale", "guidance_scale", float),
-    ("CFG Rescale", "guidance_rescale", float),
-    ("Seed", "seed", int),
-    ("Variation seed", "variation_seed", int),
-    ("Variation seed strength", "variation_strength", float),
-    ("Variation channel", "variation_channel", int),
-    ("Prompt blend", "prompt_blend", float),
-    ("Snapshot", "snapshot", int),
-)
-_TEXTS: tuple[tuple[str, str], ...] = (
-    ("Variation method", "variation_method"),
-    ("Variation region", "variation_region"),
-    ("Earlier variations", "variation_chain"),
-    ("Prompt 2", "prompt_2"),
-)
-
-
-def _take_number(
-    text: str, key: str, field: str, kind: type, values: dict[str, Any], notes: list[str]
-) -> None:
+def _take(row: Setting, found: Mapping[str, str], values: dict[str, Any], notes: list[str]) -> None:
+    """Reads a setting that is one key and one value, where the text has it."""
+    web_ui = row.web_ui
+    if web_ui is None or not web_ui.is_plain or web_ui.read is None:
+        return
+    key = web_ui.keys[0]
+    if key not in found:
+        return
     try:
-        values[field] = kind(text)
+        values[row.name] = web_ui.read(found[key])
     except ValueError:
-        notes.append(f"{key} {_short(text)!r} is not a number: left as it was.")
+        notes.append(f"{key} {_short(found[key])!r} is not a number: left as it was.")
 
 
 def _take_source(found: Mapping[str, str], values: dict[str, Any]) -> list[str]:
@@ -283,15 +247,11 @@ def _take_source(found: Mapping[str, str], values: dict[str, Any]) -> list[str]:
             f"{strength}): that picture is not in the file."
         ]
     notes: list[str] = []
-    values["init_image"] = source
-    _take_number(
-        found["Denoising strength"], "Denoising strength", "strength", float, values, notes
-    )
-    for key, field in (("Posterior", "posterior"), ("Mask image hash", "mask_image")):
-        if key in found:
-            values[field] = found[key]
-    values["exact_steps"] = found.get("Exact steps") == "True"
-    values["match_noise"] = found.get("Matched noise") == "True"
+    for name in SOURCE_FIELDS:
+        row = SETTINGS[name]
+        if row.kind is bool:  # written where it is true alone
+            values[name] = False
+        _take(row, found, values, notes)
     return notes
 
 
@@ -359,11 +319,6 @@ def _unquote(text: str) -> str:
     except ValueError:
         return text
     return value if isinstance(value, str) else text
-
-
-def _number(value: float) -> str:
-    """7.0 as "7", as the web UI's own sliders give it; every digit kept otherwise."""
-    return str(int(value)) if value == int(value) else repr(value)
 
 
 def _short(text: str, length: int = 60) -> str:

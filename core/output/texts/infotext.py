@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from PIL import ExifTags, Image, PngImagePlugin
 
 from core.diffusion.models.load import ModelError, describe
+from core.diffusion.models.loras import missing_loras
 from core.diffusion.recipe.images import PictureError, open_header
-from core.diffusion.settings import NUMERICS_VERSION, GenerationSettings, SettingsError
+from core.diffusion.settings import NUMERICS_VERSION, GenerationSettings, Problem, SettingsError
 from core.output.texts.a1111 import VERSION, Parsed, a1111_text, parse_a1111
 from core.output.texts.other_tools import parse_other
 
@@ -109,7 +110,10 @@ def _settings(parsed: Parsed) -> ReadBack:
             notes.append(f"{problem}: left out.")
         settings = GenerationSettings.from_dict(values)
     default = GenerationSettings()
-    for problem in settings.validate():
+    problems = settings.validate()
+    if not problems and (missing := missing_loras(settings.loras)):
+        problems.append(Problem(field="loras", reason=missing))
+    for problem in problems:
         if problem.severity == "error":
             values.pop(problem.field, None)
             notes.append(f"{problem}: left as it was.")

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from core.diffusion.events import Record
 from core.diffusion.models.load import ModelError, describe
+from core.diffusion.models.loras import digest_of, missing_loras
 from core.diffusion.recipe.schedule import unet_calls
-from core.diffusion.settings import GenerationSettings, SettingsError
+from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 from core.runs.queue.bookkeeping import WATCH_SECONDS, prune, settle
 from core.runs.queue.jobs import JOBS, Cell, Job, WorkerStatus, cell_from, is_alive, job_from
 from core.runs.store.store import RECORD_LEVELS, Store
@@ -289,10 +290,12 @@ def _new_cell(
 ) -> dict[str, Any]:
     factor = info.vae_scale_factor if info else 8
     problems = [p for p in settings.validate(vae_scale_factor=factor) if p.severity == "error"]
+    if not problems and (missing := missing_loras(settings.loras)):
+        problems = [Problem(field="loras", reason=missing)]
     reason, digest = "; ".join(map(str, problems)), None
     if info and not problems:
         try:
-            digest = settings.digest(info.fingerprint)
+            digest = digest_of(settings, info.fingerprint)
         except ValueError as error:  # text without a UTF-8 form
             reason = f"These settings cannot be written down: {error}"
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.diffusion.models.loras import digest_of
 from core.diffusion.recipe.variations import parent_of
 from core.diffusion.settings import GenerationSettings
 from core.runs.store.store import Store, StoredImage
@@ -35,7 +36,7 @@ def line_of(store: Store, image: StoredImage) -> list[Member]:
         line.append(parent)
     found: list[Member] = []
     for settings in reversed(line):
-        digest = settings.digest(image.model_fingerprint)
+        digest = digest_of(settings, image.model_fingerprint)
         found.append(
             Member(
                 digest=digest,

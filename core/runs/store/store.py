@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
+from core.diffusion.models.loras import digest_of
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.diffusion.trajectory import Trajectory, TrajectoryError
 from core.output.texts.infotext import write_png
@@ -116,7 +117,7 @@ class Store:
         more than the stored one takes its place.
         """
         settings = generation.settings
-        digest = settings.digest(model.fingerprint)
+        digest = digest_of(settings, model.fingerprint)
         level = _level_of(generation.trajectory)
         kept = self._sound([digest]).get(digest)
         if generation.trajectory is not None and (kept is None or level > kept):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.diffusion.models.loras import digest_of
 from core.diffusion.recipe.variations import VariationError, parent_of
 from core.diffusion.settings import GenerationSettings
 
@@ -53,7 +54,7 @@ def image_row(
 ) -> dict[str, Any]:
     """Column -> value, for a picture whose file is `png`. `recorded` is a record level."""
     return {
-        "digest": settings.digest(model_fingerprint),
+        "digest": digest_of(settings, model_fingerprint),
         "settings": json.dumps(settings.to_dict()),
         "search_key": search_key(settings.prompt),
         "scheduler": settings.scheduler,
@@ -102,7 +103,7 @@ def parent_digest(settings: GenerationSettings, model_fingerprint: str) -> str:
         parent = parent_of(settings)
     except VariationError:
         return ""
-    return parent.digest(model_fingerprint) if parent else ""
+    return digest_of(parent, model_fingerprint) if parent else ""
 
 
 def search_key(text: str) -> str:

@@ -19,6 +19,7 @@ from core.diffusion.events import (
     Started,
 )
 from core.diffusion.models.load import ModelError, ModelInfo
+from core.diffusion.models.loras import digest_of
 from core.diffusion.recipe.images import InputError
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.runs.store.store import RECORD_LEVELS, Store, StoreError
@@ -280,7 +281,7 @@ class Runner:
         """Puts one cell in flight, or finishes it where nothing is left to do."""
         try:
             engine = self.slot.engine
-            digest = cell.settings.digest(self.slot.info.fingerprint)
+            digest = digest_of(cell.settings, self.slot.info.fingerprint)
         except ValueError as error:
             self._dispatch.fail_cell(cell, f"These settings cannot be run: {error}")
             return "settled"

@@ -17,21 +17,26 @@ from safetensors.torch import load_file, save_file
 from core.diffusion.engine import Engine
 from core.diffusion.events import Request
 from core.diffusion.models import adapters
-from core.diffusion.models.adapters import active_loras, use_loras, wanted_loras
-from core.diffusion.models.load import BUNDLED_FOLDER, LoadedModel, load_model
+from core.diffusion.models import loras as lora_files
+from core.diffusion.models.adapters import active_loras, use_loras
+from core.diffusion.models.load import BUNDLED_FOLDER, LoadedModel, describe, load_model
 from core.diffusion.models.loras import (
-    LoraError,
     LoraFile,
+    canonical_loras,
+    digest_of,
     list_loras,
-    loras_text,
-    parse_loras,
+    missing_loras,
     used_loras,
+    wanted_loras,
 )
+from core.diffusion.recipe.lora_text import LoraError, loras_text, parse_loras
 from core.diffusion.sampling.text_encoder import PromptEncoder
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.output.programs.snippet import snippet
 from core.output.texts.a1111 import a1111_text, parse_a1111
 from core.sweeps.axes import AXES, AxisError
+from core.sweeps.plan import make_plan
+from core.sweeps.sweep import Axis, Sweep
 from tests.conftest import max_difference
 
 SETTINGS = GenerationSettings(
@@ -126,26 +131,57 @@ def test_files_are_found_and_others_are_not(root: Path, tmp_path: Path) -> None:
 
 
 def test_problems_are_told_of_the_field() -> None:
-    for loras, words in (("pape:1", "did you mean paper"), ("ink:x", "not a number")):
-        problems = replace(SETTINGS, loras=loras).validate()
-        assert [p.field for p in problems] == ["loras"], loras
-        assert words in problems[0].reason
+    problems = replace(SETTINGS, loras="ink:x").validate()
+    assert [p.field for p in problems] == ["loras"]
+    assert "not a number" in problems[0].reason
     assert replace(SETTINGS, loras="gone:0, ink:1").validate() == []
 
 
+def test_a_value_reads_no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which files there are is looked up once, where settings are submitted."""
+    one = replace(SETTINGS, loras="ink:0.5")
+    found = canonical_loras(one.loras)
+    expected = digest_of(one, "m")
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the model roots were read")
+
+    monkeypatch.setattr(lora_files, "_files", refuse)
+    assert one.validate() == []
+    assert one.digest("m", found) == expected != one.digest("m")
+    assert replace(SETTINGS, loras="gone:1").digest("m") != SETTINGS.digest("m")
+
+
+def test_what_is_not_here_is_said_where_it_is_asked_for() -> None:
+    gone = replace(SETTINGS, loras="pape:1")
+    assert gone.validate() == []
+    with pytest.raises(SettingsError, match="did you mean paper"):
+        wanted_loras(gone)
+    assert "did you mean paper" in missing_loras(gone.loras)
+    assert missing_loras("gone:0, ink:1") == ""
+    plan = make_plan(
+        Sweep(base=SETTINGS, x=Axis(name="loras", values=("ink:1", "pape:1"))),
+        describe=describe,
+        holds=lambda digests: (),
+    )
+    (problem,) = plan.problems
+    assert (problem.axis, problem.value) == ("LoRA", "pape:1")
+    assert "did you mean paper" in problem.reason
+
+
 def test_the_digest_holds_what_matters(root: Path) -> None:
-    plain = SETTINGS.digest("m")
-    assert plain == replace(SETTINGS, loras="ink:0, paper:0").digest("m")
-    ink = replace(SETTINGS, loras="ink:0.5").digest("m")
-    assert ink == replace(SETTINGS, loras=" paper:0,ink:.50").digest("m") != plain
-    both = replace(SETTINGS, loras="ink:0.5, paper:1").digest("m")
-    assert both == replace(SETTINGS, loras="paper, ink:0.5").digest("m") != ink
+    plain = digest_of(SETTINGS, "m")
+    assert plain == digest_of(replace(SETTINGS, loras="ink:0, paper:0"), "m")
+    ink = digest_of(replace(SETTINGS, loras="ink:0.5"), "m")
+    assert ink == digest_of(replace(SETTINGS, loras=" paper:0,ink:.50"), "m") != plain
+    both = digest_of(replace(SETTINGS, loras="ink:0.5, paper:1"), "m")
+    assert both == digest_of(replace(SETTINGS, loras="paper, ink:0.5"), "m") != ink
     # The file's content counts, not its name.
     file = root / "ink.safetensors"
     file.rename(root / "other.safetensors")
     try:
-        assert replace(SETTINGS, loras="other:0.5").digest("m") == ink
-        assert replace(SETTINGS, loras="ink:0.5").digest("m") not in (ink, plain)
+        assert digest_of(replace(SETTINGS, loras="other:0.5"), "m") == ink
+        assert digest_of(replace(SETTINGS, loras="ink:0.5"), "m") not in (ink, plain)
     finally:
         (root / "other.safetensors").rename(file)
 

@@ -62,10 +62,16 @@ VARIED = replace(
     negative_prompt="blue",
 )
 BLENDED = replace(UNGUIDED, prompt_2='a "dog"', prompt_blend=1.0)
+WEIGHED = replace(PLAIN, prompt=r'a (re)d ((app"le)) \(on\) [blue:0.5]', num_inference_steps=2)
 WEIGHTED = [
-    replace(PLAIN, prompt=r'a (re)d ((app"le)) \(on\) [blue:0.5]', num_inference_steps=2),
+    WEIGHED,
     replace(VARIED, negative_prompt="(blue:1.4)", num_inference_steps=2),
     replace(UNGUIDED, prompt="(cat:0.3)", num_inference_steps=2),
+    replace(WEIGHED, clip_skip=1, negative_prompt="(blue:1.4)"),
+]
+SKIPPED = [
+    replace(PLAIN, clip_skip=2, negative_prompt="blue", num_inference_steps=2),
+    replace(BLENDED, clip_skip=1, num_inference_steps=2),
 ]
 
 # One scheduler for each place where the noise level of a call stands.
@@ -90,7 +96,7 @@ def test_a_row_of_every_kind_is_tested() -> None:
 def test_the_program_makes_the_engines_pixels(tmp_path: Path) -> None:
     """One process runs them all, each in its own folder: starting torch is what takes time."""
     wanted = Engine(load_model("bundled", device="cpu")).generate(
-        [PLAIN, EVERYTHING, UNGUIDED, VARIED, BLENDED, *WEIGHTED, *SNAPSHOTS], strict=True
+        [PLAIN, EVERYTHING, UNGUIDED, VARIED, BLENDED, *WEIGHTED, *SKIPPED, *SNAPSHOTS], strict=True
     )
     program = "import os\nimport torch\ntorch.cuda.is_available = lambda: False\n"
     for index, generation in enumerate(wanted):

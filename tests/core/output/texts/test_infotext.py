@@ -130,7 +130,7 @@ def test_the_parameters_text_reads_back(
     for name, value in parsed.values.items():
         assert value == getattr(settings, name), name
     missing = {field.name for field in fields(settings)} - parsed.values.keys()
-    expected = {"model", "variation_region", "variation_channel", "loras"}
+    expected = {"model", "variation_region", "variation_channel", "loras", "clip_skip"}
     optional = {"variation_seed", "variation_strength", "variation_method", "variation_chain"}
     expected |= (optional | {"prompt_2", "prompt_blend"}) - seen
     expected |= {"mask_image"} if settings.init_image else set(INIT_FIELDS)
@@ -199,9 +199,10 @@ def test_a_real_web_ui_text() -> None:
         num_inference_steps=28,
         guidance_scale=7.5,
         scheduler="DPM++ 2M Karras",
+        clip_skip=1,
     )
     said = " ".join(back.notes)
-    for term in ("Clip skip (2)", "Hires upscale (2)", "Lora hashes", "v1-5", "LoRA"):
+    for term in ("Hires upscale (2)", "Lora hashes", "v1-5", "LoRA"):
         assert term in said, term
     assert "GPU" in said
 
@@ -473,6 +474,16 @@ def test_image_to_image_names_its_source_and_strength() -> None:
     assert parsed is not None
     assert parsed.values["mask_image"] == "ab" * 32
     assert GenerationSettings.from_dict(dict(parsed.values)).digest("f") == settings.digest("f")
+
+
+@pytest.mark.parametrize(("written", "skipped"), [(1, 0), (2, 1), (12, 11)])
+def test_the_web_uis_clip_skip_counts_one_more(written: int, skipped: int) -> None:
+    parsed = parse_a1111(f"a cat\nSteps: 20, Sampler: Euler, Seed: 1, Clip skip: {written}")
+    assert parsed is not None
+    assert parsed.values["clip_skip"] == skipped
+    assert not any("Clip skip" in note for note in parsed.notes)
+    text = a1111_text(GenerationSettings(clip_skip=skipped), "m", "h")
+    assert (f"Clip skip: {written}" in text) == (skipped > 0)
 
 
 def test_a_foreign_denoising_strength_is_said_and_not_used() -> None:

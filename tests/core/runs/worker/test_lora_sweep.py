@@ -10,6 +10,7 @@ import pytest
 from core.diffusion.engine import Engine
 from core.diffusion.models import adapters
 from core.diffusion.models.load import LoadedModel, load_model
+from core.diffusion.models.loras import digest_of
 from core.runs.queue.queue import Queue
 from core.runs.store.store import Store
 from core.runs.worker.worker import Worker
@@ -41,7 +42,7 @@ def test_cells_go_weight_by_weight(
         for seed in (1, 2, 3)
         for loras in ("", "ink:0.5", "ink:1")
     ]
-    loras_of = {one.digest(model.info.fingerprint): one.loras for one in wanted}
+    loras_of = {digest_of(one, model.info.fingerprint): one.loras for one in wanted}
     queue = Queue(store)
     loads: list[str] = []
 

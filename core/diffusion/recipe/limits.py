@@ -1,0 +1,8 @@
+"""The bounds of settings that others ask for by name."""
+
+MAX_SEED = 2**32 - 1
+MAX_STEPS = 1000
+MAX_SIDE = 4096
+MIN_SIDE = 8
+MAX_GUIDANCE = 100.0
+MAX_CHANNEL = 15

@@ -1,0 +1,119 @@
+"""Rows of SETTINGS: the texts, and how the text encoder reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from core.diffusion.recipe.prompt_weights import canonical_prompt
+from core.diffusion.recipe.setting import AxisError, Setting, Settings, Swept, WebUiText
+
+
+def _replace_in_prompt(settings: Settings, value: str, first: str) -> Settings:
+    if not first:
+        raise AxisError("the first term, which is searched for, is empty")
+    if first not in settings.prompt:
+        raise AxisError(f"{first!r}, the term to search for, is not in the prompt")
+    return replace(settings, prompt=settings.prompt.replace(first, value))
+
+
+def _without_term(prompt: str, values: Sequence[Any]) -> str:
+    return prompt.replace(str(values[0]), "…")
+
+
+PROMPT_ROWS = (
+    Setting(
+        name="prompt",
+        default="",
+        label="Prompt",
+        help="What the picture shows.",
+        group="prompt",
+        is_prompt=True,
+        canonical=canonical_prompt,
+        web_ui=WebUiText(keys=(), is_plain=False),
+        swept=(
+            Swept(
+                examples='"a red apple on a blue background", "a robot on a pink background"',
+                note="Whole prompts. Put one with commas in quotes.",
+            ),
+            Swept(
+                name="prompt_search_replace",
+                label="Prompt: search and replace",
+                examples="red, blue, green",
+                apply=_replace_in_prompt,
+                after=("prompt",),
+                shared=_without_term,
+                note="The first term is searched for in the prompt; each in turn takes its place.",
+            ),
+        ),
+    ),
+    Setting(
+        name="negative_prompt",
+        default="",
+        label="Negative prompt",
+        help="What the picture is pushed away from. It acts only where guidance is above 1.",
+        group="prompt",
+        is_prompt=True,
+        matters=lambda settings: settings.uses_guidance,
+        canonical=canonical_prompt,
+        web_ui=WebUiText(keys=(), is_plain=False),
+        swept=(Swept(examples='"", "flat style"'),),
+    ),
+)
+
+
+def _is_blended(settings: Settings) -> bool:
+    return settings.prompt_blend > 0
+
+
+SECOND_PROMPT_ROWS = (
+    Setting(
+        name="prompt_2",
+        default="",
+        label="Second prompt",
+        help="The blend goes from the prompt to this one, in a straight line between what the "
+        "text encoder says of them.",
+        group="prompt",
+        is_prompt=True,
+        matters=_is_blended,
+        canonical=canonical_prompt,
+        web_ui=WebUiText(keys=("Prompt 2",), read=str),
+    ),
+    Setting(
+        name="prompt_blend",
+        default=0.0,
+        label="Prompt blend",
+        help="How far from the prompt, 0, to the second prompt, 1.",
+        group="prompt",
+        bounds=(0, 1),
+        step=0.05,
+        matters=_is_blended,
+        web_ui=WebUiText(keys=("Prompt blend",), read=float),
+        swept=(
+            Swept(
+                examples="0-1 [5]",
+                note="From the prompt, 0, to the second prompt of the base settings, 1.",
+            ),
+        ),
+    ),
+    Setting(
+        name="clip_skip",
+        default=0,
+        label="Clip skip",
+        help="Layers left out at the end of the text encoder for the prompt, as in diffusers; 0 "
+        "is none. AUTOMATIC1111 counts one more, and leaves them out for the negative prompt too.",
+        group="prompt",
+        bounds=(0, 22),  # SD 2.x has the deepest encoder; a model's own says how many it has
+        step=1,
+        matters=lambda settings: settings.clip_skip > 0,
+        encoder_argument="clip_skip",
+        web_ui=WebUiText(
+            keys=("Clip skip",),
+            write=lambda layers: str(layers + 1),
+            read=lambda text: max(int(text) - 1, 0),
+        ),
+        swept=(Swept(examples="0-2"),),
+        since="0.2.0",
+    ),
+)

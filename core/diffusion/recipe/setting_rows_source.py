@@ -1,0 +1,110 @@
+"""Rows of SETTINGS: image-to-image. Without a source picture none of them has an effect."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core.diffusion.recipe.setting import AxisError, Setting, Settings, Swept, WebUiText
+
+POSTERIORS = ("sample", "mean", "latents")
+"""How a source becomes latents: a seeded draw from what the VAE's encoder says, as diffusers'
+pipelines make it; its mean; or `init_image` names latents, which need no encoder."""
+
+
+def _has_source(settings: Settings) -> bool:
+    return bool(settings.init_image)
+
+
+def _no_digest(text: str) -> str:
+    is_digest = len(text) == 64 and set(text) <= set("0123456789abcdef")
+    return "" if not text or is_digest else "is named by the 64 hexadecimal digits of its SHA-256"
+
+
+def _truth(text: str) -> bool:
+    return text == "True"
+
+
+def _strengthen(settings: Settings, value: float, first: float) -> Settings:
+    if not settings.init_image:
+        raise AxisError("there is no source picture: begin on the Image-to-image page")
+    return replace(settings, strength=value)
+
+
+SOURCE_ROWS = (
+    Setting(
+        name="init_image",
+        default="",
+        label="Source picture",
+        help="The picture that image-to-image starts from, by the SHA-256 that it is kept under.",
+        group="source",
+        matters=_has_source,
+        check=_no_digest,
+        tell=lambda digest: digest[:12],
+        web_ui=WebUiText(keys=("Init image hash",), read=str),
+    ),
+    Setting(
+        name="strength",
+        default=0.8,
+        label="Strength",
+        help="How much noise is laid on the source, and so the share of the steps that is run: "
+        "steps × strength, rounded down. 0 is the source through the VAE and back.",
+        group="source",
+        bounds=(0, 1),
+        step=0.01,
+        matters=_has_source,
+        web_ui=WebUiText(keys=("Denoising strength",), read=float),
+        swept=(
+            Swept(
+                examples="0.1-1 [10]",
+                apply=_strengthen,
+                step=0.05,
+                cost="its share of one image's steps",
+                note="Image-to-image: how much noise is laid on the source, and so the share of "
+                "the steps that is run, rounded down.",
+            ),
+        ),
+    ),
+    Setting(
+        name="exact_steps",
+        default=False,
+        label="Exact steps",
+        help="Runs all the steps you ask for: the schedule is laid out longer, and the strength "
+        "leaves so many of it.",
+        group="source",
+        matters=_has_source,
+        web_ui=WebUiText(keys=("Exact steps",), read=_truth),
+    ),
+    Setting(
+        name="match_noise",
+        default=False,
+        label="Match noise across schedulers",
+        help="Starts where DDIM would: one strength is then the same noise for every scheduler, "
+        "and the steps run differ instead.",
+        group="source",
+        matters=_has_source,
+        web_ui=WebUiText(keys=("Matched noise",), read=_truth),
+    ),
+    Setting(
+        name="posterior",
+        default="sample",
+        label="Latents of the source",
+        help="How the source is encoded: sample, a seeded draw from what the VAE's encoder says, "
+        "as in diffusers; mean, without a draw; or latents, where the source is latents.",
+        group="source",
+        choices=POSTERIORS,
+        matters=_has_source,
+        web_ui=WebUiText(keys=("Posterior",), read=str),
+    ),
+    Setting(
+        name="mask_image",
+        default="",
+        label="Mask",
+        help="What is white in it is made anew in the source, by the SHA-256 of a mask that is "
+        "kept.",
+        group="source",
+        matters=lambda settings: _has_source(settings) and bool(settings.mask_image),
+        check=_no_digest,
+        tell=lambda digest: digest[:12],
+        web_ui=WebUiText(keys=("Mask image hash",), read=str),
+    ),
+)
