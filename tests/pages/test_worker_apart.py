@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core.diffusion.models.load import describe
@@ -16,12 +18,13 @@ from core.diffusion.settings import GenerationSettings
 from core.exports.films.film import Cut, Film, Shot
 from core.exports.films.film_task import film_arguments
 from core.runs.queue.queue import Queue
+from core.runs.queue.task_table import TASKS
 from core.runs.queue.tasks import TaskRequest, Tasks
 from core.runs.store.store import Store
 from core.runs.worker.worker import Worker
 from tests.core.runs.doubles import finish, wait_for
 from tests.pages.conftest import ROOT, messages
-from ui.catalog import FILM, IMAGE_TO_IMAGE, STEPS, VARIATIONS
+from ui.catalog import FILM, IMAGE_TO_IMAGE, STEPS, VARIATIONS, Page
 from ui.runtime import _shared
 
 PATIENCE = 300.0
@@ -124,8 +127,6 @@ def test_every_task_of_the_table_runs_in_the_other_process(store: Store) -> None
         "likeness to source": (SMALL, {"source": source, "digests": [one]}),
         "film": (SMALL, film_arguments(film, "mp4")),
     }
-    from core.runs.queue.task_table import TASKS
-
     assert set(asked) == set(TASKS)
     requests = {
         name: TaskRequest(name=name, settings=one, arguments=arguments, fingerprint=fingerprint)
@@ -150,17 +151,11 @@ def test_every_task_of_the_table_runs_in_the_other_process(store: Store) -> None
 
 
 def image_of(store: Store, digest: str) -> bytes:
-    import io
-
-    from PIL import Image
-
     return Image.open(io.BytesIO(store.image_bytes(digest))).convert("RGB").tobytes()
 
 
 @pytest.mark.parametrize("page", [FILM, IMAGE_TO_IMAGE, VARIATIONS], ids=lambda page: page.title)
-def test_the_pages_with_tasks_open_without_a_worker_of_their_own(
-    store: Store, page: object
-) -> None:
-    at = opened(page.path)  # type: ignore[attr-defined]
+def test_the_pages_with_tasks_open_without_a_worker_of_their_own(store: Store, page: Page) -> None:
+    at = opened(page.path)
     assert not at.exception
     assert not messages(at)
