@@ -11,9 +11,7 @@ from core.runs.queue.tasks import Tasks
 from core.runs.store.store import Store
 from core.runs.worker import turns
 from tests.core.runs.doubles import Lab, finish, settings, wait_for
-from tests.core.runs.tasks import Make, make
-
-__all__ = ["make"]
+from tests.core.runs.tasks import Make
 
 
 @pytest.fixture(autouse=True)

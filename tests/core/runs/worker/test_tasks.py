@@ -22,9 +22,7 @@ from core.runs.worker.task_rows import CRASHES_ALLOWED, TaskRows
 from core.runs.worker.tasks import InPool, OnModel, TaskError, TaskRunner
 from core.runs.worker.worker import Worker
 from tests.core.runs.doubles import Lab, finish, settings, wait_for
-from tests.core.runs.tasks import Make, make, over, result_of, word
-
-__all__ = ["make"]
+from tests.core.runs.tasks import Make, over, result_of, word
 
 
 @dataclass(eq=False)
