@@ -116,7 +116,7 @@ def _status(runtime: Runtime) -> None:
                 st.caption(plain(f"{now.model} in memory"))
             if now.device:
                 st.caption(plain(f"{now.device} · {now.dtype}"))
-                for line in runtime.worker.vitals().lines():
+                for line in runtime.worker.vitals().lines() if runtime.worker else ():
                     st.caption(plain(line))
             if now.message:
                 st.caption(plain(now.message))

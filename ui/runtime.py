@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+import os
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import streamlit as st
 from core.diffusion.models.load import BUNDLED, ModelInfo, describe
 from core.diffusion.sampling.text_encoder import Tokenizer
 from core.runs.queue.queue import Queue
+from core.runs.queue.tasks import Tasks
 from core.runs.store.store import Store, data_folder
 from core.runs.worker.worker import Worker
 
@@ -21,26 +23,36 @@ XSRF_COOKIE = "_streamlit_xsrf"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Runtime:
-    """The one worker of this process with its store, and the model that pages begin with."""
+    """The data folder as pages see it, and the model that they begin with.
 
-    worker: Worker
+    `worker` is the one of this process; None where another process has it. Pages ask the tables
+    of `queue` and `tasks`, whichever it is.
+    """
+
+    worker: Worker | None
     store: Store
     queue: Queue
+    tasks: Tasks
     model: ModelInfo
 
 
 def open_runtime() -> Runtime:
-    """Starts the worker on first use. Raises FolderInUse, StoreError or ModelError."""
-    worker, store, queue = _shared(str(data_folder()))
-    worker.start()  # it runs already, unless it had to end
-    return Runtime(worker=worker, store=store, queue=queue, model=describe(BUNDLED))
+    """Start the worker on first use, unless LIGHTBOX_WORKER is "off": then one in another process
+    is asked through the tables. Raises FolderInUse, StoreError or ModelError.
+    """
+    has_worker = os.environ.get("LIGHTBOX_WORKER", "").strip().lower() != "off"
+    worker, store, queue, tasks = _shared(str(data_folder()), has_worker)
+    if worker is not None:
+        worker.start()  # it runs already, unless it had to end
+    return Runtime(worker=worker, store=store, queue=queue, tasks=tasks, model=describe(BUNDLED))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _shared(folder: str) -> tuple[Worker, Store, Queue]:
+def _shared(folder: str, has_worker: bool) -> tuple[Worker | None, Store, Queue, Tasks]:
     # Worker.shared is itself one per process and folder: "Clear cache" builds no second pipeline.
-    worker = Worker.shared(Path(folder))
-    return worker, worker.store, Queue(worker.store)
+    worker = Worker.shared(Path(folder)) if has_worker else None
+    store = worker.store if worker is not None else Store(Path(folder))
+    return worker, store, Queue(store), Tasks(store)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from core.diffusion.models.load import describe
+from core.diffusion.settings import GenerationSettings
 from core.output.numbers.metrics import clip_image_embedding, rmse, ssim
 from core.runs.store.store import Store, StoreError
-from core.runs.worker.tasks import TaskError, Work
+from core.runs.worker.tasks import TaskContext, TaskError, Work
 
 SMALLEST_SIDE = 11
 """Pixels that SSIM's window needs."""
@@ -35,62 +35,43 @@ class Likeness:
 
 
 def likeness(
-    store: Store, pairs: Sequence[Pair], model_folder: Path | None = None
-) -> Callable[[Any], Work]:
-    """A task: the likeness of each pair of stored pictures, by their digests.
+    context: TaskContext,
+    settings: GenerationSettings,
+    pairs: Sequence[Sequence[str]],
+    with_clip: bool = False,
+) -> Work:
+    """A task: the likeness of each pair of stored pictures, by their digests: Pair -> Likeness.
 
-    CLIP is asked where `model_folder` is given. Each picture is read and seen once.
+    CLIP is asked of the settings' model where there is one. Each picture is read and seen once.
     """
-
-    def work(model: Any) -> Work:
-        pictures: dict[str, Image.Image] = {}
-        seen: dict[str, np.ndarray | None] = {}
-        total = len(pairs)
-        found: dict[Pair, Likeness] = {}
-        for done, pair in enumerate(pairs, start=1):
-            for digest in pair:
-                if digest not in pictures:
-                    pictures[digest] = _picture(store, digest)
-                    if model_folder is not None:
-                        seen[digest] = clip_image_embedding(pictures[digest], model_folder)
-            a, b = (pictures[digest] for digest in pair)
-            one, other = (seen.get(digest) for digest in pair)
-            found[pair] = Likeness(
-                rmse=rmse(a, b),
-                ssim=ssim(a, b) if min(a.size) >= SMALLEST_SIDE else None,
-                clip=float(one @ other) if one is not None and other is not None else None,
-            )
-            yield done, total
-        return found
-
-    return work
+    folder = describe(settings.model).folder if with_clip else None
+    pictures: dict[str, Image.Image] = {}
+    seen: dict[str, np.ndarray | None] = {}
+    found: dict[Pair, Likeness] = {}
+    for done, (one, other) in enumerate(pairs, start=1):
+        for digest in (one, other):
+            if digest not in pictures:
+                pictures[digest] = _picture(context.store, digest)
+                seen[digest] = _seen(pictures[digest], folder)
+        found[one, other] = _compared(pictures[one], pictures[other], seen[one], seen[other])
+        yield done, len(pairs)
+    return found
 
 
-def likeness_to(
-    picture: Image.Image, store: Store, digests: Sequence[str], model_folder: Path
-) -> Callable[[Any], Work]:
-    """A task: digest -> likeness of each stored picture to `picture`, which need not be stored."""
-
-    def work(model: Any) -> Work:
-        seen = clip_image_embedding(picture, model_folder)
-        found: dict[str, Likeness] = {}
-        for done, digest in enumerate(digests, start=1):
-            other = _picture(store, digest)
-            embedding = None if seen is None else clip_image_embedding(other, model_folder)
-            found[digest] = Likeness(
-                rmse=rmse(picture, other),
-                ssim=ssim(picture, other) if min(picture.size) >= SMALLEST_SIDE else None,
-                clip=None if seen is None or embedding is None else float(seen @ embedding),
-            )
-            yield done, len(digests)
-        return found
-
-    return work
-
-
-def pairs_key(pairs: Sequence[Pair]) -> str:
-    """A short name for these pairs, by which their task is known."""
-    return hashlib.sha256("\n".join(map(" ".join, pairs)).encode()).hexdigest()[:32]
+def likeness_to_source(
+    context: TaskContext, settings: GenerationSettings, source: str, digests: Sequence[str]
+) -> Work:
+    """A task: digest -> Likeness of each stored picture to the source with the digest `source`."""
+    picture = Image.fromarray(context.source(source))
+    folder = describe(settings.model).folder
+    embedding = _seen(picture, folder)
+    found: dict[str, Likeness] = {}
+    for done, digest in enumerate(digests, start=1):
+        other = _picture(context.store, digest)
+        other_embedding = None if embedding is None else _seen(other, folder)
+        found[digest] = _compared(picture, other, embedding, other_embedding)
+        yield done, len(digests)
+    return found
 
 
 def spaced_evenly(
@@ -127,6 +108,26 @@ def way(digests: Sequence[str], *, closes: bool) -> list[Pair]:
     """Each frame with the next; the last with the first where the way closes on itself."""
     found = list(pairwise(digests))
     return [*found, (digests[-1], digests[0])] if closes and len(digests) > 1 else found
+
+
+def _seen(picture: Image.Image, model_folder: Path | None) -> np.ndarray | None:
+    return None if model_folder is None else clip_image_embedding(picture, model_folder)
+
+
+def _compared(
+    one: Image.Image,
+    other: Image.Image,
+    embedding: np.ndarray | None,
+    other_embedding: np.ndarray | None,
+) -> Likeness:
+    cosine: float | None = None
+    if embedding is not None and other_embedding is not None:
+        cosine = float(embedding @ other_embedding)
+    return Likeness(
+        rmse=rmse(one, other),
+        ssim=ssim(one, other) if min(one.size) >= SMALLEST_SIDE else None,
+        clip=cosine,
+    )
 
 
 def _picture(store: Store, digest: str) -> Image.Image:

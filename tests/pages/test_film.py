@@ -165,6 +165,14 @@ def expected(app: App, shot: Shot, **differs: Any) -> str:
     return Film(store=app.store, cut=cut, shots=(shot,)).name("mp4")
 
 
+def test_a_film_is_finished_after_its_page_was_closed(app: App) -> None:
+    """One task decodes the frames and writes the file: nobody asks for it a second time."""
+    shot = put(app)
+    app.open(PAGE)
+    path = app.store.folder / "films" / expected(app, shot)
+    wait_for(path.exists)
+
+
 def test_a_second_visit_makes_nothing(app: App, decoded: list[int]) -> None:
     put(app)
     made = film(app, play(app.open(PAGE)))

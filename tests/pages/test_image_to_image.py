@@ -20,6 +20,7 @@ from core.diffusion.recipe.images import MaskShape, draw_mask, input_digest, pre
 from core.diffusion.settings import GenerationSettings
 from core.output.texts.infotext import write_png
 from core.runs.queue.queue import Queue
+from core.runs.queue.tasks import Tasks
 from core.runs.store.store import Store, StoredImage
 from core.runs.worker.worker import Worker
 from tests.core.diffusion.models.test_lora import save_lora
@@ -55,9 +56,9 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: LoadedModel) -> 
 
 def settled(at: AppTest) -> AppTest:
     """The page once every task and job that it waits for is over."""
-    tasks = Worker.shared(None).tasks
+    tasks = Tasks(Worker.shared(None).store)
     for _ in range(16):
-        wait_for(lambda: tasks.waiting() is None)
+        wait_for(lambda: not tasks.unfinished())
         at.run()
         if not at.progress:
             assert not at.exception

@@ -13,6 +13,7 @@ from core.diffusion.inside.mistake_table import MISTAKES
 from core.diffusion.models.load import LoadedModel, describe
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.runs.queue.queue import Queue
+from core.runs.queue.tasks import Tasks
 from core.runs.store.store import Store
 from core.runs.worker.worker import Worker
 from tests.core.runs.doubles import Lab, wait_for
@@ -38,9 +39,8 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: LoadedModel) -> 
 
 
 def is_at_rest() -> bool:
-    """Whether every task is over. `Tasks.waiting` is for the worker's thread alone."""
-    tasks = Worker.shared(None).tasks
-    return all(task.state.is_over for task in list(tasks._tasks.values()))
+    """Whether every task is over."""
+    return not unfinished()
 
 
 def settled(at: AppTest) -> AppTest:
@@ -207,9 +207,8 @@ def test_every_mistake_stands_beside_the_right_picture(app: App) -> None:
 
 
 def unfinished() -> list[str]:
-    """The names of the tasks that are not over."""
-    tasks = Worker.shared(None).tasks._tasks
-    return [name for name, task in list(tasks.items()) if not task.state.is_over]
+    """The keys of the tasks that are not over."""
+    return Tasks(Worker.shared(None).store).unfinished()
 
 
 def test_another_view_stops_the_mistakes_that_nobody_looks_at(

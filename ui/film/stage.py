@@ -6,8 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.diffusion.models.load import BUNDLED
+from core.diffusion.settings import GenerationSettings
 from core.exports.films.film import FileFormat, Film
+from core.exports.films.film_task import film_arguments
 from core.output.film.film import FilmError
 from core.output.film.plot import Curve, norm_figure
 from core.output.sheet.sheet import SheetError
@@ -16,13 +17,12 @@ from ui.catalog import FILM
 from ui.film.form import BOUND, PREFIX, key
 from ui.film.source import Footage
 from ui.frame import safe
-from ui.runs.tasks import await_task
-from ui.runtime import Runtime
+from ui.runs.tasks import await_task, request_of
+from ui.runtime import Runtime, owner_id
 from ui.send import send_menu
 from ui.views import show_error, show_warning
 
 FRAME = key("frame")
-AGAIN = f"{PREFIX}:again"
 BEYOND = f"{PREFIX}:beyond"
 MOST_CURVES = 64
 WIDEST_STILL = 780  # pixels: a picture given wider is sent as it is, and shown smaller
@@ -58,22 +58,16 @@ def show_film(runtime: Runtime, film: Film, footage: Footage) -> None:
 
 def made(runtime: Runtime, film: Film, format: FileFormat) -> Path | None:
     """The film's file, made where it is not kept; until then its progress with Stop, and None."""
-    name = film.name(format)
-    if not (undeveloped := film.undeveloped()) and (path := film.find(format)):
+    if not film.undeveloped() and (path := film.find(format)):
         return path
-    again: dict[str, int] = st.session_state.setdefault(AGAIN, {})
-    turn = again.get(name, 0)
-    for source in undeveloped:
-        what = f"film:reels:{name}:{source}:{turn}"
-        develop = film.develop(source)
-        if await_task(runtime, what, source, develop, "Decoding the frames") is None:
-            return None
-    source = film.filmed[0][0].settings.model if film.filmed else BUNDLED
-    what = f"film:file:{name}:{turn}"
-    label = f"Writing the {'frames' if format == 'zip' else format.upper()}"
-    path: Path | None = await_task(runtime, what, source, film.make(format), label)
-    if path is not None and (not path.is_file() or film.undeveloped()):
-        again[name] = turn + 1  # made once, and removed since: make it anew
+    settings = film.filmed[0][0].settings if film.filmed else GenerationSettings()
+    request = request_of("film", settings, **film_arguments(film, format))
+    label = f"Making the {'frames' if format == 'zip' else format.upper()}"
+    if await_task(runtime, request, label) is None:
+        return None
+    path = film.find(format)
+    if path is None or film.undeveloped():  # made once, and removed since: make it anew
+        runtime.tasks.submit(request, owner_id(), again=True)
         st.rerun()
     return path
 

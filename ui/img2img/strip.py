@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,12 +11,12 @@ import streamlit as st
 from core.diffusion.models.load import describe
 from core.diffusion.recipe.schedule import Start, beginning
 from core.diffusion.settings import GenerationSettings
-from core.exports.likeness import Likeness, likeness_to
+from core.exports.likeness import Likeness
 from core.output.figures.family_figure import distance_figure
 from ui.grid.board import Board, BoardCell
 from ui.grid.compare import show_compare
 from ui.img2img.form import BOUND, LOOKS, PREFIX, Form, key
-from ui.runs.tasks import await_task
+from ui.runs.tasks import await_task, request_of
 from ui.runtime import Runtime
 from ui.views import picture_bytes, show_picture
 
@@ -52,24 +50,14 @@ def begun(runtime: Runtime, form: Form, strip: Sequence[GenerationSettings]) -> 
         replace(one, prompt="", negative_prompt="", prompt_blend=0.0, guidance_scale=1.0)
         for one in strip
     ]
-    text = json.dumps([settings.canonical() for settings in strip], sort_keys=True)
-    name = hashlib.sha256(text.encode()).hexdigest()
-    source = strip[0].model
-    return await_task(
-        runtime,
-        f"begun:{source}:{name}",
-        source,
-        lambda model: _noised(form, strip, model),
-        "What each starts from",
-    )
-
-
-def _noised(form: Form, strip: Sequence[GenerationSettings], model: Any) -> Any:
-    from core.diffusion.inside.round_trip import (
-        noised_inputs,  # torch: in the worker's thread alone
-    )
-
-    return noised_inputs(strip, form.read)(model)
+    for digest in {strip[0].init_image, strip[0].mask_image} - {""}:
+        runtime.tasks.keep_source(form.read(digest))
+    first = strip[0].to_dict()
+    changes = [
+        {name: value for name, value in one.to_dict().items() if value != first[name]}
+        for one in strip
+    ]
+    return await_task(runtime, request_of("noised inputs", strip[0], changes=changes))
 
 
 def say_start(settings: GenerationSettings, start: Start) -> None:
@@ -157,14 +145,14 @@ def _show_distances(runtime: Runtime, form: Form, board: Board) -> None:
         st.info("Run the strip first: then the way from the source to the prompt stands here.")
         return
     digests = sorted({cell.digest for cell in done})
-    folder = describe(form.settings.model).folder
-    name = hashlib.sha256("".join([form.source.digest, *digests]).encode()).hexdigest()
     found: dict[str, Likeness] | None = await_task(
         runtime,
-        f"distances:{name}",
-        form.settings.model,
-        likeness_to(source, runtime.store, digests, folder),
-        "Measuring",
+        request_of(
+            "likeness to source",
+            GenerationSettings(model=form.settings.model),
+            source=runtime.tasks.keep_source(form.source.array),
+            digests=digests,
+        ),
     )
     if found is None:
         return

@@ -27,7 +27,7 @@ from ui.img2img.form import BOUND, PREFIX, STATE, VIEWS, Form, grid_form, key, o
 from ui.img2img.strip import begun, say_start, show_strip
 from ui.runs.media import served
 from ui.runs.result import show_actions, show_facts, show_settings
-from ui.runs.tasks import await_task
+from ui.runs.tasks import await_task, request_of
 from ui.runtime import Runtime
 from ui.send import send_sweep
 from ui.views import picture_bytes
@@ -94,22 +94,17 @@ def show_source(runtime: Runtime, form: Form) -> DeltaGenerator:
     with place:
         trip: RoundTrip | None = await_task(
             runtime,
-            f"round trip:{source.digest}:{form.settings.model}",
-            form.settings.model,
-            lambda model: _round_trip(form, model),
-            "Through the VAE and back",
+            request_of(
+                "round trip",
+                GenerationSettings(model=form.settings.model),
+                source=runtime.tasks.keep_source(source.array),
+            ),
         )
     if trip is not None:
         words = "Its own latents, decoded" if source.is_latents else "Through the VAE and back"
         with row:
             show_small(trip.picture, f"{words}: what strength 0 looks like")
     return row
-
-
-def _round_trip(form: Form, model: Any) -> Any:
-    from core.diffusion.inside.round_trip import round_trip  # torch: in the worker's thread alone
-
-    return round_trip(form.source.array)(model)
 
 
 def show_small(picture: Image.Image | None, words: str) -> None:

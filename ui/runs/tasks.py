@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
 
-from core.runs.worker.tasks import Tasks, Work
+from core.diffusion.models.load import ModelError, describe
+from core.diffusion.settings import GenerationSettings
+from core.runs.queue.task_table import TASKS
+from core.runs.queue.tasks import TaskRequest, Tasks
 from ui.runs.progress import Progress, follow
 from ui.runtime import Runtime, owner_id
 from ui.views import show_error
 
 
-def await_task(
-    runtime: Runtime, key: str, source: str, begin: Callable[[Any], Work], label: str
-) -> Any | None:
-    """The result of `begin` on the model `source`; until it is there a progress line, and None.
+def request_of(name: str, settings: GenerationSettings, **arguments: Any) -> TaskRequest:
+    """The task `name` of TASKS on these settings, with arguments of JSON."""
+    fingerprint = ""
+    with suppress(ModelError):  # of a model that is not here the worker says so
+        fingerprint = describe(settings.model).fingerprint
+    return TaskRequest(name=name, settings=settings, arguments=arguments, fingerprint=fingerprint)
 
-    The task runs once for all reruns that give the same `key`; name in it all that matters. A
-    failed or stopped one says so and offers to begin again.
+
+def await_task(runtime: Runtime, request: TaskRequest, label: str = "") -> Any | None:
+    """The result of a task; until it is there a progress line, and None.
+
+    The task runs once for all reruns, pages and sessions that ask for the same. A failed or
+    stopped one says so and offers to begin again.
     """
-    tasks = runtime.worker.tasks
-    if tasks.state(key) is None:
-        tasks.submit(key, source, begin, owner_id())
+    tasks, key = runtime.tasks, request.key
+    label = label or TASKS[request.name].label
     state = tasks.state(key)
-    if state is None or not state.is_over:
+    if state is None:
+        tasks.submit(request, owner_id())
+        state = tasks.state(key)
+    if state is not None and state.state == "done":
+        result = tasks.result(key)
+        if result is not None:
+            return result
+        tasks.submit(request, owner_id())  # its file was lost
+    if state is None or not state.is_over or state.state == "done":
         _wait(tasks, key, label)
         return None
-    if state.state == "done":
-        return state.result
     if state.state == "failed":
         show_error(f"{label}: this did not work", state.reason)
     else:
@@ -39,7 +53,7 @@ def await_task(
         key=f"task again:{key}",
         icon=":material/refresh:",
         on_click=tasks.submit,
-        args=(key, source, begin, owner_id()),
+        args=(request, owner_id()),
     )
     return None
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 import streamlit as st
 
 from core.diffusion.inside.anatomy import AttentionMaps, Place, Run
 from core.output.figures.tiles import overlay, png
 from ui.frame import safe
+from ui.runs.tasks import request_of
 from ui.runtime import Runtime
 from ui.steps.work import show_code, work_on
 from ui.views import plain
@@ -32,13 +32,7 @@ def show_attention(runtime: Runtime, run: Run) -> None:
             args=(asked,),
         )
         return
-
-    def work(model: Any) -> Any:
-        from core.diffusion.inside.attention import attend
-
-        return attend(model, run.settings)
-
-    found = work_on(runtime, "attention", run.settings, work, "The attention maps")
+    found = work_on(runtime, "attention", request_of("attention", run.settings))
     if found is not None:
         _show_maps(found)
         with st.expander("The code that does it", icon=":material/code:"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.settings import MAX_GUIDANCE, GenerationSettings
 from core.output.figures.tiles import png, strip
 from ui.frame import safe
+from ui.runs.tasks import request_of
 from ui.runtime import Runtime
 from ui.settings.controls import BOUND, key
 from ui.steps.form import PREFIX
@@ -41,13 +43,8 @@ def show_future(runtime: Runtime, run: Run, info: ModelInfo) -> None:
             "take one of the ideas."
         )
         return
-
-    def work(model: Any) -> Any:
-        from core.diffusion.inside.branch import branch
-
-        return branch(model, run.settings, change)
-
-    future = work_on(runtime, "another future", run.settings, work, "The other future", more=change)
+    request = request_of("branch", run.settings, change=asdict(change))
+    future = work_on(runtime, "another future", request)
     if future is not None:
         _show_both(run, future, info)
         with st.expander("The code that does it", icon=":material/code:"):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import streamlit as st
 
 from core.diffusion.inside.anatomy import Mishap, Run
 from core.diffusion.inside.mistake_table import MISTAKES, Mistake
 from core.output.figures.tiles import png
+from ui.runs.tasks import request_of
 from ui.runtime import Runtime
 from ui.steps.form import summary
 from ui.steps.work import work_on
@@ -37,13 +36,8 @@ def show_mistakes(runtime: Runtime, run: Run) -> None:
 
 
 def _made(runtime: Runtime, run: Run, name: str, mistake: Mistake) -> Mishap | None:
-    def work(model: Any) -> Any:
-        from core.diffusion.inside.mistakes import make_mistake
-
-        return make_mistake(model, run.settings, name)
-
-    kind = f"mistake {name}"
-    return work_on(runtime, kind, run.settings, work, mistake.title, more=name)
+    request = request_of("mistake", run.settings, mistake=name)
+    return work_on(runtime, f"mistake {name}", request, mistake.title)
 
 
 def _show_pair(found: Mishap) -> None:

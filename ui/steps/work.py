@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -16,9 +14,9 @@ from core.diffusion.models.load import describe
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.excerpts import ExcerptError, excerpt
 from core.output.programs.notebook import notebook
-from core.runs.worker.tasks import Work
+from core.runs.queue.tasks import TaskRequest
 from ui.runs.result import loadable
-from ui.runs.tasks import await_task
+from ui.runs.tasks import await_task, request_of
 from ui.runtime import Runtime, owner_id
 
 TASK = "steps:task "
@@ -34,28 +32,21 @@ def turn_to(runtime: Runtime, view: str) -> None:
     places = [str(name) for name in st.session_state if str(name).startswith(TASK)]
     for place in places:
         if place != TASK + RUN and (name := st.session_state.pop(place)) is not None:
-            runtime.worker.tasks.cancel(name)
+            runtime.tasks.cancel(name)
 
 
 def work_on(
     runtime: Runtime,
     kind: str,
-    settings: GenerationSettings,
-    begin: Callable[[Any], Work],
-    label: str,
-    *,
-    more: object = None,
+    request: TaskRequest,
+    label: str = "",
 ) -> Any | None:
-    """`await_task` under a key of all that matters: the model, the settings, and `more`.
-
-    A task of this `kind` that this session began with other settings is stopped: nobody looks at
-    it any more.
+    """`await_task`, after a task of this `kind` that this session began with other settings is
+    stopped: nobody looks at it any more.
     """
-    info = describe(settings.model)
-    settings.require_valid(vae_scale_factor=info.vae_scale_factor)
-    content = json.dumps([kind, settings.to_dict(), info.fingerprint, repr(more)])
-    name = f"{kind} {hashlib.sha256(content.encode()).hexdigest()}"
-    tasks, place = runtime.worker.tasks, TASK + kind
+    info = describe(request.settings.model)
+    request.settings.require_valid(vae_scale_factor=info.vae_scale_factor)
+    name, tasks, place = request.key, runtime.tasks, TASK + kind
     before: str | None = st.session_state.get(place)
     if before != name:
         if before is not None:
@@ -63,21 +54,14 @@ def work_on(
         # Another session's task is joined, and left alone when this one turns away.
         known = tasks.state(name)
         is_joined = known is not None and known.state != "cancelled"
-        tasks.submit(name, settings.model, begin, owner_id())
+        tasks.submit(request, owner_id())
         st.session_state[place] = None if is_joined else name
-    return await_task(runtime, name, settings.model, begin, label)
+    return await_task(runtime, request, label)
 
 
 def take_apart(runtime: Runtime, settings: GenerationSettings) -> Run | None:
     """The run of these settings with every tensor; None while it is computed."""
-
-    def work(model: Any) -> Work:
-        from core.diffusion.inside.unrolled import unroll
-
-        return unroll(model, settings)
-
-    whole = replace(settings, snapshot=0)
-    return work_on(runtime, RUN, whole, work, "Taking the run apart")
+    return work_on(runtime, RUN, request_of("run", replace(settings, snapshot=0)))
 
 
 def offer_notebook(settings: GenerationSettings) -> None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from core.diffusion.inside.noise_numbers import NoiseNumbers, noise_numbers
-from core.diffusion.models.load import describe
+from core.diffusion.inside.noise_numbers import NoiseNumbers
 from core.diffusion.recipe.variations import METHODS
-from core.exports.likeness import Likeness, likeness, pairs_key
+from core.diffusion.settings import GenerationSettings
+from core.exports.likeness import Likeness
 from core.output.figures.family_figure import distance_figure
 from ui.grid.plan import show_plan
-from ui.runs.tasks import await_task
+from ui.runs.tasks import await_task, request_of
 from ui.runtime import Runtime
 from ui.variations.family import Family, children
 from ui.variations.form import PREFIX, middle_of
@@ -55,11 +53,7 @@ def show_noise(runtime: Runtime, family: Family) -> None:
     settings = family.form.sweep.base
     if not settings.variation_region:
         settings = replace(settings, variation_region=middle_of(settings))
-    words = json.dumps(settings.to_dict(), sort_keys=True)
-    name = f"noise numbers:{hashlib.sha256(words.encode()).hexdigest()}"
-    found: list[NoiseNumbers] | None = await_task(
-        runtime, name, settings.model, noise_numbers(settings), "Drawing the noises"
-    )
+    found: list[NoiseNumbers] | None = await_task(runtime, request_of("noise numbers", settings))
     if found is None:
         return
     strength, seed = settings.variation_strength, settings.variation_seed
@@ -114,10 +108,12 @@ def show_distances(runtime: Runtime, family: Family) -> None:
     pairs = [(source.digest, digest) for _, _, digest in found]
     measured: dict[tuple[str, str], Likeness] | None = await_task(
         runtime,
-        f"likeness:{pairs_key(pairs)}",
-        source.settings.model,
-        likeness(runtime.store, pairs, describe(source.settings.model).folder),
-        "Measuring",
+        request_of(
+            "likeness",
+            GenerationSettings(model=source.settings.model),
+            pairs=pairs,
+            with_clip=True,
+        ),
     )
     if measured is None:
         return

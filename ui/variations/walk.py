@@ -20,7 +20,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.diffusion.recipe.variations import ready_to_vary
 from core.diffusion.settings import MAX_SEED, GenerationSettings
-from core.exports.likeness import Likeness, evenness, likeness, pairs_key, spaced_evenly, way
+from core.exports.likeness import Likeness, evenness, spaced_evenly, way
 from core.output.figures.family_figure import distance_figure
 from core.output.film.film import FilmFormat, playback, write_film
 from core.runs.store.store import Store, StoredImage
@@ -32,7 +32,7 @@ from ui.grid.export import watched
 from ui.grid.grid import develop, show_end
 from ui.grid.plan import SweepForm, prepare, show_plan
 from ui.grid.state import GridState
-from ui.runs.tasks import await_task
+from ui.runs.tasks import await_task, request_of
 from ui.runtime import Runtime
 from ui.variations.family import make_button
 from ui.variations.form import BOUND, FIRST_CHILD, FRAMES, MOST_FRAMES, PREFIX, TURN, WALKS, key
@@ -189,9 +189,7 @@ def _show_made(
     pairs = way(digests, closes=walk.closes)
     measured: dict[tuple[str, str], Likeness] | None = await_task(
         runtime,
-        f"likeness:{pairs_key(pairs)}:steps",
-        walk.base.model,
-        likeness(runtime.store, pairs),
+        request_of("likeness", GenerationSettings(model=walk.base.model), pairs=pairs),
         "Measuring the steps",
     )
     return board, None if measured is None else [measured[pair] for pair in pairs]

@@ -1,19 +1,19 @@
 """Film: one run or a page of a sweep as a moving picture, drawn from reels and kept on disk.
 
-A film's file is found again by all that determines it. Making reels and films are tasks for the
-worker (core/runs/worker/tasks.py), a frame or two a piece.
+A film's file is found again by all that determines it. Decoding what is missing and writing the
+file are one task for the worker (core/exports/films/film_task.py), a frame or two a piece.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -38,11 +38,8 @@ from core.output.sheet.painter import COLORS
 from core.output.sheet.sheet import SheetError, SheetOptions
 from core.runs.store.shelf import Shelf
 from core.runs.store.store import Store, StoredImage, StoreError
-from core.runs.worker.tasks import TaskError, Work
+from core.runs.worker.tasks import InPool, OnModel, TaskError, Work
 from core.sweeps.sweep import Sweep
-
-if TYPE_CHECKING:
-    from core.diffusion.models.load import LoadedModel
 
 FileFormat = Literal["mp4", "gif", "webp", "zip"]
 
@@ -153,29 +150,36 @@ class Film:
                 found.setdefault(source, {})[image.digest] = (image, len(shot.records))
         return {source: list(images.values()) for source, images in found.items()}
 
-    def develop(self, source: str) -> Callable[[LoadedModel], Work]:
-        """The task that makes the missing reels of the images of this model."""
-        return lambda model: self._develop(model, self.undeveloped().get(source, []))
+    def work(self, format: FileFormat) -> Work:
+        """A task: decode the frames that are missing, on each run's own model, then write the
+        film in the pool. Its result is the name of the file.
+        """
+        with _as_task_errors():
+            for source, images in self.undeveloped().items():
+                yield from self._decode(source, images)
+            yield InPool()
+            path = self._films.place(self.name(format))
+            order = list(range(self.count)) if format == "zip" else self.played
+            for done in _pieces(_drawn(self.scene, order), path, format, self.cut.fps):
+                yield done, len(order)
+            self._films.tidy(keep=[path])
+            return path.name
 
-    def _develop(self, model: LoadedModel, wanted: Sequence[tuple[StoredImage, int]]) -> Work:
+    def _decode(self, source: str, wanted: Sequence[tuple[StoredImage, int]]) -> Work:
+        """The frames of the images of this model; the model is let go of at the end."""
+        model = yield OnModel(source=source)
         cut = self.cut
         lacking = {
             image.digest: self._reels.missing(image, cut.kinds, cut.decoder) for image, _ in wanted
         }
         total = sum(calls * len(lacking[image.digest]) for image, calls in wanted)
         before = 0
-        with _as_task_errors():
-            for image, calls in wanted:
-                kinds = lacking[image.digest]
-                for done in self._reels.shoot(model, image, kinds, cut.decoder):
-                    yield before + done, total
-                before += calls * len(kinds)
-            self._reels.tidy([image for image, _ in self.filmed], cut.kinds, cut.decoder)
-        return True
-
-    def make(self, format: FileFormat) -> Callable[[Any], Work]:
-        """The task that writes the film, whose reels are there; its result is the path."""
-        return lambda model: self._write(format)
+        for image, calls in wanted:
+            kinds = lacking[image.digest]
+            for done in self._reels.shoot(model, image, kinds, cut.decoder):
+                yield before + done, total
+            before += calls * len(kinds)
+        self._reels.tidy([image for image, _ in self.filmed], cut.kinds, cut.decoder)
 
     @cached_property
     def scene(self) -> Scene:
@@ -198,15 +202,6 @@ class Film:
             )
             for i in range(self.count)
         ]
-
-    def _write(self, format: FileFormat) -> Work:
-        with _as_task_errors():
-            scene, path = self.scene, self._films.place(self.name(format))
-            order = list(range(self.count)) if format == "zip" else self.played
-            for done in _pieces(_drawn(scene, order), path, format, self.cut.fps):
-                yield done, len(order)
-            self._films.tidy(keep=[path])
-            return path
 
     def _take(self, image: StoredImage) -> Take:
         panels: dict[str, Sequence[np.ndarray]] = {}

@@ -105,6 +105,25 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     # The sweep that a job computes, as JSON; NULL where it computes none.
     ("ALTER TABLE jobs ADD COLUMN sweep TEXT",),
+    # Named tasks: work that makes no stored image. Their results are files.
+    (
+        """CREATE TABLE tasks (
+            key TEXT PRIMARY KEY,
+            name TEXT NOT NULL,
+            owner TEXT NOT NULL,
+            settings TEXT NOT NULL,
+            arguments TEXT NOT NULL,
+            state TEXT NOT NULL,
+            done INTEGER NOT NULL DEFAULT 0,
+            total INTEGER NOT NULL DEFAULT 0,
+            reason TEXT NOT NULL DEFAULT '',
+            crashes INTEGER NOT NULL DEFAULT 0,
+            created_at REAL NOT NULL,
+            finished_at REAL,
+            watched_until REAL NOT NULL
+        )""",
+        "CREATE INDEX tasks_unfinished ON tasks (created_at) WHERE finished_at IS NULL",
+    ),
 )
 """Schema n is reached by running the first n of these; never change one that was released."""
 

@@ -1,34 +1,44 @@
-"""Encoding: finished images on their way to the store, whose PNGs another thread compresses."""
+"""Encoding: finished images on their way to the store: another thread compresses and scores them.
+
+A picture is stored once, with its CLIP score: a row never says that there is none yet.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent import futures
 from concurrent.futures import Future
 from dataclasses import dataclass
+
+import PIL.Image
 
 from core.diffusion.events import Generation, Record
 from core.diffusion.models.load import ModelInfo
 from core.diffusion.sampling.threads import Lanes
 from core.output.texts.infotext import write_png
 
+Score = Callable[[PIL.Image.Image, str, ModelInfo], float | None]
+
 MOST = 8
-"""Pictures that may wait for their PNG: beyond, the engine waits for the first."""
+"""Pictures that may wait for their file: beyond, the engine waits for the first."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Encoded:
-    """A finished image; `png` raises what compressing it raised."""
+    """A finished image; `file` has its PNG and its CLIP score, and raises what the PNG raised."""
 
     generation: Generation
     model: ModelInfo
     record: Record
-    png: Future[bytes]
+    file: Future[tuple[bytes, float | None]]
 
 
 class Encoding:
     """By digest, in the order in which they ended. For one thread."""
 
-    def __init__(self) -> None:
-        self._lane = Lanes(1, "lightbox-png")
+    def __init__(self, score: Score) -> None:
+        self._score = score
+        self._lane = Lanes(1, "lightbox-encoding")
         self._images: dict[str, Encoded] = {}
 
     def __len__(self) -> int:
@@ -42,15 +52,23 @@ class Encoding:
         return self._images.get(digest)
 
     def add(self, digest: str, generation: Generation, model: ModelInfo, record: Record) -> None:
-        png = self._lane.submit(
-            write_png, generation.image, generation.settings, model, generation.computed
-        )
-        self._images[digest] = Encoded(generation=generation, model=model, record=record, png=png)
+        file = self._lane.submit(self._encode, generation, model)
+        self._images[digest] = Encoded(generation=generation, model=model, record=record, file=file)
 
-    def take(self, *, wait: bool) -> list[tuple[str, Encoded]]:
-        """Those whose PNG is there, which then are this object's no more; where there are none
-        and it is told to `wait`, the first.
+    def prepare(self, model: ModelInfo) -> None:
+        """Load the network that scores this model's images, before anyone asks for one."""
+        self._lane.submit(self._score, PIL.Image.new("RGB", (64, 64)), "a picture", model)
+
+    def _encode(self, generation: Generation, model: ModelInfo) -> tuple[bytes, float | None]:
+        settings = generation.settings
+        png = write_png(generation.image, settings, model, generation.computed)
+        return png, self._score(generation.image, settings.prompt, model)
+
+    def take(self, *, wait: float = 0.0) -> list[tuple[str, Encoded]]:
+        """Those whose file is there, which then are this object's no more; where there are none,
+        what the next `wait` seconds bring of the first.
         """
-        ready = [digest for digest, one in self._images.items() if one.png.done()]
-        ready = ready or list(self._images)[: int(wait)]
+        if wait and self._images and not any(one.file.done() for one in self._images.values()):
+            futures.wait([next(iter(self._images.values())).file], timeout=wait)
+        ready = [digest for digest, one in self._images.items() if one.file.done()]
         return [(digest, self._images.pop(digest)) for digest in ready]

@@ -28,7 +28,7 @@ from core.runs.worker.dispatch import Dispatch, Lane, Waiting
 from core.runs.worker.encoding import Encoded, Encoding
 from core.runs.worker.progress import Progress
 from core.runs.worker.slot import ModelSlot, Tools, first_line
-from core.runs.worker.tasks import Tasks
+from core.runs.worker.tasks import TaskRunner
 from core.runs.worker.turns import Turns, share_batch
 from core.runs.worker.vitals import Pulse
 
@@ -42,6 +42,8 @@ ROWS_FOR_SMALL_JOBS = 2
 they would be more than a quarter of all, it waits for the first cell that ends.
 """
 
+WAIT_SECONDS = 0.05
+"""How long the worker waits for a file at a time: then it looks for news."""
 
 _Outcome = Literal["settled", "pass over", "full"]
 
@@ -63,7 +65,7 @@ class Runner:
         store: Store,
         dispatch: Dispatch,
         tools: Tools,
-        tasks: Tasks,
+        tasks: TaskRunner,
         say: Callable[[Literal["loading", "idle", "busy"], str], None],
     ) -> None:
         self._store = store
@@ -78,7 +80,7 @@ class Runner:
         self.pulse = Pulse()
         self._lane: Lane | None = None
         self._flights: dict[str, _Flight] = {}
-        self._encoding = Encoding()
+        self._encoding = Encoding(self._scored)
         self._wanted: dict[str, set[str]] = {}
         self._watched: dict[str, float] = {}
         self._seen_change = -1
@@ -94,10 +96,12 @@ class Runner:
         change = self._dispatch.changes()
         if change != self._seen_change:
             self._follow_tables()
+            self._tasks.follow()
             self._admit()
             self._seen_change = change
         has_task = self._advance_task()
-        is_kept = self._keep_encoded(wait=not self._flights and not has_task)
+        is_at_rest = not self._flights and not has_task
+        is_kept = self._keep_encoded(wait=WAIT_SECONDS if is_at_rest else 0.0)
         if is_kept or (has_task and not self._flights):
             self._admit()
         if not self._flights:
@@ -163,10 +167,11 @@ class Runner:
         What is finished is kept.
         """
         while self._encoding:
-            self._keep_encoded(wait=True)
+            self._keep_encoded(wait=WAIT_SECONDS)
         if self._flights:
             self._forget_engine()
         self._say_unsaid()
+        self._tasks.write_ends()
         self._dispatch.release()
         self._seen_change = -1
 
@@ -177,7 +182,7 @@ class Runner:
     def preload(self, source: str) -> None:
         """Loads a model before anyone asks, and the network that scores its images."""
         if self._change_model(source):
-            self._scored(PIL.Image.new("RGB", (64, 64)), "a picture", self.slot.info)
+            self._encoding.prepare(self.slot.info)
 
     def _change_model(self, source: str) -> bool:
         """Makes `source` the one model in memory; where that fails, so do its waiting cells."""
@@ -364,14 +369,11 @@ class Runner:
         """Compressing a large PNG takes as long as some steps: another thread does it."""
         record = self._flights.pop(digest).record
         self._encoding.add(digest, generation, self.slot.info, record)
-        if self._encoding.is_full:
-            self._keep_encoded(wait=True)
+        while self._encoding.is_full:
+            self._keep_encoded(wait=WAIT_SECONDS)
 
-    def _keep_encoded(self, *, wait: bool) -> bool:
-        """Stores the pictures whose PNG is there, and the first one's when told to `wait`.
-
-        True where there were any.
-        """
+    def _keep_encoded(self, *, wait: float) -> bool:
+        """Store the pictures whose file is there, or is in so many seconds. True where any is."""
         encoded = self._encoding.take(wait=wait)
         for digest, one in encoded:
             self._keep(digest, one)
@@ -380,9 +382,9 @@ class Runner:
     def _keep(self, digest: str, one: Encoded) -> None:
         self._land(digest)
         generation = one.generation
-        score = self._scored(generation.image, generation.settings.prompt, one.model)
         try:
-            self._store.put(generation, one.model, clip_score=score, png=one.png.result())
+            png, score = one.file.result()
+            self._store.put(generation, one.model, clip_score=score, png=png)
         except StoreError as error:
             self._fail(digest, str(error))
         except Exception as error:
@@ -395,7 +397,7 @@ class Runner:
         return self.slot.info.family.rows(settings)
 
     def _scored(self, image: PIL.Image.Image, prompt: str, model: ModelInfo) -> float | None:
-        """A picture is worth keeping without its score."""
+        """In the encoding's thread. A picture is worth keeping without its score."""
         try:
             return self._tools.score(image, prompt, model.folder)
         except Exception:

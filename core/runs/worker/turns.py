@@ -15,13 +15,28 @@ LOADS_PER_TURN = 5.0
 """With another model waiting, a model works at least so many times as long as it took to load."""
 
 
+class OwnerTurns:
+    """Who was served longest ago: one rule for jobs and for tasks."""
+
+    def __init__(self) -> None:
+        self._served: dict[str, int] = {}
+        self._count = 0
+
+    def serve(self, owner: str) -> None:
+        self._count += 1
+        self._served[owner] = self._count
+
+    def last_served(self, owner: str) -> int:
+        """A number that grows with time, 0 for one who was never served."""
+        return self._served.get(owner, 0)
+
+
 class Turns:
     """Round robin over the owners, remembered between calls. `now` is a monotonic clock."""
 
     def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._served: dict[str, int] = {}
-        self._count = 0
+        self._owners = OwnerTurns()
         self._since = now()
         self._passed_over: set[str] = set()
 
@@ -45,8 +60,7 @@ class Turns:
         self._passed_over.add(owner)
 
     def serve(self, owner: str) -> None:
-        self._count += 1
-        self._served[owner] = self._count
+        self._owners.serve(owner)
 
     def begin_lane(self) -> None:
         self._since = self._now()
@@ -59,7 +73,7 @@ class Turns:
         return self._now() - self._since >= turn
 
     def _last_served(self, owner: str) -> tuple[int, str]:
-        return self._served.get(owner, 0), owner
+        return self._owners.last_served(owner), owner
 
 
 def share_batch(lane: Lane, other: Lane) -> bool:

@@ -20,7 +20,8 @@ from core.runs.worker.dispatch import Dispatch
 from core.runs.worker.lock import FolderInUse, FolderLock
 from core.runs.worker.runner import Runner
 from core.runs.worker.slot import EngineLike, Tools
-from core.runs.worker.tasks import Tasks
+from core.runs.worker.task_rows import TaskRows
+from core.runs.worker.tasks import TaskRunner
 from core.runs.worker.vitals import Pulse, Vitals
 
 if TYPE_CHECKING:
@@ -75,7 +76,6 @@ class Worker:
         is_elsewhere: Callable[[str], bool] = is_on_its_hub,
     ) -> None:
         self.store = store
-        self.tasks = Tasks()
         self._tools = Tools(
             load=load,
             make_engine=make_engine or self._make_engine,
@@ -128,6 +128,7 @@ class Worker:
             try:
                 self.store.files.sweep_unfinished()
                 self._dispatch.recover()
+                TaskRows(self.store).recover()
                 self._stopping.clear()
                 self._status = _Status()
                 self._dispatch.beat(**vars(self._status))
@@ -156,9 +157,8 @@ class Worker:
         return Engine(model, max_rows=MAX_ROWS, inputs=self.store.inputs.read)
 
     def _run(self) -> None:
-        runner = self._runner = Runner(
-            self.store, self._dispatch, self._tools, self.tasks, self._say
-        )
+        tasks = TaskRunner(self.store)
+        runner = self._runner = Runner(self.store, self._dispatch, self._tools, tasks, self._say)
         try:
             self._work(runner)
         finally:
@@ -166,6 +166,8 @@ class Worker:
             runner.arrivals.follow(())
             with suppress(StoreError):
                 runner.put_back()
+            with suppress(StoreError):
+                tasks.stop()
             with suppress(StoreError), self._status_lock:
                 self._dispatch.leave()
             self.store.close()

@@ -9,18 +9,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.diffusion.models.load import BUNDLED_FOLDER
-from core.exports.likeness import evenness, likeness, pairs_key, spaced_evenly, way
+from core.diffusion.settings import GenerationSettings
+from core.exports.likeness import evenness, likeness, likeness_to_source, spaced_evenly, way
+from core.runs.queue.tasks import Tasks
 from core.runs.store.store import Store
-from core.runs.worker.tasks import TaskError, Work
+from core.runs.worker.tasks import TaskContext, TaskError, Work
 from tests.core.runs.doubles import colour, generation, info, settings
+
+
+def context(store: Store) -> TaskContext:
+    return TaskContext(store=store, source=Tasks(store).source)
 
 
 def result_of(work: Work) -> dict[Any, Any]:
     steps: list[tuple[int, int]] = []
     while True:
         try:
-            steps.append(next(work))
+            steps.append(next(work))  # type: ignore[arg-type]
         except StopIteration as end:
             return {"steps": steps, **end.value}
 
@@ -30,7 +35,7 @@ def test_the_likeness_of_stored_pictures(tmp_path: Path) -> None:
     made = [store.put(generation(settings(seed)), info()) for seed in (1, 2)]
     one, other = (image.digest for image in made)
     pairs = [(one, one), (one, other)]
-    found = result_of(likeness(store, pairs, BUNDLED_FOLDER)(None))
+    found = result_of(likeness(context(store), GenerationSettings(), pairs, True))
     assert found["steps"] == [(1, 2), (2, 2)]
     same, apart = found[one, one], found[one, other]
     assert (same.rmse, same.ssim, same.clip) == (0, 1, pytest.approx(1))
@@ -38,14 +43,24 @@ def test_the_likeness_of_stored_pictures(tmp_path: Path) -> None:
     assert apart.rmse == pytest.approx(np.sqrt(np.mean((a - b) ** 2)))
     assert apart.ssim < 1
     assert apart.clip < 1
-    without = result_of(likeness(store, pairs)(None))
+    without = result_of(likeness(context(store), GenerationSettings(), pairs))
     assert without[one, other].clip is None
-    assert pairs_key(pairs) != pairs_key(pairs[::-1])
+
+
+def test_the_likeness_to_a_source_that_is_not_stored(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    image = store.put(generation(settings(1)), info())
+    pixels = np.full((image.settings.height, image.settings.width, 3), colour(image.settings))
+    digest = Tasks(store).keep_source(pixels.astype(np.uint8))
+    given = (context(store), GenerationSettings(), digest, [image.digest])
+    found = result_of(likeness_to_source(*given))[image.digest]
+    assert (found.rmse, found.ssim, found.clip) == (0, 1, pytest.approx(1))
+    assert not store.inputs.holds(digest), "what was only looked at is no input of a picture"
 
 
 def test_a_deleted_picture_ends_the_task_with_its_reason(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="deleted"):
-        result_of(likeness(Store(tmp_path), [("0" * 64, "1" * 64)])(None))
+        result_of(likeness(context(Store(tmp_path)), GenerationSettings(), [("0" * 64, "1" * 64)]))
 
 
 def test_frames_are_spaced_evenly_along_a_way_of_known_length() -> None:

@@ -7,6 +7,9 @@ import pytest
 from core.runs.queue.queue import Queue
 from core.runs.store.store import Store
 from tests.core.runs.doubles import Lab, describe
+from tests.core.runs.tasks import make
+
+__all__ = ["lab", "make", "queue", "store"]
 
 
 @pytest.fixture

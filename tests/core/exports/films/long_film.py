@@ -13,6 +13,7 @@ from pathlib import Path
 
 from core.exports.films.film import Cut, Film
 from core.runs.store.store import Store
+from core.runs.worker.tasks import OnModel
 from core.sweeps.sweep import Axis, Sweep
 from tests.core.exports.films.doubles import FilmModel, put_run, settings
 
@@ -48,11 +49,12 @@ def film(folder: Path, calls: int) -> tuple[int, float]:
     )
     cut = Cut(kinds=("x0",), scale=2, fps=30, hold=0)
     made = Film(store=store, cut=cut, shots=shots, sweep=SWEEP)
-    for _ in made.develop("bundled")(model):  # type: ignore[arg-type]
-        pass
-    said = [0, 0]
-    for piece in made.make("mp4")(model):
-        said[:] = piece
+    said, work = [0, 0], made.work("mp4")
+    assert isinstance(next(work), OnModel)
+    work.send(model)
+    for piece in work:
+        if isinstance(piece, tuple):
+            said[:] = piece
     assert said == [made.count, made.count]
     return made.count, own_peak_mb()
 

@@ -25,7 +25,7 @@ from core.exports.films.film import KEPT_FILMS, Cut, FileFormat, Film, Shot
 from core.exports.films.reels import Kind
 from core.output.film.film import FilmError
 from core.runs.store.store import Store
-from core.runs.worker.tasks import TaskError
+from core.runs.worker.tasks import InPool, OnModel, TaskError, Work
 from core.sweeps.sweep import Axis, Sweep
 from tests.conftest import max_difference
 from tests.core.exports.films.doubles import SIDE, FilmModel, pixels, put_run, settings
@@ -46,23 +46,26 @@ def film_of(store: Store, shot: Shot | None = None, cut: Cut = PLAIN, **sweep: A
     return Film(store=store, cut=cut, shots=tuple(shots), **sweep)
 
 
-def carry_out(work: Any, model: Any) -> tuple[Any, list[tuple[int, int]]]:
-    """What a task returns, and all that it said on its way."""
+def carry_out(work: Work, model: Any) -> tuple[Any, list[tuple[int, int]]]:
+    """What a task returns, and all that it said on its way. It gets `model` when it asks."""
     said: list[tuple[int, int]] = []
-    pieces = work(model)
+    answer: Any = None
     while True:
         try:
-            said.append(next(pieces))
+            one = work.send(answer)
         except StopIteration as end:
             return end.value, said
+        answer = model if isinstance(one, OnModel) else None
+        if isinstance(one, tuple):
+            said.append(one)
 
 
 def write(film: Film, format: FileFormat = "mp4", model: FilmModel | None = None) -> Path:
-    model = model or FilmModel()
-    for source in film.undeveloped():
-        carry_out(film.develop(source), model)
-    path, said = carry_out(film.make(format), model)
+    name, said = carry_out(film.work(format), model or FilmModel())
     assert said[-1][0] == said[-1][1]
+    path = film.find(format)
+    assert path is not None
+    assert path.name == name
     return path
 
 
@@ -213,13 +216,17 @@ def test_another_cut_is_another_file(store: Store, change: dict[str, Any]) -> No
 
 
 def test_a_stopped_film_leaves_nothing_half_made(store: Store) -> None:
-    film, model = film_of(store, put_run(store, calls=30)), FilmModel()
-    work = film.develop("bundled")(model)
-    assert next(work)[1] == 30
+    film = film_of(store, put_run(store, calls=30))
+    work = film.work("mp4")
+    assert isinstance(next(work), OnModel)
+    assert work.send(FilmModel())[1] == 30
     work.close()
-    work = film.make("mp4")(model) if not film.undeveloped() else film.develop("bundled")(model)
-    carry_out(lambda _: work, model)
-    encoding = film.make("mp4")(model)
+    assert film.undeveloped()
+    encoding = film.work("mp4")
+    next(encoding)
+    piece = encoding.send(FilmModel())
+    while not isinstance(piece, InPool):
+        piece = next(encoding)
     next(encoding)
     encoding.close()
     assert film.find("mp4") is None
@@ -264,24 +271,23 @@ def test_what_cannot_be_decoded_is_said(store: Store, spoil: Any, said: str) -> 
     film = film_of(store, shot)
     spoil(store, shot.image)
     with pytest.raises(TaskError, match=said):
-        carry_out(film.develop("bundled"), FilmModel())
+        carry_out(film.work("mp4"), FilmModel())
 
 
 def test_a_damaged_picture_is_said(store: Store) -> None:
     shot = put_run(store)
-    film = film_of(store, shot)
-    carry_out(film.develop("bundled"), FilmModel())
+    carry_out(film_of(store, shot).work("mp4"), FilmModel())
     assert shot.image is not None
     shot.image.path.write_bytes(shot.image.path.read_bytes()[:200])
     with pytest.raises(TaskError, match="damaged"):
-        carry_out(film.make("mp4"), FilmModel())
+        carry_out(film_of(store, shot).work("mp4"), FilmModel())
 
 
 def test_frames_of_another_model_are_refused(store: Store) -> None:
     film = film_of(store)
     changed = FilmModel(info=replace(info(), fingerprint="another"))
     with pytest.raises(TaskError, match="has changed"):
-        carry_out(film.develop("bundled"), changed)
+        carry_out(film.work("mp4"), changed)
 
 
 @pytest.mark.parametrize(

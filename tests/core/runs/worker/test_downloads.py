@@ -14,11 +14,13 @@ import pytest
 from core.diffusion.models.download import DownloadProgress, Report
 from core.diffusion.models.load import ModelError
 from core.runs.queue.queue import Queue
+from core.runs.queue.tasks import Tasks
 from core.runs.store.store import Store
 from core.runs.worker.downloads import Download, Downloads
 from core.runs.worker.slot import ModelSlot, Tools
 from core.runs.worker.worker import Worker
 from tests.core.runs.doubles import FakeModel, Lab, describe, finish, info, settings, wait_for
+from tests.core.runs.tasks import Make, result_of
 
 
 class SlowHub:
@@ -164,17 +166,17 @@ def test_pictures_of_other_models_are_made_meanwhile(
 
 
 def test_a_task_of_another_model_runs_meanwhile(
-    downloading: tuple[Worker, Queue, str], hub: SlowHub
+    downloading: tuple[Worker, Queue, str], hub: SlowHub, make: Make
 ) -> None:
-    worker, queue, job = downloading
+    _, queue, job = downloading
 
-    def begin(model: Any) -> Iterator[tuple[int, int]]:
+    def begin(context: Any) -> Any:
         yield 1, 1
-        return model.info.source
+        return context.model.info.source
 
-    worker.tasks.submit("a key", "bundled", begin, "you")  # type: ignore[arg-type]
-    wait_for(lambda: (state := worker.tasks.state("a key")) is not None and state.is_over)
-    assert worker.tasks.state("a key").result == "bundled"  # type: ignore[union-attr]
+    tasks, request = Tasks(queue.store), make("a task", begin)
+    tasks.submit(request, "you")
+    assert result_of(tasks, request) == "bundled"
     hub.let(8)
     assert finish(queue, job).state == "done"
 

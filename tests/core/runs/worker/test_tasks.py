@@ -1,4 +1,4 @@
-"""Tasks: the worker carries them on between the steps of the batch."""
+"""Named tasks: on the model between the steps of the batch, or in the pool."""
 
 from __future__ import annotations
 
@@ -11,129 +11,127 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from core.diffusion.models.load import ModelError
+from core.diffusion.settings import GenerationSettings
 from core.runs.queue.queue import Queue
+from core.runs.queue.task_table import TASKS, TaskRow
+from core.runs.queue.tasks import TaskRequest, Tasks
 from core.runs.store.store import Store
-from core.runs.worker.tasks import KEPT, TaskError, Tasks, TaskState, Work, size_of
+from core.runs.worker.task_rows import CRASHES_ALLOWED, TaskRows
+from core.runs.worker.tasks import InPool, OnModel, TaskError, TaskRunner
 from core.runs.worker.worker import Worker
 from tests.core.runs.doubles import Lab, finish, settings, wait_for
+from tests.core.runs.tasks import Make, over, result_of, word
+
+
+@dataclass(eq=False)
+class Place:
+    lab: Lab
+    worker: Worker
+    queue: Queue
+    tasks: Tasks
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[tuple[Lab, Worker, Queue]]:
+def place(tmp_path: Path) -> Iterator[Place]:
     lab, store = Lab(), Store(tmp_path / "data")
-    worker = lab.worker(store)
-    worker.start()
-    yield lab, worker, Queue(store)
-    worker.stop()
-
-
-def over(tasks: Tasks, key: str) -> TaskState:
-    wait_for(lambda: (state := tasks.state(key)) and state.is_over)
-    state = tasks.state(key)
-    assert state is not None
-    return state
-
-
-def state_of(tasks: Tasks, key: str) -> str:
-    """Its state in a word; "" for a key that is not known."""
-    state = tasks.state(key)
-    return state.state if state else ""
+    with lab.working(store) as worker:
+        yield Place(lab=lab, worker=worker, queue=Queue(store), tasks=Tasks(store))
 
 
 def count_to(total: int) -> Any:
-    def work(model: Any) -> Work:
+    def work(context: Any) -> Any:
         for done in range(total):
             yield done, total
-        return f"{total} on {model.info.source}"
+        return f"{total} on {context.model.info.source}"
 
     return work
 
 
-def test_a_task_runs_on_the_model_that_it_names(lab: tuple[Lab, Worker, Queue]) -> None:
-    _, worker, _ = lab
+def test_a_task_runs_on_the_model_that_it_names(place: Place, make: Make) -> None:
     for source in ("bundled", "other"):
-        worker.tasks.submit(f"on {source}", source, count_to(3))
-        assert over(worker.tasks, f"on {source}").result == f"3 on {source}"
-    assert worker.tasks.state("never asked") is None
+        request = make("count", count_to(3), source)
+        place.tasks.submit(request)
+        assert result_of(place.tasks, request) == f"3 on {source}"
+    never = make("never", count_to(1))
+    assert place.tasks.state(never.key) is None
+    with pytest.raises(ValueError, match="no task"):
+        place.tasks.submit(TaskRequest(name="unknown", settings=GenerationSettings()))
 
 
-def test_the_same_key_is_one_task(lab: tuple[Lab, Worker, Queue]) -> None:
-    _, worker, _ = lab
+def test_the_same_request_is_one_task_also_from_another_object(place: Place, make: Make) -> None:
     begun: list[int] = []
 
-    def work(_: Any) -> Work:
+    def work(_: Any) -> Any:
         begun.append(1)
         yield 0, 1
         return len(begun)
 
+    request = make("one", work)
     for _ in range(3):
-        worker.tasks.submit("one", "bundled", work)
-    assert over(worker.tasks, "one").result == 1
-    worker.tasks.submit("one", "bundled", work)
-    assert over(worker.tasks, "one").result == 1
+        place.tasks.submit(request)
+    assert result_of(place.tasks, request) == 1
+    elsewhere = Tasks(Store(place.queue.store.folder))
+    elsewhere.submit(request, "another owner")
+    assert result_of(elsewhere, request) == 1
     assert begun == [1]
+    place.tasks.submit(request, again=True)
+    assert result_of(place.tasks, request) == 2
 
 
-def test_images_and_a_task_go_on_together(lab: tuple[Lab, Worker, Queue]) -> None:
-    _, worker, queue = lab
+def test_images_and_a_task_go_on_together(place: Place, make: Make) -> None:
     go_on = threading.Event()
 
-    def endless(_: Any) -> Work:
+    def endless(_: Any) -> Any:
         done = 0
         while not go_on.is_set():
             yield done, 0
             done += 1
         return done
 
-    worker.tasks.submit("endless", "bundled", endless)
-    job = queue.submit([settings(1)], owner="me", token="1")
-    wait_for(lambda: (found := queue.job(job)) and found.state == "done")
-    assert state_of(worker.tasks, "endless") == "running"
+    request = make("endless", endless)
+    place.tasks.submit(request)
+    job = place.queue.submit([settings(1)], owner="me", token="1")
+    assert finish(place.queue, job).state == "done"
+    wait_for(lambda: word(place.tasks, request) == "running")
     go_on.set()
-    assert over(worker.tasks, "endless").result > 0
+    assert result_of(place.tasks, request) > 0
 
 
-def test_a_task_waits_for_a_batch_of_another_model(lab: tuple[Lab, Worker, Queue]) -> None:
-    """The model under a running batch is never taken away."""
-    engines, worker, queue = lab
-    seen: list[str] = []
-    engines.before_step = lambda _: seen.append(state_of(worker.tasks, "elsewhere"))
-    engines.hold()
-    job = queue.submit([settings(1)], owner="me", token="1")
-    wait_for(lambda: (found := queue.job(job)) and found.state == "running")
-    worker.tasks.submit("elsewhere", "other", count_to(1))
-    assert state_of(worker.tasks, "elsewhere") == "waiting"
-    engines.gate.set()
-    assert over(worker.tasks, "elsewhere").result == "1 on other"
-    assert finish(queue, job).state == "done"
-    assert set(seen) <= {"", "waiting"}
-
-
-def test_stopping_closes_the_work_and_it_can_begin_again(lab: tuple[Lab, Worker, Queue]) -> None:
-    _, worker, _ = lab
+def test_stopping_closes_the_work_and_it_can_begin_again(place: Place, make: Make) -> None:
     closed = threading.Event()
 
-    def endless(_: Any) -> Work:
+    def endless(_: Any) -> Any:
         try:
             while True:
                 yield 0, 0
         finally:
             closed.set()
 
-    worker.tasks.submit("stop me", "bundled", endless)
-    wait_for(lambda: (s := worker.tasks.state("stop me")) and s.state == "running")
-    worker.tasks.cancel("stop me")
-    assert closed.wait(10)
-    assert over(worker.tasks, "stop me").state == "cancelled"
-    worker.tasks.submit("stop me", "bundled", count_to(2))
-    assert over(worker.tasks, "stop me").state == "done"
-    worker.tasks.cancel("stop me")
-    assert over(worker.tasks, "stop me").state == "done"
+    for needs_model in (True, False):
+        closed.clear()
+        request = make("stop me", endless, f"bundled{needs_model}", needs_model=needs_model)
+        place.tasks.submit(request)
+        wait_for(lambda request=request: word(place.tasks, request) == "running")
+        place.tasks.cancel(request.key)
+        assert closed.wait(10)
+        assert word(place.tasks, request) == "cancelled"
+        again = make("stop me", lambda _: iter_of(2), f"bundled{needs_model}")
+        assert again.key == request.key
+        place.tasks.submit(again)
+        assert over(place.tasks, again).state == "done"
+        place.tasks.cancel(again.key)
+        assert word(place.tasks, again) == "done"
 
 
+def iter_of(total: int) -> Any:
+    for done in range(total):
+        yield done, total
+    return total
+
+
+@pytest.mark.parametrize("needs_model", [True, False])
 @pytest.mark.parametrize(
     ("error", "words"),
     [
@@ -142,99 +140,196 @@ def test_stopping_closes_the_work_and_it_can_begin_again(lab: tuple[Lab, Worker,
     ],
 )
 def test_a_failure_is_a_reason_and_the_worker_goes_on(
-    lab: tuple[Lab, Worker, Queue], error: Exception, words: str
+    place: Place, make: Make, error: Exception, words: str, needs_model: bool
 ) -> None:
-    _, worker, _ = lab
-
-    def work(_: Any) -> Work:
+    def work(_: Any) -> Any:
         yield 0, 1
         raise error
 
-    worker.tasks.submit("fails", "bundled", work)
-    state = over(worker.tasks, "fails")
+    request = make("fails", work, needs_model=needs_model)
+    place.tasks.submit(request)
+    state = over(place.tasks, request)
     assert state.state == "failed"
     assert words in state.reason
-    worker.tasks.submit("after it", "bundled", count_to(1))
-    assert over(worker.tasks, "after it").state == "done"
+    after = make("after it", lambda _: iter_of(1), needs_model=needs_model)
+    place.tasks.submit(after)
+    assert result_of(place.tasks, after) == 1
 
 
-def test_a_model_that_cannot_be_loaded_fails_the_task(tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_loaded_fails_the_task(tmp_path: Path, make: Make) -> None:
     def load(source: str) -> Any:
         raise ModelError(f"{source} is not here")
 
-    worker = Lab().worker(Store(tmp_path / "data"), load=load)
-    worker.start()
-    try:
-        worker.tasks.submit("a", "missing", count_to(1))
-        state = over(worker.tasks, "a")
-    finally:
-        worker.stop()
+    store = Store(tmp_path / "data")
+    request = make("a", count_to(1), "missing")
+    with Lab().working(store, load=load):
+        Tasks(store).submit(request)
+        state = over(Tasks(store), request)
     assert (state.state, state.reason) == ("failed", "missing is not here")
 
 
-def test_the_oldest_results_are_forgotten(lab: tuple[Lab, Worker, Queue]) -> None:
-    _, worker, _ = lab
-    for index in range(KEPT + 2):
-        worker.tasks.submit(str(index), "bundled", count_to(0))
-        over(worker.tasks, str(index))
-    assert worker.tasks.state("0") is None
-    assert worker.tasks.state(str(KEPT + 1)) is not None
+def test_work_without_a_model_is_never_on_the_engines_thread(place: Place, make: Make) -> None:
+    """A task moves from the pool to the model and back; scores and PNGs stay away too."""
+    engine: set[int] = set()
+    seen: dict[str, list[int]] = {"pool": [], "model": []}
+    place.lab.before_step = lambda _: engine.add(threading.get_ident())
+
+    def film(context: Any) -> Any:
+        seen["pool"].append(threading.get_ident())
+        model = yield OnModel(source="other")
+        assert model.info.source == "other"
+        seen["model"].append(threading.get_ident())
+        yield 1, 2
+        yield InPool()
+        seen["pool"].append(threading.get_ident())
+        yield 2, 2
+        return "film"
+
+    request = make("a film", film, needs_model=False)
+    job = place.queue.submit([settings(1)], owner="me", token="1")
+    place.tasks.submit(request)
+    assert result_of(place.tasks, request) == "film"
+    finish(place.queue, job)
+    assert len(engine) == 1
+    assert set(seen["model"]) == engine
+    assert len(seen["pool"]) == 2
+    assert not engine & set(seen["pool"])
+
+
+def test_no_picture_is_scored_on_the_engines_thread(tmp_path: Path) -> None:
+    engine: set[int] = set()
+    scored: list[int] = []
+
+    def score(*_: Any) -> float:
+        scored.append(threading.get_ident())
+        return 25.0
+
+    lab, store = Lab(), Store(tmp_path / "data")
+    lab.before_step = lambda _: engine.add(threading.get_ident())
+    with lab.working(store, score=score):
+        queue = Queue(store)
+        job = queue.submit([settings(seed) for seed in range(12)], owner="me", token="1")
+        assert finish(queue, job).state == "done"
+        images = [store.get(cell.digest or "") for cell in queue.cells(job)]
+    assert len(scored) == 12
+    assert not engine & set(scored)
+    assert [image.clip_score for image in images if image] == [25.0] * 12
+
+
+def test_tasks_outlive_their_worker_and_the_third_crash_sets_them_aside(
+    tmp_path: Path, make: Make
+) -> None:
+    store = Store(tmp_path / "data")
+    tasks, rows = Tasks(store), TaskRows(store)
+    request = make("heavy", lambda _: iter_of(1))
+    tasks.submit(request)
+    for crash in range(1, CRASHES_ALLOWED + 1):
+        rows.progress(request.key, 1, 2)
+        rows.recover()
+        assert word(tasks, request) == ("waiting" if crash < CRASHES_ALLOWED else "failed")
+    other = make("light", lambda _: iter_of(1))
+    tasks.submit(other)
+    with Lab().working(store):
+        assert result_of(tasks, other) == 1, "it was asked for before there was a worker"
+
+
+def test_results_are_forgotten_by_number_and_size(
+    place: Place, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(_: Any) -> Any:
+        yield 0, 1
+        return np.zeros(1000, np.uint8)
+
+    tasks = place.tasks
+    monkeypatch.setattr("core.runs.queue.tasks.KEPT_BYTES", 4000)
+    small = Tasks(place.queue.store)
+    for index in range(4):
+        small.keep_result(str(index), np.zeros(1000, np.uint8))
+    kept = sorted(path.name for path in (place.queue.store.folder / "tasks").glob("*.npz"))
+    assert kept[-1] == "3.npz"
+    assert len(kept) < 4
+    request = make("made", work)
+    tasks.submit(request)
+    assert result_of(tasks, request).nbytes == 1000
+    for path in (place.queue.store.folder / "tasks").glob("*.npz"):
+        path.unlink()
+    assert tasks.state(request.key) is None, "a result that is gone was never asked for"
+    tasks.submit(request)
+    assert result_of(tasks, request).nbytes == 1000
 
 
 @dataclass(eq=False)
 class Bench:
-    """Tasks driven by hand, and whose piece was done when."""
+    """A TaskRunner driven by hand, and whose piece was done when."""
 
-    tasks: Tasks = field(default_factory=Tasks)
+    store: Store
+    monkeypatch: pytest.MonkeyPatch
     done: list[str] = field(default_factory=list)
 
-    def ask(self, owner: str, name: str, pieces: int = 2, source: str = "bundled") -> None:
-        def work(_: Any) -> Work:
+    def __post_init__(self) -> None:
+        self.runner, self.tasks = TaskRunner(self.store), Tasks(self.store)
+
+        def work(_: Any, settings: Any, name: str, pieces: int) -> Any:
             for piece in range(pieces):
                 self.done.append(name)
                 yield piece, pieces
             return name
 
-        self.tasks.submit(name, source, work, owner)
+        row = TaskRow(function=work, label="", needs_model=True)
+        self.monkeypatch.setitem(TASKS, "bench", row)
+
+    def ask(self, owner: str, name: str, pieces: int = 2, source: str = "bundled") -> str:
+        request = TaskRequest(
+            name="bench",
+            settings=GenerationSettings(model=source),
+            arguments={"name": name, "pieces": pieces},
+        )
+        self.tasks.submit(request, owner)
+        self.runner.follow()
+        return request.key
 
     def go_on(self, pieces: int = 1000) -> list[str]:
         """The models that the pieces needed, in order, up to a change."""
         needed: list[str] = []
         for _ in range(pieces):
-            source = self.tasks.waiting()
+            source = self.runner.waiting()
             if source is None:
                 break
             if needed[-1:] != [source]:
-                self.tasks.restart()
+                self.runner.restart()
                 needed.append(source)
-            self.tasks.advance(SimpleNamespace(model=source))  # type: ignore[arg-type]
+            self.runner.advance(SimpleNamespace(model=source))  # type: ignore[arg-type]
         return needed
 
 
-def test_another_session_waits_for_no_more_than_a_piece() -> None:
-    bench = Bench()
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    return Bench(store=Store(tmp_path / "data"), monkeypatch=monkeypatch)
+
+
+def test_another_session_waits_for_no_more_than_a_piece(bench: Bench) -> None:
     for index in range(12):
         bench.ask("one", f"one {index}")
     bench.go_on(3)
     bench.ask("other", "other")
     bench.go_on()
-    assert bench.done[:6] == ["one 0", "one 0", "other", "one 1", "other", "one 1"]
+    assert bench.done[2:6] == ["other", "one 1", "other", "one 1"]
     mine = [name for name in bench.done if name != "other"]
     assert mine == [f"one {index}" for index in range(12) for _ in range(2)], "as they were asked"
 
 
-def test_what_nobody_looks_at_goes_last() -> None:
-    bench = Bench()
-    for name in ("left", "looked at"):
-        bench.ask("one", name)
-    bench.tasks._tasks["left"].looked_at = float("-inf")
+def test_what_nobody_looks_at_goes_last(bench: Bench) -> None:
+    left = bench.ask("one", "left")
+    bench.ask("one", "looked at")
+    with bench.store.database.write() as connection:
+        connection.execute("UPDATE tasks SET watched_until = 0 WHERE key = ?", (left,))
+    bench.runner.follow()
     bench.go_on()
     assert bench.done == ["looked at"] * 2 + ["left"] * 2
 
 
-def test_owners_of_two_models_do_not_take_turns() -> None:
+def test_owners_of_two_models_do_not_take_turns(bench: Bench) -> None:
     """Each turn would load a model. Who has waited longest comes before who begins anew."""
-    bench = Bench()
     bench.ask("one", "a", pieces=3)
     bench.ask("other", "b", source="elsewhere")
     bench.ask("third", "c")
@@ -242,48 +337,13 @@ def test_owners_of_two_models_do_not_take_turns() -> None:
     assert bench.done == ["a"] * 3 + ["b"] * 2 + ["c"] * 2
 
 
-def test_a_task_cancelled_while_its_model_loads_fails_no_other() -> None:
-    bench = Bench()
-    bench.ask("one", "a", source="elsewhere")
-    bench.ask("other", "b")
-    assert bench.tasks.waiting() == "elsewhere"
-    bench.tasks.cancel("a")
-    assert bench.tasks.waiting() is None, "nobody wants that model any more"
-    bench.tasks.fail_next("The download was stopped.")
+def test_a_task_cancelled_while_its_model_loads_fails_no_other(bench: Bench) -> None:
+    a = bench.ask("one", "a", source="elsewhere")
+    b = bench.ask("other", "b")
+    assert bench.runner.waiting() == "elsewhere"
+    bench.tasks.cancel(a)
+    bench.runner.follow()
+    assert bench.runner.waiting() is None, "nobody wants that model any more"
+    bench.runner.fail_next("The download was stopped.")
     bench.go_on()
-    assert state_of(bench.tasks, "b") == "done"
-
-
-def test_results_are_forgotten_by_their_size_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.runs.worker.tasks.KEPT_BYTES", 250)
-    bench = Bench()
-    for name in ("first", "second", "third"):
-
-        def work(_: Any) -> Work:
-            yield 0, 1
-            return np.zeros(100, np.uint8)
-
-        bench.tasks.submit(name, "bundled", work)
-        bench.go_on()
-        bench.tasks.state("first")  # a page still looks at it
-    assert [name for name in ("first", "second", "third") if bench.tasks.state(name)] == [
-        "first",
-        "third",
-    ]
-    monkeypatch.setattr("core.runs.worker.tasks.KEPT_BYTES", 10)
-    bench.ask("one", "fourth", pieces=0)
-    bench.go_on()
-    assert bench.tasks.state("third") is None
-    assert state_of(bench.tasks, "fourth") == "done", "the newest stays, whatever its size"
-
-
-def test_the_size_of_a_result_is_that_of_its_arrays_and_pictures() -> None:
-    @dataclass
-    class Whole:
-        pixels: np.ndarray
-        pictures: tuple[Image.Image, ...]
-        words: str = "as long as you like"
-
-    whole = Whole(pixels=np.zeros((2, 3), np.float32), pictures=(Image.new("RGB", (4, 5)),))
-    assert size_of({"one": whole, "path": Path("x")}) == 24 + 60
-    assert size_of(None) == 0
+    wait_for(lambda: (state := bench.tasks.state(b)) and state.state == "done")

@@ -14,9 +14,9 @@ from core.diffusion.settings import GenerationSettings
 from core.output.texts.infotext import write_png
 from core.runs.queue.queue import Queue
 from core.runs.store.store import Store, StoreError
-from core.runs.worker import encoding, turns
+from core.runs.worker import encoding, turns, worker
 from core.runs.worker.dispatch import Dispatch
-from core.runs.worker.worker import FolderInUse, Worker, worker
+from core.runs.worker.worker import FolderInUse, Worker
 from tests.core.runs.doubles import (
     FakeEngine,
     Lab,

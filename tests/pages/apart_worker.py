@@ -1,0 +1,16 @@
+"""The app's worker in a process of its own, on the folder of its argument, until stdin ends."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from core.runs.store.store import Store
+from core.runs.worker.worker import Worker
+
+worker = Worker(Store(Path(sys.argv[1])), score=lambda *_: 25.0)
+worker.start()
+print("started", flush=True)
+sys.stdin.read()
+if not worker.stop(60):
+    sys.exit("the worker did not stop")

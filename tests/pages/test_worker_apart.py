@@ -1,0 +1,161 @@
+"""The app's worker runs in another process than its pages: they share tables and files alone."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from core.diffusion.models.load import describe
+from core.diffusion.settings import GenerationSettings
+from core.exports.films.film import Cut, Film, Shot
+from core.exports.films.film_task import film_arguments
+from core.runs.queue.queue import Queue
+from core.runs.queue.task_table import TASKS
+from core.runs.queue.tasks import TaskRequest, Tasks
+from core.runs.store.store import Store
+from core.runs.worker.worker import Worker
+from tests.core.runs.doubles import finish, wait_for
+from tests.pages.conftest import ROOT, messages
+from ui.catalog import FILM, IMAGE_TO_IMAGE, STEPS, VARIATIONS, Page
+from ui.runtime import _shared
+
+PATIENCE = 300.0
+SMALL = GenerationSettings(
+    prompt="an owl", seed=1, width=64, height=64, num_inference_steps=3, guidance_scale=3.0
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data folder whose worker is another process."""
+    found = tmp_path_factory.mktemp("apart")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.pages.apart_worker", str(found)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    yield found
+    process.stdin.close()
+    assert process.wait(120) == 0
+
+
+@pytest.fixture
+def store(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    def refuse(*_: object) -> Worker:
+        raise AssertionError("a page asked for a worker of its own")
+
+    monkeypatch.setattr(Worker, "shared", refuse)
+    monkeypatch.setenv("LIGHTBOX_DATA", str(folder))
+    monkeypatch.setenv("LIGHTBOX_WORKER", "off")
+    _shared.clear()
+    yield Store(folder)
+    _shared.clear()
+
+
+def opened(page: str, **query: str) -> AppTest:
+    at = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60).run()
+    at.switch_page(page)
+    for name, value in query.items():
+        at.query_params[name] = value
+    return at.run()
+
+
+def settled(at: AppTest, store: Store) -> AppTest:
+    """The page once every task that it waits for is over."""
+    for _ in range(12):
+        wait_for(lambda: not Tasks(store).unfinished(), PATIENCE)
+        at.run()
+        if not at.progress:
+            assert not at.exception
+            assert not messages(at)
+            return at
+    raise AssertionError("the page still waits")
+
+
+def done_names(store: Store) -> set[str]:
+    rows = store.database.read("SELECT DISTINCT name FROM tasks WHERE state = 'done'")
+    return {row[0] for row in rows}
+
+
+def test_step_by_step_takes_a_run_apart(store: Store) -> None:
+    at = opened(STEPS.path, steps_num_inference_steps="3")
+    settled(at, store)
+    assert "run" in done_names(store)
+
+
+def test_every_task_of_the_table_runs_in_the_other_process(store: Store) -> None:
+    """Each with the arguments that its page gives; results are read here."""
+    queue, tasks = Queue(store), Tasks(store)
+    seeds = [SMALL, GenerationSettings(**(SMALL.to_dict() | {"seed": 2}))]
+    job = queue.submit(seeds, owner="me", token="1", record="latents")
+    assert finish(queue, job, PATIENCE).state == "done"
+    one, other = (cell.digest or "" for cell in queue.cells(job))
+    image, trajectory = store.get(one), store.trajectory(one)
+    assert image is not None
+    assert trajectory is not None
+    film = Film(
+        store=store,
+        cut=Cut(kinds=("x0",)),
+        shots=(Shot(image=image, records=tuple(trajectory.records)),),
+    )
+    picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    source = tasks.keep_source(picture)
+    begin = GenerationSettings(**(SMALL.to_dict() | {"init_image": source, "strength": 0.9}))
+    fingerprint = describe("bundled").fingerprint
+    asked = {
+        "run": (SMALL, {}),
+        "attention": (SMALL, {}),
+        "branch": (SMALL, {"change": {"start": 1, "guidance_scale": 1.0}}),
+        "mistake": (SMALL, {"mistake": "unscaled"}),
+        "round trip": (SMALL, {"source": source}),
+        "noised inputs": (begin, {"changes": [{}, {"strength": 0.5}]}),
+        "noise numbers": (SMALL, {}),
+        "likeness": (SMALL, {"pairs": [[one, other]], "with_clip": True}),
+        "likeness to source": (SMALL, {"source": source, "digests": [one]}),
+        "film": (SMALL, film_arguments(film, "mp4")),
+    }
+    assert set(asked) == set(TASKS)
+    requests = {
+        name: TaskRequest(name=name, settings=one, arguments=arguments, fingerprint=fingerprint)
+        for name, (one, arguments) in asked.items()
+    }
+    for request in requests.values():
+        tasks.submit(request)
+    wait_for(lambda: not tasks.unfinished(), PATIENCE)
+    found = {}
+    for name, request in requests.items():
+        state = tasks.state(request.key)
+        assert state is not None
+        assert state.state == "done", f"{name}: {state.reason}"
+        found[name] = tasks.result(request.key)
+    assert found["run"].image.tobytes() == image_of(store, one)
+    assert found["attention"].maps.shape[0] == len(found["attention"].prompt.places)
+    assert found["noised inputs"][1].start.num_executed_steps == 1
+    assert found["likeness"][one, other].rmse > 0
+    assert found["likeness to source"][one].rmse > 0
+    assert film.find("mp4") is not None
+    assert found["film"] == film.name("mp4")
+
+
+def image_of(store: Store, digest: str) -> bytes:
+    return Image.open(io.BytesIO(store.image_bytes(digest))).convert("RGB").tobytes()
+
+
+@pytest.mark.parametrize("page", [FILM, IMAGE_TO_IMAGE, VARIATIONS], ids=lambda page: page.title)
+def test_the_pages_with_tasks_open_without_a_worker_of_their_own(store: Store, page: Page) -> None:
+    at = opened(page.path)
+    assert not at.exception
+    assert not messages(at)
