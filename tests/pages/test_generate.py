@@ -63,6 +63,7 @@ WIDGETS: list[tuple[str, str, Any]] = [
     ("text_input", "prompt_2", "a robot"),
     ("number_input", "prompt_blend", 0.5),
     ("number_input", "snapshot", 2),
+    ("number_input", "clip_skip", 1),
 ]
 
 
