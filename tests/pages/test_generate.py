@@ -11,8 +11,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.diffusion.models.load import describe, list_models
+from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.recipe.schedulers import SCHEDULERS
-from core.diffusion.recipe.variations import METHODS
 from core.diffusion.settings import INIT_FIELDS, MAX_SEED, GenerationSettings
 from core.output.texts.infotext import write_png
 from tests.core.runs.doubles import generation, wait_for

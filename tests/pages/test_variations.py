@@ -12,7 +12,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.diffusion.models.load import BUNDLED_FOLDER, describe
-from core.diffusion.recipe.variations import METHODS, parent_of
+from core.diffusion.recipe.noise_methods import METHODS
+from core.diffusion.recipe.variations import parent_of
 from core.diffusion.settings import MAX_SEED
 from core.runs.store.store import StoredImage
 from tests.core.runs.doubles import generation

@@ -9,8 +9,9 @@ from typing import Any, cast
 import streamlit as st
 
 from core.diffusion.models.load import ModelInfo, list_models
+from core.diffusion.recipe.noise_methods import METHODS, Method
 from core.diffusion.recipe.schedulers import SCHEDULERS
-from core.diffusion.recipe.variations import METHODS, Method, ready_to_vary
+from core.diffusion.recipe.variations import ready_to_vary
 from core.diffusion.settings import MAX_SEED, GenerationSettings
 from core.runs.store.store import StoredImage
 from core.sweeps.axes import AXES

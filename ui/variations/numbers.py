@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from core.diffusion.inside.noise_numbers import NoiseNumbers
-from core.diffusion.recipe.variations import METHODS
+from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.settings import GenerationSettings
 from core.exports.likeness import Likeness
 from core.output.figures.family_figure import distance_figure

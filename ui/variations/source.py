@@ -10,7 +10,8 @@ import streamlit as st
 
 from core.diffusion.models.load import ModelError, describe
 from core.diffusion.models.loras import digest_of
-from core.diffusion.recipe.variations import METHODS, Variation, variations_of
+from core.diffusion.recipe.noise_methods import METHODS
+from core.diffusion.recipe.variations import Variation, variations_of
 from core.diffusion.settings import GenerationSettings
 from core.output.figures.family_figure import TreeNode, family_figure
 from core.runs.store.genealogy import Member, family_of, line_of

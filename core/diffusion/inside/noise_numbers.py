@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from core.diffusion.recipe.variations import METHODS
+from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.settings import GenerationSettings, SettingsError
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from core.diffusion.recipe.limits import MAX_CHANNEL, MAX_SEED
+from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.recipe.setting import Setting, Settings, Swept, WebUiText
-from core.diffusion.recipe.variations import METHODS
 
 
 def _is_varied(settings: Settings) -> bool:

@@ -9,10 +9,11 @@ from typing import Any
 
 from core.diffusion.models.load import ModelInfo
 from core.diffusion.models.loras import wanted_loras
+from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.recipe.prompt_weights import has_weights, parse_weights, plain_text
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.recipe.settings_table import SETTINGS
-from core.diffusion.recipe.variations import METHODS, Variation, read_region, variations_of
+from core.diffusion.recipe.variations import Variation, read_region, variations_of
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.snippet_model import (
     class_of,

@@ -16,7 +16,7 @@ from core.diffusion.inside.attention import attend
 from core.diffusion.inside.mistake_table import MISTAKES
 from core.diffusion.inside.mistakes import make_mistake
 from core.diffusion.models.load import LoadedModel, ModelError
-from core.diffusion.recipe.variations import slerp
+from core.diffusion.recipe.noise_methods import slerp
 from core.diffusion.sampling.batch import Batch
 from core.diffusion.settings import GenerationSettings
 from tests.conftest import max_difference

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from core.diffusion.engine import Engine
-from core.diffusion.recipe.variations import slerp
+from core.diffusion.recipe.noise_methods import slerp
 from core.diffusion.sampling.noise import initial_noise, seeded_noise
 from core.diffusion.settings import GenerationSettings
 

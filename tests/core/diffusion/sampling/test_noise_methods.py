@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from core.diffusion.engine import Engine
+from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.recipe.variations import (
-    METHODS,
     Variation,
     VariationError,
     chain_text,

@@ -16,9 +16,9 @@ from PIL import Image
 
 from core.diffusion.engine import Engine
 from core.diffusion.models.load import BUNDLED_FOLDER, load_model
+from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.recipe.prompt_weights import has_weights, plain_text
 from core.diffusion.recipe.schedulers import SCHEDULERS
-from core.diffusion.recipe.variations import METHODS
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.output.programs.snippet import snippet
 
