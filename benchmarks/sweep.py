@@ -34,7 +34,8 @@ from core.runs.queue.queue import Queue
 from core.runs.store.store import Store
 from core.runs.worker.progress import PREVIEWS_PER_SECOND
 from core.runs.worker.worker import Worker
-from core.sweeps.sweep import Sweep, parse_axis
+from core.sweeps.axis import parse_axis
+from core.sweeps.sweep import Sweep
 
 GROWTH = (1, 2, 4, 8, 16, 32, 64)
 

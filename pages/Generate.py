@@ -9,16 +9,9 @@ from ui.clicks import note_click
 from ui.frame import open_page, safely
 from ui.generate.stage import show_stage, submit
 from ui.links import check_address, mend_address
-from ui.settings.controls import (
-    PREFIX,
-    count_tokens,
-    default_values,
-    parameters,
-    prompt_box,
-    settings_form,
-    use_found,
-)
+from ui.settings.controls import PREFIX, default_values, parameters, settings_form, use_found
 from ui.settings.drop import drop_zone
+from ui.settings.prompt import count_tokens, prompt_box
 
 with open_page(GENERATE) as runtime:
     st.title("Generate", anchor=False)

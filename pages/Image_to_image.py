@@ -10,8 +10,8 @@ from ui.frame import open_page
 from ui.img2img.form import PREFIX, defaults, panel, parameters, prompt_box
 from ui.img2img.views import show_views
 from ui.links import check_address, mend_address
-from ui.settings.controls import count_tokens
 from ui.settings.model_picker import chosen_model
+from ui.settings.prompt import count_tokens
 from ui.views import show_empty
 
 with open_page(IMAGE_TO_IMAGE) as runtime:

@@ -6,7 +6,7 @@ from core.diffusion.models.load import describe
 from ui.catalog import STEPS
 from ui.frame import open_page
 from ui.links import check_address, mend_address
-from ui.settings.controls import count_tokens
+from ui.settings.prompt import count_tokens
 from ui.steps.attention import show_attention
 from ui.steps.form import (
     ATTENTION,

@@ -10,7 +10,7 @@ from ui.frame import open_page
 from ui.grid.board import board_of
 from ui.grid.plan import prepare, show_plan
 from ui.links import check_address, mend_address
-from ui.settings.controls import count_tokens
+from ui.settings.prompt import count_tokens
 from ui.sweep.form import PREFIX, STATE, defaults, parameters, sweep_form
 from ui.sweep.others import show_others
 from ui.sweep.prompt import prompt_box, run_button

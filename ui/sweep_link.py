@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from core.sweeps.axes import AXES
-from core.sweeps.sweep import SIDES, Axis, NewSeed, Sweep
+from core.sweeps.axis import SIDES, Axis
+from core.sweeps.sweep import NewSeed, Sweep
 from core.sweeps.values import format_values
 from ui.catalog import SWEEP
 from ui.links import put_settings

@@ -15,8 +15,9 @@ from core.diffusion.sampling.text_encoder import Tokenizer
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.runs.queue.queue import Queue
 from core.runs.store.store import Store
+from core.sweeps.axis import SweepError
 from core.sweeps.plan import Plan, make_plan
-from core.sweeps.sweep import Sweep, SweepError
+from core.sweeps.sweep import Sweep
 
 
 def find_sweep(spec: str, store: Store) -> Sweep:

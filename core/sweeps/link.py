@@ -8,7 +8,8 @@ import json
 import zlib
 
 from core.diffusion.settings import SettingsError
-from core.sweeps.sweep import Sweep, SweepError
+from core.sweeps.axis import SweepError
+from core.sweeps.sweep import Sweep
 
 LONGEST = 200_000
 """Characters of a sweep's JSON: more is no sweep that an address could hold."""

@@ -11,45 +11,21 @@ from typing import Any, Literal
 
 from core.diffusion.recipe.settings_table import SETTINGS
 from core.diffusion.settings import MAX_SEED, GenerationSettings
-from core.sweeps.axes import AXES, AxisError, AxisRow, axis_name
-from core.sweeps.values import ValuesError, format_values, read_values
+from core.sweeps.axes import AXES, AxisError, AxisRow
+from core.sweeps.axis import (
+    SIDE_NAMES,
+    SIDES,
+    Axis,
+    SweepError,
+    _axis_from,
+    _axis_to_dict,
+    _in_order,
+    _row_of,
+)
 
 MAX_CELLS = 10_000
 NewSeed = Literal["", "column", "row", "page"]
 NEW_SEEDS: tuple[NewSeed, ...] = ("", "column", "row", "page")
-SIDES = ("x", "y", "z")
-SIDE_NAMES = {"x": "columns", "y": "rows", "z": "pages"}
-
-
-class SweepError(ValueError):
-    """A sweep that cannot be read; the message says why."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Axis:
-    """A row of AXES and its values; `linked` moves along with it, value by value.
-
-    Raises SweepError where another moves along with `linked`.
-    """
-
-    name: str
-    values: tuple[Any, ...]
-    linked: Axis | None = None
-
-    def __post_init__(self) -> None:
-        if self.linked is not None and self.linked.linked is not None:
-            names = ", ".join((self.name, self.linked.name, self.linked.linked.name))
-            raise SweepError(f"{names}: two parameters can move together, not more")
-
-    def parts(self) -> tuple[Axis, ...]:
-        return (self, self.linked) if self.linked else (self,)
-
-    def label(self) -> str:
-        """ "Steps with Guidance scale" for linked axes."""
-        return " with ".join(_row_of(part).label for part in self.parts())
-
-    def value_label(self, index: int) -> str:
-        return ", ".join(_row_of(part).show(part.values[index]) for part in self.parts())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,21 +269,6 @@ class Sweep:
         )
 
 
-def parse_axis(name: str, text: str, *, is_linked: bool = False) -> Axis:
-    """An axis from text in the value syntax. Raises SweepError with every bad value's place.
-
-    Duplicates are dropped, unless the axis is linked with another: there each value has a partner.
-    """
-    name = axis_name(name)
-    if name not in AXES:
-        raise SweepError(f"{name!r} is not an axis: use one of {', '.join(AXES)}")
-    try:
-        found = read_values(text, AXES[name].kind)
-        return Axis(name=name, values=found.written if is_linked else found.values)
-    except ValuesError as error:
-        raise SweepError(f"{AXES[name].label}: {error}") from error
-
-
 def _grouped(found: Sequence[SweepProblem], what: Literal["value", "cell"]) -> list[SweepProblem]:
     """One problem a cause: its first place stands for the others, which are counted."""
     by_cause: dict[tuple[str, str], list[SweepProblem]] = {}
@@ -319,39 +280,3 @@ def _grouped(found: Sequence[SweepProblem], what: Literal["value", "cell"]) -> l
         else first
         for first, *more in by_cause.values()
     ]
-
-
-def _row_of(axis: Axis) -> AxisRow:
-    return AXES[axis.name]
-
-
-def _in_order(parts: Sequence[Axis]) -> list[Axis]:
-    return sorted(parts, key=lambda part: list(AXES).index(part.name))
-
-
-def _axis_to_dict(axis: Axis) -> dict[str, Any]:
-    found: dict[str, Any] = {"axis": axis.name, "values": list(axis.values)}
-    if axis.linked:
-        found["linked"] = _axis_to_dict(axis.linked)
-    return found
-
-
-def _axis_from(values: Any, side: str, *, is_linked: bool = False) -> Axis:
-    if not isinstance(values, Mapping) or not {"axis", "values"} <= set(values):
-        raise SweepError(f'{side}: must be a table with "axis" and "values"')
-    unknown = set(values) - {"axis", "values", "linked"}
-    if unknown:
-        raise SweepError(f"{side}: {', '.join(sorted(unknown))}: no part of an axis")
-    listed = values["values"]
-    if isinstance(listed, list | tuple):
-        listed = format_values([v if isinstance(v, str) else _number(v, side) for v in listed])
-    is_linked = is_linked or "linked" in values
-    axis = parse_axis(str(values["axis"]), str(listed), is_linked=is_linked)
-    linked = _axis_from(values["linked"], side, is_linked=True) if "linked" in values else None
-    return replace(axis, linked=linked)
-
-
-def _number(value: Any, side: str) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise SweepError(f"{side}: {value!r} is neither a number nor a text")
-    return value

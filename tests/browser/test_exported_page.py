@@ -13,7 +13,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from core.exports.report import ReportCell, numbers, write_html, write_html_zip
-from core.sweeps.sweep import Axis, Sweep
+from core.sweeps.axis import Axis
+from core.sweeps.sweep import Sweep
 from tests.core.output.sweep_doubles import BASE, color_of, grid_sweep, noise
 
 HOSTILE = '</script><script>document.title="broken"</script><img src=x onerror=alert(1)>'

@@ -29,7 +29,8 @@ from core.output.texts.a1111 import a1111_text, parse_a1111
 from core.output.texts.legend import legend, settings_lines
 from core.runs.store import Store
 from core.sweeps.axes import AXES
-from core.sweeps.sweep import Sweep, parse_axis
+from core.sweeps.axis import parse_axis
+from core.sweeps.sweep import Sweep
 from ui.catalog import IMAGE_TO_IMAGE
 from ui.links import put_settings, settings_parameters, source_parameters
 from ui.views import FIELD_NAMES

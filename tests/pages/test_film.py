@@ -15,8 +15,9 @@ from streamlit.testing.v1 import AppTest
 from core.diffusion.trajectory import Trajectory
 from core.exports.films.film import Cut, Film, Shot
 from core.runs.store.store import Store
+from core.sweeps.axis import Axis
 from core.sweeps.link import to_word
-from core.sweeps.sweep import Axis, Sweep
+from core.sweeps.sweep import Sweep
 from tests.core.exports.films.doubles import pixels, put_run, settings
 from tests.core.runs.doubles import generation, wait_for
 from tests.pages.conftest import GALLERY, App, messages, unescaped

@@ -18,7 +18,8 @@ from core.diffusion.trajectory import Trajectory
 from core.output.figures.step_figure_rows import GROUPS, STEP_FIGURES
 from core.output.figures.step_figures import NO_GUIDANCE
 from core.runs.store.store import StoredImage
-from core.sweeps.sweep import Axis, Sweep
+from core.sweeps.axis import Axis
+from core.sweeps.sweep import Sweep
 from tests.core.output.figures.step_doubles import step_trajectory
 from tests.core.runs.doubles import generation
 from tests.pages.conftest import GALLERY, App, messages, unescaped

@@ -10,9 +10,10 @@ import streamlit as st
 from core.diffusion.models.load import describe
 from core.exports.films.film import Shot
 from core.exports.sweep import NOT_COMPUTED
+from core.sweeps.axis import Axis, SweepError
 from core.sweeps.link import from_word, to_word
 from core.sweeps.plan import Plan, make_plan
-from core.sweeps.sweep import Axis, Sweep, SweepError
+from core.sweeps.sweep import Sweep
 from ui.catalog import SWEEP
 from ui.film.form import BOUND, PREFIX, SOURCES, Source, key
 from ui.runs.recording import has_no_step, recorded

@@ -9,7 +9,8 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from core.runs.queue.jobs import Job
-from core.sweeps.sweep import Axis, Sweep
+from core.sweeps.axis import Axis
+from core.sweeps.sweep import Sweep
 from ui.frame import POLL_SECONDS, SLOW_POLL_SECONDS
 from ui.grid.board import Board, BoardCell, make_board
 from ui.grid.state import GridState

@@ -20,7 +20,7 @@ from core.output.numbers.cell_numbers import (
 )
 from core.output.sheet.sheet import SheetOptions
 from core.runs.store.store import Store, StoreError
-from core.sweeps.sweep import Axis
+from core.sweeps.axis import Axis
 from ui.grid.board import Board, BoardCell, reason_of
 from ui.grid.grid import choose_page
 from ui.runtime import Runtime

@@ -14,7 +14,8 @@ from core.diffusion.recipe.images import input_digest
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.settings import GenerationSettings
 from core.sweeps.axes import AXES
-from core.sweeps.sweep import Axis, Sweep, SweepProblem
+from core.sweeps.axis import Axis
+from core.sweeps.sweep import Sweep, SweepProblem
 from core.sweeps.values import ParsedValues, ValuesError, read_values
 from ui.catalog import IMAGE_TO_IMAGE
 from ui.grid.plan import SweepForm

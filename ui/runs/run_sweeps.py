@@ -7,7 +7,8 @@ import streamlit as st
 from core.diffusion.models.load import ModelError, describe
 from core.diffusion.models.loras import digest_of
 from core.runs.queue.jobs import Job
-from core.sweeps.sweep import Sweep, SweepError
+from core.sweeps.axis import SweepError
+from core.sweeps.sweep import Sweep
 from ui.catalog import SWEEP
 from ui.runs.sweeps import LABEL, describe_sweep, is_sweep
 from ui.runtime import Runtime, owner_id

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
-from core.diffusion.models.load import ModelInfo, describe, list_models
+from core.diffusion.models.load import ModelInfo, list_models
 from core.diffusion.models.loras import list_loras
 from core.diffusion.recipe.schedulers import SCHEDULERS
-from core.diffusion.recipe.settings_table import PROMPTS, SETTINGS, label_of
+from core.diffusion.recipe.settings_table import SETTINGS
 from core.diffusion.settings import MAX_SEED, GenerationSettings
 from core.output.texts.infotext import ReadBack
 from ui.catalog import GENERATE
 from ui.links import MAX_COUNT, Parameter, put_settings, settings_parameters
-from ui.runtime import tokenizer
 from ui.settings.fields import BOUND, control, default_of
 from ui.settings.model_picker import chosen_model, model_picker
 from ui.settings.noise_controls import noise_controls, second_prompt_controls
-from ui.views import plain, show_warning
+from ui.views import plain
 
 PREFIX = GENERATE.prefix
 SEEDS = ("seed", "variation_seed")
@@ -68,38 +65,6 @@ def parameters() -> tuple[Parameter, ...]:
     return settings_parameters(list_models(), tuple(SCHEDULERS))
 
 
-def prompt_box(model: ModelInfo, *, on_click: Callable[[], None]) -> DeltaGenerator:
-    """The prompt with its button; returns the place for `count_tokens`."""
-    with st.container(border=True, gap="small"):
-        st.text_area(
-            "Prompt",
-            key=key("prompt"),
-            height=76,
-            placeholder="Describe the picture, then press Ctrl+Enter",
-            label_visibility="collapsed",
-            **BOUND,
-        )
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.button(
-                "Generate",
-                key="generate:go",
-                type="primary",
-                icon=":material/photo_camera:",
-                shortcut="Ctrl+Enter",
-                on_click=on_click,
-            )
-            if model.example_prompts:
-                st.menu_button(
-                    "Examples",
-                    model.example_prompts,
-                    key="generate:example",
-                    icon=":material/lightbulb:",
-                    on_click=_use_example,
-                )
-            counter = st.container(width="content")
-    return counter
-
-
 def settings_form(
     model: ModelInfo, prefix: str = PREFIX, *, seed: int = -1, has_count: bool = True
 ) -> Form:
@@ -133,38 +98,6 @@ def settings_form(
         **more,
     )
     return Form(settings=settings, count=count)
-
-
-def count_tokens(
-    place: DeltaGenerator, source: str, prefix: str = PREFIX, *, warns: bool = True
-) -> None:
-    """How many tokens the prompt has for the model of `source`, which, and what its text encoder
-    never sees; `warns` says the same of every text of the page. Raises ModelError.
-    """
-    prompt: str = st.session_state.get(key("prompt", prefix)) or ""
-    counter = tokenizer(describe(source).folder)
-    count, lost = counter.count(prompt), counter.cut_off(prompt)
-    with place.popover(
-        f"{count} of {counter.limit} tokens",
-        type="tertiary",
-        icon=":material/content_cut:" if lost else None,
-    ):
-        st.caption("The pieces that the text encoder reads. Commas and endings count too.")
-        words = (
-            token.text + (f" ×{token.weight:g}" if token.weight != 1 else "")
-            for token in counter.tokens(prompt)
-        )
-        st.code(" · ".join(words) or "–", wrap_lines=True)
-        if lost:
-            st.caption("Cut off: the text encoder never sees this.")
-            st.code(lost, language=None, wrap_lines=True)
-    for field in PROMPTS if warns else ():
-        if lost := counter.cut_off(st.session_state.get(key(field, prefix)) or ""):
-            show_warning(
-                f"The {label_of(field).lower()} is too long",
-                f"The text encoder reads {counter.limit} tokens and never sees: {lost}",
-                "Shorten it, or put what matters first.",
-            )
 
 
 def default_values(model: ModelInfo) -> dict[str, object]:
@@ -292,10 +225,6 @@ def _lora_box(prefix: str) -> str:
 
 def _set(field: str, value: Any, prefix: str = PREFIX) -> None:
     st.session_state[key(field, prefix)] = value
-
-
-def _use_example() -> None:
-    _set("prompt", st.session_state["generate:example"])
 
 
 def _use_shape(model: ModelInfo, prefix: str) -> None:

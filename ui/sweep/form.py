@@ -11,7 +11,8 @@ import streamlit as st
 from core.diffusion.models.load import ModelInfo, list_models
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.sweeps.axes import AXES, AxisRow
-from core.sweeps.sweep import SIDES, Axis, NewSeed, Sweep, SweepProblem
+from core.sweeps.axis import SIDES, Axis
+from core.sweeps.sweep import NewSeed, Sweep, SweepProblem
 from core.sweeps.values import ParsedValues, ValuesError, format_values, read_values
 from ui.catalog import SWEEP
 from ui.grid.plan import SweepForm

@@ -15,7 +15,8 @@ from core.diffusion.recipe.variations import ready_to_vary
 from core.diffusion.settings import MAX_SEED, GenerationSettings
 from core.runs.store.store import StoredImage
 from core.sweeps.axes import AXES
-from core.sweeps.sweep import Axis, Sweep, SweepProblem
+from core.sweeps.axis import Axis
+from core.sweeps.sweep import Sweep, SweepProblem
 from core.sweeps.values import ValuesError, read_values
 from ui.catalog import VARIATIONS
 from ui.grid.plan import SweepForm

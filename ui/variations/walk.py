@@ -24,7 +24,8 @@ from core.exports.likeness import Likeness, evenness, spaced_evenly, way
 from core.output.figures.family_figure import distance_figure
 from core.output.film.film import FilmFormat, playback, write_film
 from core.runs.store.store import Store, StoredImage
-from core.sweeps.sweep import Axis, Sweep
+from core.sweeps.axis import Axis
+from core.sweeps.sweep import Sweep
 from ui.catalog import VARIATIONS
 from ui.grid.board import Board, board_of
 from ui.grid.compare import show_flipbook

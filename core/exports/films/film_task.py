@@ -12,7 +12,8 @@ from core.exports.films.film import Cut, FileFormat, Film, Shot
 from core.output.film.film import FilmError
 from core.runs.store.store import Store
 from core.runs.worker.tasks import TaskContext, TaskError, Work
-from core.sweeps.sweep import Sweep, SweepError
+from core.sweeps.axis import SweepError
+from core.sweeps.sweep import Sweep
 
 
 def film_arguments(film: Film, format: FileFormat) -> dict[str, Any]:

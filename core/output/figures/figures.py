@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 
 from core.output.numbers.cell_numbers import QUANTITIES, CellNumbers, Quantity
 from core.output.texts.legend import value_labels
-from core.sweeps.sweep import Axis, Sweep
+from core.sweeps.axis import Axis
+from core.sweeps.sweep import Sweep
 
 FigureKind = Literal["auto", "lines", "heat map"]
 

@@ -12,7 +12,8 @@ from PIL import ExifTags, Image, PngImagePlugin
 
 from core.diffusion.settings import SettingsError
 from core.output.texts.a1111 import VERSION
-from core.sweeps.sweep import Sweep, SweepError
+from core.sweeps.axis import SweepError
+from core.sweeps.sweep import Sweep
 
 KEYWORD = "lightbox-sweep"
 CHUNK_VERSION = 1

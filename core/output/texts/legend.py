@@ -5,7 +5,8 @@ from __future__ import annotations
 from core.diffusion.recipe.settings_table import SETTINGS
 from core.diffusion.settings import GenerationSettings
 from core.sweeps.axes import AXES
-from core.sweeps.sweep import Axis, Sweep
+from core.sweeps.axis import Axis
+from core.sweeps.sweep import Sweep
 
 
 def value_labels(axis: Axis | None) -> list[str]:

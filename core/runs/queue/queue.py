@@ -19,8 +19,9 @@ from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 from core.runs.queue.bookkeeping import WATCH_SECONDS, prune, settle
 from core.runs.queue.jobs import JOBS, Cell, Job, WorkerStatus, cell_from, is_alive, job_from
 from core.runs.store.store import RECORD_LEVELS, Store
+from core.sweeps.axis import SweepError
 from core.sweeps.plan import work_of
-from core.sweeps.sweep import Sweep, SweepError
+from core.sweeps.sweep import Sweep
 
 if TYPE_CHECKING:
     from core.diffusion.models.load import ModelInfo

@@ -32,7 +32,8 @@ from core.runs.store.stored_image import (
     search_key,
     write_row,
 )
-from core.sweeps.sweep import Sweep, SweepError
+from core.sweeps.axis import SweepError
+from core.sweeps.sweep import Sweep
 
 if TYPE_CHECKING:
     from core.diffusion.events import Generation

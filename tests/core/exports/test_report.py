@@ -30,7 +30,8 @@ from core.exports.report import (
     write_zip,
 )
 from core.output.numbers import metrics
-from core.sweeps.sweep import Axis, Sweep
+from core.sweeps.axis import Axis
+from core.sweeps.sweep import Sweep
 from tests.core.output.sweep_doubles import BASE, grid_sweep
 
 HOSTILE = '</script><script>document.title="broken"</script><img src=x onerror=alert(1)>"\'&'

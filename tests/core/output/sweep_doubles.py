@@ -7,7 +7,8 @@ from PIL import Image
 
 from core.diffusion.settings import GenerationSettings
 from core.output.sheet.sheet import SheetCell
-from core.sweeps.sweep import Sweep, parse_axis
+from core.sweeps.axis import parse_axis
+from core.sweeps.sweep import Sweep
 
 BASE = GenerationSettings(prompt="a red apple", seed=7, num_inference_steps=10)
 

@@ -18,8 +18,9 @@ from core.runs.queue.jobs import Job
 from core.runs.queue.queue import Queue
 from core.runs.store.store import Store
 from core.runs.worker.worker import Worker
+from core.sweeps.axis import parse_axis
 from core.sweeps.plan import make_plan
-from core.sweeps.sweep import Sweep, parse_axis
+from core.sweeps.sweep import Sweep
 
 BASE = GenerationSettings(prompt="a red apple", width=32, height=32, num_inference_steps=3)
 SWEEP = Sweep(base=BASE, x=parse_axis("seed", "1-3"), y=parse_axis("guidance_scale", "2, 3, 4"))

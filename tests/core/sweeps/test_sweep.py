@@ -10,8 +10,9 @@ from core.diffusion.models.load import describe
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.settings import GenerationSettings, Problem
 from core.sweeps.axes import AXES
+from core.sweeps.axis import Axis, SweepError, parse_axis
 from core.sweeps.plan import Plan, make_plan
-from core.sweeps.sweep import MAX_CELLS, Axis, Sweep, SweepError, parse_axis
+from core.sweeps.sweep import MAX_CELLS, Sweep
 
 BASE = GenerationSettings(prompt="a red apple", num_inference_steps=10)
 

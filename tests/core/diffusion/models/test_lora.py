@@ -35,8 +35,9 @@ from core.diffusion.settings import GenerationSettings, SettingsError
 from core.output.programs.snippet import snippet
 from core.output.texts.a1111 import a1111_text, parse_a1111
 from core.sweeps.axes import AXES, AxisError
+from core.sweeps.axis import Axis
 from core.sweeps.plan import make_plan
-from core.sweeps.sweep import Axis, Sweep
+from core.sweeps.sweep import Sweep
 from tests.conftest import max_difference
 
 SETTINGS = GenerationSettings(

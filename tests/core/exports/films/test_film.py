@@ -26,7 +26,8 @@ from core.exports.films.reels import Kind
 from core.output.film.film import FilmError
 from core.runs.store.store import Store
 from core.runs.worker.tasks import InPool, OnModel, TaskError, Work
-from core.sweeps.sweep import Axis, Sweep
+from core.sweeps.axis import Axis
+from core.sweeps.sweep import Sweep
 from tests.conftest import max_difference
 from tests.core.exports.films.doubles import SIDE, FilmModel, pixels, put_run, settings
 from tests.core.runs.doubles import info

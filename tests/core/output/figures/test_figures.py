@@ -9,7 +9,8 @@ import pytest
 
 from core.output.figures.figures import axis_figure
 from core.output.numbers.cell_numbers import QUANTITIES, CellNumbers
-from core.sweeps.sweep import Axis, Sweep, parse_axis
+from core.sweeps.axis import Axis, parse_axis
+from core.sweeps.sweep import Sweep
 from tests.core.output.sweep_doubles import BASE, grid_sweep
 
 

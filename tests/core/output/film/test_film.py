@@ -16,7 +16,8 @@ from PIL import Image
 from core.output.film.film import FilmError, FilmFormat, write_film
 from core.output.film.frames import FilmCell, grid_frames
 from core.output.sheet.sheet import SheetOptions
-from core.sweeps.sweep import Axis, Sweep
+from core.sweeps.axis import Axis
+from core.sweeps.sweep import Sweep
 from tests.core.output.sweep_doubles import BASE, box_of, color_of, flat, grid_sweep
 
 FORMATS: list[FilmFormat] = ["mp4", "gif", "webp"]

@@ -32,7 +32,8 @@ from core.output.sheet.sheet import (
     write_sheet,
 )
 from core.output.texts.legend import legend
-from core.sweeps.sweep import Axis, Sweep, parse_axis
+from core.sweeps.axis import Axis, parse_axis
+from core.sweeps.sweep import Sweep
 from tests.core.output.sweep_doubles import (
     BASE,
     box_of,

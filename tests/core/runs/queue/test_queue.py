@@ -11,7 +11,8 @@ from core.runs.queue import bookkeeping
 from core.runs.queue.queue import Queue
 from core.runs.store.store import Store
 from core.runs.worker.dispatch import Dispatch
-from core.sweeps.sweep import Sweep, parse_axis
+from core.sweeps.axis import parse_axis
+from core.sweeps.sweep import Sweep
 from tests.core.runs.doubles import describe, generation, info, settings
 
 

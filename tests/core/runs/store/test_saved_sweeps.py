@@ -5,7 +5,8 @@ import pytest
 
 from core.diffusion.settings import GenerationSettings
 from core.runs.store.store import Store, StoreError
-from core.sweeps.sweep import Sweep, parse_axis
+from core.sweeps.axis import parse_axis
+from core.sweeps.sweep import Sweep
 
 SWEEP = Sweep(
     base=GenerationSettings(prompt="a red apple"),
