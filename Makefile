@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test format lint types pytest bench clean
+.PHONY: run test format lint types pytest fuzz bench clean
 
 run: $(VENV)/installed
 	$(BIN)/streamlit run streamlit_app.py
@@ -24,6 +24,9 @@ types: $(VENV)/installed-dev
 
 pytest: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+fuzz: $(VENV)/installed-dev
+	LIGHTBOX_FUZZ=20000 $(BIN)/python -m pytest -n 2 tests/core/output/texts/test_damaged_texts.py
 
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.generate

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import shutil
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from PIL import Image, PngImagePlugin
 from streamlit.testing.v1 import AppTest
 
 from core.diffusion.models.load import describe, list_models
@@ -387,6 +389,18 @@ def test_a_dropped_picture_gives_its_settings(app: App, button: str, seed: int) 
     assert at.selectbox(key="generate_scheduler").value == "DDIM"
     assert at.number_input(key="generate_width").value == 96
     assert at.number_input(key="generate_seed").value == seed
+
+
+def test_a_text_that_cannot_be_read_is_shown(app: App) -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Description", "a *fox* in the snow")
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(buffer, "PNG", pnginfo=info)
+    at = app.open(GENERATE)
+    at.file_uploader(key="generate:drop").upload("any name.png", buffer.getvalue()).run()
+    (message,) = messages(at)
+    assert message.startswith("No settings in this picture")
+    assert "a *fox* in the snow" in [code.value for code in at.code]
 
 
 def test_a_dropped_file_that_is_no_picture(app: App) -> None:

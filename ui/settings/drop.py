@@ -35,6 +35,9 @@ def drop_zone(runtime: Runtime, *, use: Callable[[ReadBack, bool], None]) -> Non
         return
     if found.settings is None:
         show_error("No settings in this picture", " ".join(found.notes))
+        for place, text in found.texts:
+            st.caption(plain(place))
+            st.code(text, language=None, wrap_lines=True)
         return
     st.code(a1111_text(found.settings, "", ""), language=None, wrap_lines=True)
     for note in found.notes:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 MAX_BYTES = 20 * 2**20
 MAX_PIXELS = 40_000_000
@@ -75,7 +75,8 @@ def open_header(data: bytes) -> Image.Image:
 
 def open_picture(data: bytes) -> Image.Image:
     """An uploaded file as RGB, upright: the first frame, alpha laid on white, 16 bits scaled to
-    8, CMYK converted, turned as its EXIF orientation says. Raises PictureError.
+    8, CMYK converted, turned as its EXIF orientation says, its colours taken from its ICC profile
+    to sRGB. Raises PictureError.
     """
     with open_header(data) as image:
         if min(image.size) < MIN_SIDE:
@@ -90,7 +91,7 @@ def open_picture(data: bytes) -> Image.Image:
             )
         try:
             image.load()
-            return _rgb(_upright(image))
+            return _rgb(_srgb(_upright(image), image.info.get("icc_profile")))
         except (OSError, ValueError, SyntaxError, EOFError, IndexError, MemoryError):
             message = "The picture is damaged: it ends early or its pixels cannot be read."
             raise PictureError(message) from None
@@ -101,6 +102,52 @@ def _upright(image: Image.Image) -> Image.Image:
     with suppress(Exception):  # Pillow raises whatever the broken bytes lead it into
         return ImageOps.exif_transpose(image)
     return image
+
+
+def _srgb(image: Image.Image, profile: object) -> Image.Image:
+    """The picture's colours in sRGB, which models are trained on, as its ICC profile means them.
+
+    A profile that changes no colour by more than rounding leaves the pixels as they are, and so
+    does a broken one or one for another kind of picture.
+    """
+    if not isinstance(profile, bytes) or not profile:
+        return image
+    with suppress(Exception):  # LittleCMS raises what the broken bytes lead it into
+        if image.mode in ("P", "PA") or "transparency" in image.info:
+            image = image.convert("RGBA")
+        alpha = image.getchannel("A") if image.mode in ("RGBA", "LA") else None
+        colours = image.convert(image.mode[:-1]) if alpha else image
+        if colours.mode not in ("RGB", "L", "CMYK"):
+            return image
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        change = ImageCms.buildTransform(
+            source,
+            ImageCms.createProfile("sRGB"),
+            colours.mode,
+            "RGB",
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+        if colours.mode != "CMYK" and _changes_little(change, colours.mode):
+            return image
+        changed = ImageCms.applyTransform(colours, change)
+        if changed is not None:
+            if alpha:
+                changed.putalpha(alpha)
+            return changed
+    return image
+
+
+def _changes_little(change: ImageCms.ImageCmsTransform, mode: str) -> bool:
+    """Whether a grid over all colours stays within one level of 255."""
+    steps = np.linspace(0, 255, 9).round().astype(np.uint8)
+    grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(27, 27, 3)
+    probe = Image.fromarray(grid if mode == "RGB" else np.tile(steps, (2, 1)))
+    changed = ImageCms.applyTransform(probe, change)
+    if changed is None:
+        return True
+    difference = np.asarray(changed).astype(int) - np.asarray(probe.convert("RGB")).astype(int)
+    return bool(np.abs(difference).max() <= 1)
 
 
 def _rgb(image: Image.Image) -> Image.Image:

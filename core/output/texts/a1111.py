@@ -19,6 +19,9 @@ from core.diffusion.recipe.schedulers import SCHEDULERS, SchedulerRow
 from core.diffusion.recipe.setting import Setting, plain_number
 from core.diffusion.recipe.settings_table import SETTINGS, SOURCE_FIELDS
 from core.diffusion.settings import GenerationSettings
+from core.output.texts.notations import notation_of
+from core.output.texts.parameters_text import take_apart
+from core.output.texts.prompt_words import foreign_syntax, take_loras, without_lone_backslashes
 
 VERSION = "Diffusion Lightbox 0.1.0"
 
@@ -37,7 +40,6 @@ _AUTOMATIC = {
 _PLAIN_SCHEDULES = ("", "automatic", "uniform", "normal", "default")
 _SCHEDULE_SUFFIXES = ("karras", "exponential", "polyexponential", "sgm uniform", "uniform")
 
-_PARAMETER = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 _NEGATIVE = "Negative prompt:"
 _SILENT = frozenset(
     key for row in SETTINGS.values() if row.web_ui is not None for key in row.web_ui.keys
@@ -59,14 +61,6 @@ _ORDER = (
 )
 
 _SHA256 = re.compile("[0-9a-f]{64}")
-
-_LORA = re.compile(r" ?<lora:(?P<name>[^:<>]+)(?::(?P<weight>-?\d+(?:\.\d+)?))?>")
-
-_PROMPT_SYNTAX = (
-    (re.compile(r"<(lora|lyco|hypernet):[^<>]+>", re.I), "the LoRA or hypernetwork in the prompt"),
-    (re.compile(r"\bBREAK\b"), "BREAK in the prompt"),
-    (re.compile(r"\[[^\[\]]*:[^\[\]]*:\s*\d+(\.\d+)?\s*\]"), "the prompt's change between steps"),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,19 +119,20 @@ def _joint_parameters(
 
 
 def parse_a1111(text: str) -> Parsed | None:
-    """What the text says, or None when it holds no line of parameters.
-
-    The parameters are the last line that looks like them: a prompt may contain "Steps:" itself,
-    and extensions append lines below.
-    """
-    lines = text.replace("\r\n", "\n").strip("\n").split("\n")
-    at = _parameter_line(lines)
-    if at is None:
+    """What the text says, or None when it holds neither parameters nor a negative prompt."""
+    parts = take_apart(text)
+    if parts is None:
         return None
-    found = {key.strip(): _unquote(value.strip()) for key, value in _PARAMETER.findall(lines[at])}
-    prompt, negative = _split_prompts(lines[:at])
-    prompt, loras = _take_loras(prompt)
+    found, prompt, negative = parts.fields, parts.prompt, parts.negative_prompt
     notes: list[str] = []
+    if not _is_ours(found):
+        convert = notation_of(found.get("Version", ""))
+        prompt, said = convert(without_lone_backslashes(prompt))
+        negative, said_too = convert(without_lone_backslashes(negative))
+        notes.extend(filter(None, dict.fromkeys((said, said_too))))
+    prompt, weights, lora_notes = take_loras(prompt, list_loras)
+    loras = loras_text(Lora(name=name, weight=weight) for name, weight in weights.items())
+    notes.extend(lora_notes)
     values: dict[str, Any] = {"prompt": prompt, "negative_prompt": negative}
     if loras:
         values["loras"] = loras
@@ -200,21 +195,6 @@ def _lora_words(text: str) -> str:
     return "".join(f" <lora:{lora.name}:{plain_number(lora.weight)}>" for lora in loras)
 
 
-def _take_loras(prompt: str) -> tuple[str, str]:
-    """The prompt without the LoRAs that are here, and these as our settings name them."""
-    found: dict[str, float] = {}
-    known = list_loras() if "<lora:" in prompt else []
-
-    def take(match: re.Match[str]) -> str:
-        if match["name"] not in known:
-            return match[0]
-        found[match["name"]] = found.get(match["name"], 0.0) + float(match["weight"] or 1)
-        return ""
-
-    rest = _LORA.sub(take, prompt)
-    return rest, loras_text(Lora(name=name, weight=weight) for name, weight in found.items())
-
-
 def _schedule_type(row: SchedulerRow) -> str:
     if row.a1111_schedule == "Automatic" and row.a1111_sampler in _AUTOMATIC:
         return "Uniform"
@@ -255,23 +235,6 @@ def _take_source(found: Mapping[str, str], values: dict[str, Any]) -> list[str]:
     return notes
 
 
-def _parameter_line(lines: list[str]) -> int | None:
-    """The last line with at least three parameters, one of them the steps or the sampler."""
-    for at in range(len(lines) - 1, -1, -1):
-        keys = {key.strip() for key, _ in _PARAMETER.findall(lines[at])}
-        if len(keys) >= 3 and keys & {"Steps", "Sampler"}:
-            return at
-    return None
-
-
-def _split_prompts(lines: list[str]) -> tuple[str, str]:
-    for at, line in enumerate(lines):
-        if line.lstrip().startswith(_NEGATIVE):
-            first = line.lstrip()[len(_NEGATIVE) :]
-            return "\n".join(lines[:at]).strip(), "\n".join([first, *lines[at + 1 :]]).strip()
-    return "\n".join(lines).strip(), ""
-
-
 def _model_note(name: str, fingerprint: str) -> list[str]:
     if not name and not fingerprint:
         return []
@@ -283,9 +246,7 @@ def _model_note(name: str, fingerprint: str) -> list[str]:
 
 def _unused_notes(found: Mapping[str, str], prompts: str) -> list[str]:
     notes = [
-        f"Read as plain text here, without effect: {what}."
-        for pattern, what in _PROMPT_SYNTAX
-        if pattern.search(prompts)
+        f"Read as plain text here, without effect: {what}." for what in foreign_syntax(prompts)
     ]
     unused = [
         f"{_short(key)} ({_short(value)})" for key, value in found.items() if key not in _SILENT
@@ -309,16 +270,6 @@ def _quote(text: str) -> str:
     """The web UI quotes at commas, colons and line ends; blanks around a text would be lost too."""
     needs = re.search(r'[,\n:"]', text) or text != text.strip()
     return json.dumps(text, ensure_ascii=False) if needs else text
-
-
-def _unquote(text: str) -> str:
-    if len(text) < 2 or text[0] != '"' or text[-1] != '"':
-        return text
-    try:
-        value: object = json.loads(text)
-    except ValueError:
-        return text
-    return value if isinstance(value, str) else text
 
 
 def _short(text: str, length: int = 60) -> str:

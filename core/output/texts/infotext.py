@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from PIL import ExifTags, Image, PngImagePlugin
+from PIL import Image, PngImagePlugin
 
 from core.diffusion.models.load import ModelError, describe
 from core.diffusion.models.loras import missing_loras
-from core.diffusion.recipe.images import PictureError, open_header
+from core.diffusion.recipe.images import PictureError
 from core.diffusion.settings import NUMERICS_VERSION, GenerationSettings, Problem, SettingsError
-from core.output.texts.a1111 import VERSION, Parsed, a1111_text, parse_a1111
-from core.output.texts.other_tools import parse_other
+from core.output.texts.a1111 import VERSION, Parsed, a1111_text
+from core.output.texts.containers import SHOWN, FoundText, find_texts
+from core.output.texts.found import Texts
+from core.output.texts.other_tools import parse_any
+from core.output.texts.stealth import hidden_texts
 
 if TYPE_CHECKING:
     from core.diffusion.events import Computed
@@ -47,12 +50,14 @@ class ReadBack:
 
     `settings` is None when it says nothing. `fields` names those that the picture gave: the
     others have their defaults. `source` is "lightbox", "a1111", another tool's name, or "".
+    `texts` are those that nobody here could read, to be shown: each its place and its beginning.
     """
 
     settings: GenerationSettings | None
     notes: tuple[str, ...] = ()
     source: str = ""
     fields: tuple[str, ...] = ()
+    texts: tuple[tuple[str, str], ...] = ()
 
 
 def write_png(
@@ -89,14 +94,68 @@ def read_png(data: bytes) -> ReadBack:
     InfotextError for a file that is no such picture, damaged, or above 20 MB or 40 megapixels;
     both limits are checked before anything is decoded.
     """
-    texts = _texts(data)
-    for read in (_read_own, _read_a1111, parse_other):
-        if (parsed := read(texts)) is not None:
-            return _settings(parsed)
-    return ReadBack(
-        settings=None,
-        notes=("The picture carries no settings: a web site or an editor may have removed them.",),
-    )
+    try:
+        found = find_texts(data)
+        parsed = _parse(Texts(found))
+        if parsed is None and (hidden := _hidden(data, bool(found))):
+            found = (*found, *hidden)
+            parsed = _parse(Texts(hidden))
+    except PictureError as error:
+        raise InfotextError(str(error)) from None
+    return _settings(parsed) if parsed else _nothing(found)
+
+
+def _hidden(data: bytes, has_texts: bool) -> tuple[FoundText, ...]:
+    """The texts in a picture's pixels; broken pixels are no error where there is a text to show."""
+    try:
+        return hidden_texts(data)
+    except PictureError:
+        if not has_texts:
+            raise
+        return ()
+
+
+def _parse(texts: Texts) -> Parsed | None:
+    return _read_own(texts) or parse_any(texts)
+
+
+_ORDINARY = frozenset(
+    [
+        "Author",
+        "Copyright",
+        "Creation Time",
+        "CreatorTool",
+        "Disclaimer",
+        "Make",
+        "MakerNote",
+        "Model",
+        "Software",
+        "Source",
+        "Title",
+        "XPTitle",
+    ]
+)
+_PROFILES = ("date:", "exif:", "icc:", "raw profile")
+"""Keys of texts that say nothing of how a picture was computed: a camera's, an editor's."""
+
+
+def _nothing(found: Iterable[FoundText]) -> ReadBack:
+    """No settings: that there is a text all the same is said, and it is shown."""
+    left = [
+        text
+        for text in found
+        if text.key not in _ORDINARY and not text.key.lower().startswith(_PROFILES)
+    ]
+    if not left:
+        note = "The picture carries no settings: a web site or an editor may have removed them."
+        return ReadBack(settings=None, notes=(note,))
+    places = ", ".join(dict.fromkeys(f"{text.place} {text.key[:40]!r}" for text in left[:8]))
+    note = f"The picture carries a text, but none that can be read as settings here: {places}."
+    shown = tuple((f"{text.place}: {text.key[:40]}", text.text[:SHOWN]) for text in left[:8])
+    return ReadBack(settings=None, notes=(note,), texts=shown)
+
+
+_SIZE = ("width", "height")
 
 
 def _settings(parsed: Parsed) -> ReadBack:
@@ -115,19 +174,23 @@ def _settings(parsed: Parsed) -> ReadBack:
         problems.append(Problem(field="loras", reason=missing))
     for problem in problems:
         if problem.severity == "error":
-            values.pop(problem.field, None)
-            notes.append(f"{problem}: left as it was.")
-            settings = replace(settings, **{problem.field: getattr(default, problem.field)})
+            # One side of a size without the other would be another shape.
+            names = _SIZE if problem.field in _SIZE else (problem.field,)
+            for name in names:
+                values.pop(name, None)
+            whole = "the size is left as it was" if names is _SIZE else "left as it was"
+            notes.append(f"{problem}: {whole}.")
+            settings = replace(settings, **{name: getattr(default, name) for name in names})
     return ReadBack(
         settings=settings, notes=tuple(notes), source=parsed.source, fields=tuple(values)
     )
 
 
-def _read_own(texts: Mapping[str, str]) -> Parsed | None:
-    if "lightbox" not in texts:
+def _read_own(texts: Texts) -> Parsed | None:
+    if not texts.get("lightbox"):
         return None
     try:
-        chunk: Any = json.loads(texts["lightbox"])
+        chunk: Any = json.loads(texts.get("lightbox"))
         values = dict(chunk["settings"])
         version = chunk["version"]
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -152,45 +215,3 @@ def _model_note(chunk: Mapping[str, Any]) -> tuple[str, ...]:
     if is_same:
         return ()
     return ("The model's weights have changed since: the picture will come out differently.",)
-
-
-def _read_a1111(texts: Mapping[str, str]) -> Parsed | None:
-    text = texts.get("parameters", "")
-    return None if text.lstrip().startswith("{") else parse_a1111(text)
-
-
-def _texts(data: bytes) -> dict[str, str]:
-    """Every text in the file, by keyword; "parameters" for the Exif comment of JPEG and WebP."""
-    try:
-        image = open_header(data)
-    except PictureError as error:
-        raise InfotextError(str(error)) from None
-    with image:
-        try:
-            texts = _strings(image.info)
-            if isinstance(image, PngImagePlugin.PngImageFile):
-                if not texts:  # other tools may put their texts behind the pixels
-                    texts = _strings(image.text)
-            elif comment := _user_comment(image):
-                texts["parameters"] = comment
-        except (OSError, ValueError, SyntaxError, EOFError):
-            raise InfotextError("The picture is damaged: it ends early or is corrupt.") from None
-    return texts
-
-
-def _strings(info: Mapping[Any, Any]) -> dict[str, str]:
-    return {str(key): str(value) for key, value in info.items() if isinstance(value, str)}
-
-
-def _user_comment(image: Image.Image) -> str:
-    """Exif's UserComment; its UTF-16 stands in either byte order, so the likelier one is taken."""
-    raw = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment)
-    if isinstance(raw, str):
-        return raw
-    if not isinstance(raw, bytes) or len(raw) <= 8:
-        return ""
-    charset, body = raw[:8], raw[8:]
-    if not charset.startswith(b"UNICODE"):
-        return body.decode("utf-8", "replace").strip("\x00")
-    readings = [body.decode(order, "replace") for order in ("utf-16-be", "utf-16-le")]
-    return max(readings, key=lambda text: sum(" " <= char <= "~" for char in text)).strip("\x00")

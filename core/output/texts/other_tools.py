@@ -1,118 +1,83 @@
-"""The texts that ComfyUI, InvokeAI, NovelAI and Fooocus leave in pictures, through sd-parsers."""
+"""Settings from the texts of any tool: every reader is asked; who finds most is taken."""
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from core.output.texts.a1111 import Parsed, find_scheduler
+from core.output.texts.a1111 import Parsed, parse_a1111
+from core.output.texts.comfyui import parse_comfyui
+from core.output.texts.facts import Facts, understand
+from core.output.texts.flat_tools import parse_flat
+from core.output.texts.found import Texts
 
-# k-diffusion's and diffusers' names, as these tools write them, to AUTOMATIC1111's.
-_SAMPLERS = {
-    "euler": "Euler",
-    "euler_a": "Euler a",
-    "euler_ancestral": "Euler a",
-    "heun": "Heun",
-    "lms": "LMS",
-    "plms": "PLMS",
-    "pndm": "PLMS",
-    "ddim": "DDIM",
-    "dpm_2": "DPM2",
-    "dpm_2_ancestral": "DPM2 a",
-    "kdpm_2": "DPM2",
-    "kdpm_2_a": "DPM2 a",
-    "dpmpp_2m": "DPM++ 2M",
-    "dpmpp_2m_sde": "DPM++ 2M SDE",
-    "dpmpp_sde": "DPM++ SDE",
-    "uni_pc": "UniPC",
-    "unipc": "UniPC",
-    "deis": "DEIS",
-    "lcm": "LCM",
-}
-_PLAIN = ("normal", "native", "")
-
-_FIELDS: tuple[tuple[str, str, type], ...] = (
-    ("seed", "seed", int),
-    ("steps", "num_inference_steps", int),
-    ("cfg_scale", "guidance_scale", float),
-    ("width", "width", int),
-    ("height", "height", int),
-)
+_LONGEST_DREAM = 50_000
 
 
-def parse_other(texts: Mapping[str, str]) -> Parsed | None:
-    """What another tool's texts say, or None when sd-parsers knows none of them.
+def parse_any(texts: Texts) -> Parsed | None:
+    """What the texts say, or None when no reader knows any of them.
 
-    A file may hold anything: whatever a parser raises means that it is not that tool's.
+    A tool's own object of settings comes before the web UI's text, and that before a graph, where
+    they say equally much: a text of "unknown" beside a whole graph says less.
     """
-    if not texts:
-        return None
-    # 0.2 s to import, and only foreign pictures need it.
-    from sd_parsers.data import Generators
-    from sd_parsers.parsers import MANAGED_PARSERS
-
-    for kind in MANAGED_PARSERS:
-        if kind.generator == Generators.AUTOMATIC1111:
-            continue  # ours reads it
-        try:
-            info: Any = kind().parse(dict(texts))
-            parsed = _understand(info)
-        except Exception:  # the file is a stranger's, and so is the parser
-            continue
-        if parsed is not None:
-            return parsed
-    return None
+    readings = [*parse_flat(texts), *_web_ui(texts), *parse_comfyui(texts), *_old_invokeai(texts)]
+    return max(readings, key=_worth, default=None)
 
 
-def _understand(info: Any) -> Parsed | None:
-    if not info.samplers:
-        return None
-    sampler = info.samplers[0]
-    notes: list[str] = []
-    if len(info.samplers) > 1:
-        notes.append(f"It was made in {len(info.samplers)} passes: the first one is taken.")
-    values: dict[str, Any] = {
-        "prompt": ", ".join(str(prompt) for prompt in sampler.prompts),
-        "negative_prompt": ", ".join(str(prompt) for prompt in sampler.negative_prompts),
-    }
-    facts = {**_size(info.metadata), **_flat(info.metadata), **_flat(sampler.parameters)}
-    for key, field, kind in _FIELDS:
-        try:
-            values[field] = kind(facts[key])
-        except (KeyError, TypeError, ValueError, OverflowError):
-            notes.append(f"The picture does not say its {key.replace('_', ' ')}: left as it was.")
-    name, said = _scheduler(str(sampler.name), str(facts.get("scheduler", "")))
-    if name:
-        values["scheduler"] = name
-    notes.extend(said)
-    if sampler.model is not None:
-        notes.append(
-            f"It was made with the model {str(sampler.model)[:60]}: choose that one to come close."
+def _worth(parsed: Parsed) -> int:
+    return sum(value != "" for value in parsed.values.values())
+
+
+def _web_ui(texts: Texts) -> list[Parsed]:
+    if texts.get("CreatorTool").startswith("Draw Things"):
+        return []  # its description looks alike, but for the negative prompt
+    return [parsed for text in texts.plain if (parsed := parse_a1111(text)) is not None]
+
+
+def _old_invokeai(texts: Texts) -> list[Parsed]:
+    """InvokeAI before its version 3, through sd-parsers: a command line, or "sd-metadata"."""
+    given = {key: texts.get(key) for key in ("Dream", "sd-metadata") if texts.get(key)}
+    if not given or max(map(len, given.values())) > _LONGEST_DREAM:
+        return []
+    # 0.2 s to import, and only old pictures need it.
+    from sd_parsers.parsers import InvokeAIParser
+
+    if "Dream" in given:
+        given["Dream"] = " ".join(given["Dream"].split())
+    try:
+        info: Any = InvokeAIParser().parse(_plain_prompts(given))
+        sampler = info.samplers[0]
+        found: Mapping[str, Any] = {**info.metadata, **sampler.parameters}
+        facts = Facts(
+            tool="InvokeAI",
+            prompt=", ".join(str(prompt) for prompt in sampler.prompts),
+            negative_prompt=", ".join(str(prompt) for prompt in sampler.negative_prompts),
+            numbers={
+                "seed": found.get("seed"),
+                "num_inference_steps": found.get("steps"),
+                "guidance_scale": found.get("cfg_scale"),
+                "width": found.get("width"),
+                "height": found.get("height"),
+            },
+            sampler=str(sampler.name or ""),
+            model=str(sampler.model or ""),
+            notation="InvokeAI",
         )
-    notes.append("Other tools draw their noise in their own way: the seed gives another picture.")
-    return Parsed(values=values, notes=tuple(notes), source=str(info.generator.value))
+    except Exception:  # the file is a stranger's, and so is the parser
+        return []
+    parsed = understand(facts)
+    return [parsed] if parsed else []
 
 
-def _scheduler(sampler: str, schedule: str) -> tuple[str | None, list[str]]:
-    key = sampler.lower().removeprefix("k_").removesuffix("_gpu")
-    if key not in _SAMPLERS and key.endswith("_k"):
-        key, schedule = key.removesuffix("_k"), "Karras"  # InvokeAI's mark for Karras' spacing
-    plain = schedule.lower() in _PLAIN or schedule == sampler
-    return find_scheduler(_SAMPLERS.get(key, sampler), "" if plain else schedule)
-
-
-def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if isinstance(value, str | int | float)}
-
-
-def _size(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """ComfyUI keeps the size in its latent node, Fooocus in a text "(1024, 768)"."""
-    if found := re.fullmatch(r"\((\d+), (\d+)\)", str(metadata.get("resolution", ""))):
-        return {"width": found[1], "height": found[2]}
-    for name, nodes in metadata.items():
-        if "Latent" in name and isinstance(nodes, list):
-            for node in nodes:  # pyright: ignore[reportUnknownVariableType]
-                if isinstance(node, dict) and {"width", "height"} <= node.keys():
-                    return {"width": node["width"], "height": node["height"]}
-    return {}
+def _plain_prompts(given: Mapping[str, str]) -> dict[str, str]:
+    """sd-metadata with its prompt as a list, as sd-parsers expects: some versions wrote a text."""
+    changed = dict(given)
+    try:
+        read: Any = json.loads(given.get("sd-metadata", ""))
+        if isinstance(read["image"]["prompt"], str):
+            read["image"]["prompt"] = [{"prompt": read["image"]["prompt"], "weight": 1.0}]
+            changed["sd-metadata"] = json.dumps(read)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    return changed

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageCms
 
 from core.diffusion.recipe.images import (
     PictureError,
@@ -272,3 +272,55 @@ def test_a_mask_is_black_or_white() -> None:
     assert mask[0, 31] == 0
     assert mask[0, 33] == 255
     assert input_digest(mask) != input_digest(255 - mask)
+
+
+PROFILED = Path(__file__).parent / "pictures"
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
+def test_a_display_p3_picture_comes_in_as_srgb(kind: str) -> None:
+    picture = open_picture((PROFILED / f"r24_display_p3.{kind}").read_bytes())
+    colour = np.asarray(picture)[8:24, 8:24].reshape(-1, 3).mean(0)
+    assert np.abs(colour - (216, 69, 50)).max() <= 1.5
+    assert picture.mode == "RGB"
+
+
+def profiled(image: Image.Image, profile: bytes, kind: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, icc_profile=profile)
+    return buffer.getvalue()
+
+
+def display_p3() -> bytes:
+    with Image.open(PROFILED / "r24_display_p3.png") as picture:
+        return picture.info["icc_profile"]
+
+
+def test_a_profile_of_srgb_leaves_every_level_as_it_is() -> None:
+    ramp = Image.fromarray(np.arange(256 * 3, dtype=np.uint8).reshape(16, 16, 3))
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert (np.asarray(open_picture(profiled(ramp, profile))) == np.asarray(ramp)).all()
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "CMYK", "I;16"])
+def test_a_profile_for_another_kind_of_picture_changes_nothing(mode: str) -> None:
+    image = made(mode)
+    kind = "JPEG" if mode == "CMYK" else "PNG"
+    plain = io.BytesIO()
+    image.save(plain, kind)
+    ours = np.asarray(open_picture(profiled(image, display_p3(), kind)))
+    assert (ours == np.asarray(open_picture(plain.getvalue()))).all()
+
+
+@pytest.mark.parametrize("profile", [b"x", b"x" * 600, display_p3()[:300]], ids=["1", "600", "cut"])
+def test_a_broken_profile_changes_nothing(profile: bytes) -> None:
+    image = Image.new("RGB", (16, 16), (200, 80, 60))
+    assert open_picture(profiled(image, profile)).getpixel((8, 8)) == (200, 80, 60)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P"])
+def test_a_profile_of_a_picture_with_alpha_or_a_palette(mode: str) -> None:
+    image = Image.new("RGBA", (16, 16), (200, 80, 60, 255)).convert(mode)
+    assert open_picture(profiled(image, display_p3())).getpixel((8, 8)) == (216, 69, 50)
+    clear = Image.new("RGBA", (16, 16), (200, 80, 60, 0))
+    assert open_picture(profiled(clear, display_p3())).getpixel((8, 8)) == (255, 255, 255)
