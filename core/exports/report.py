@@ -1,4 +1,4 @@
-"""What a sweep is taken home as: its numbers as CSV, its cells as a ZIP, and a page to look at."""
+"""What a sweep is exported as: its numbers as CSV, its cells as a ZIP, and a page to look at."""
 
 from __future__ import annotations
 
