@@ -122,11 +122,8 @@ def _show_sheets(board: Board, taken: SweepExport) -> None:
             words = f", {size.width} × {size.height} pixels" if size else ""
             inside = "The sweep is inside: drop it here to restore it."
             if not row.holds(board.sweep):
-                able = [one.label for one in FORMATS.values() if one.holds(board.sweep)]
-                words_able = " and ".join(able)
-                inside = (
-                    f"The sweep is too long for a {row.label} to hold: {words_able} restore it."
-                )
+                able = " and ".join(r.label for r in FORMATS.values() if r.holds(board.sweep))
+                inside = f"The sweep is too long for a {row.label} to hold: {able} restore it."
             st.download_button(
                 row.label,
                 _watched(board, partial(row.write, taken, Part())),
