@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from core.commands.console import FAILED, OK, say
-from core.commands.export import FILMS, check_targets, write_exports
+from core.commands.export import SUFFIXES, check_targets, needs_steps, write_exports
 from core.commands.jobs import compute
 from core.commands.specs import find_sweep, plan_of
-from core.exports.sweep import Takeaway, planned_sheet
+from core.exports.sweep import SweepExport, planned_sheet
 from core.output.sheet.sheet import SheetError, SheetOptions
 from core.runs.store.store import Store
 from core.sweeps.plan import Plan
@@ -28,8 +28,7 @@ def add_to(commands: Any) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="write the grid as .png, .jpg, .webp, .pdf, .html, .csv, .zip, .mp4 or .gif; "
-        "may be given again",
+        help=f"write the grid to a file, one of {SUFFIXES}; may be given again",
     )
     sweep.add_argument(
         "--plan", action="store_true", help="say what it would cost, and compute nothing"
@@ -54,12 +53,11 @@ def run(options: argparse.Namespace) -> int:
         store.save_sweep(options.save, sweep)
     if options.plan:
         return OK
-    has_film = any(target.suffix.lower() in FILMS for target in options.export)
     cells = compute(
         store,
         plan.submission(),
         strict=options.strict,
-        record="latents" if has_film else "norms",
+        record="latents" if needs_steps(options.export) else "norms",
         label=f"sweep {Path(options.spec).stem}",
     )
     ended = {cell.digest: cell for cell in cells}
@@ -71,8 +69,10 @@ def run(options: argparse.Namespace) -> int:
             say(f"error: cell {index + 1}: {reasons[index]}")
     if options.strict:
         _say_what_was_batched(store, plan)
-    taken = Takeaway(store=store, sweep=sweep, plan=plan, reasons=reasons, options=SheetOptions())
-    write_exports(taken, options.export)
+    exported = SweepExport(
+        store=store, sweep=sweep, plan=plan, reasons=reasons, options=SheetOptions()
+    )
+    write_exports(exported, options.export)
     return FAILED if reasons else OK
 
 

@@ -1,4 +1,4 @@
-"""What a sweep is taken home as: its numbers as CSV, its cells as a ZIP, and a page to look at."""
+"""What a sweep is exported as: its numbers as CSV, its cells as a ZIP, and a page to look at."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from core.output.numbers.cell_numbers import (
     means,
     numbers,
 )
+from core.output.numbers.spreadsheet import LINE_END, defused, encoded
 from core.sweeps.sweep import Sweep
 
 __all__ = [
@@ -43,8 +44,6 @@ __all__ = [
     "write_zip",
 ]
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
 
 def write_csv(
     sweep: Sweep, cells: Sequence[ReportCell], found: Iterable[CellNumbers] = ()
@@ -59,7 +58,7 @@ def write_csv(
     axes = sweep.axes()
     header = ["x", "y", "z", *(axis.label() for axis in axes.values()), "file", "reason"]
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")
+    writer = csv.writer(buffer, lineterminator=LINE_END)
     writer.writerow(defused(text) for text in [*header, *QUANTITIES, "digest", *settings])
     for cell in cells:
         at = {"x": cell.x, "y": cell.y, "z": cell.z}
@@ -72,12 +71,7 @@ def write_csv(
             row.append("" if value is None else value)
         row += [cell.digest, *(getattr(cell.settings, name) for name in settings)]
         writer.writerow(defused(value) for value in row)
-    return buffer.getvalue().encode("utf-8-sig", "replace")
-
-
-def defused(value: Any) -> Any:
-    """A value for a CSV cell: a text that a spreadsheet would run as a formula gets a quote."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return encoded(buffer.getvalue())
 
 
 def write_zip(

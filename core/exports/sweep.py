@@ -1,4 +1,4 @@
-"""A sweep taken home: its stored cells as a sheet, a film, a page, numbers or files."""
+"""A sweep exported: its stored cells as a sheet, a film, a page, numbers or files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ from core.exports.report import (
 )
 from core.output.film.film import FilmFormat, write_film
 from core.output.film.frames import FilmCell, grid_frames
+from core.output.sheet.painter import largest_cell
 from core.output.sheet.sheet import (
+    Medium,
     SheetCell,
     SheetFormat,
     SheetOptions,
@@ -50,7 +52,7 @@ def planned_sheet(sweep: Sweep, plan: Plan) -> SheetSize:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Takeaway:
+class SweepExport:
     """A planned sweep and what stands in its cells: the stored image of each digest.
 
     `reasons` says, by a cell's index in the plan, why it has none. `reference` is the place that
@@ -66,11 +68,20 @@ class Takeaway:
 
     def sheet(self, format: SheetFormat) -> bytes:
         """The labelled grid. Raises SheetError."""
-        cells = [
+        return write_sheet(self.sweep, self._sheet_cells(), self.options, format)
+
+    def size(self, medium: Medium) -> SheetSize:
+        """What the labelled grid will be, and a note on what is not as asked. Raises SheetError."""
+        cells = self._sheet_cells()
+        reasons = sorted({cell.reason for cell in cells if cell.image is None} - {""})
+        width, height = largest_cell(self.sweep, cells)
+        return fit_sheet(self.sweep, width, height, self.options, medium, reasons)
+
+    def _sheet_cells(self) -> list[SheetCell]:
+        return [
             SheetCell(x=cell.x, y=cell.y, z=cell.z, image=cell.image, reason=cell.reason)
             for cell in self.cells()
         ]
-        return write_sheet(self.sweep, cells, self.options, format)
 
     def film(
         self,
@@ -105,18 +116,18 @@ class Takeaway:
         cells = self.cells(measured=True)
         return write_zip(self.sweep, cells, numbers(cells, self.reference))
 
-    def page(self) -> tuple[bytes, str]:
-        """A page that works offline, and its suffix: ".html", or ".zip" where the pictures would
-        make one file too large.
-        """
+    @property
+    def is_large(self) -> bool:
+        """Whether one HTML file would be too large with the pictures inside."""
+        return inlined_size(self.cells()) > INLINE_LIMIT
+
+    def page(self) -> bytes:
+        """A page that works offline: HTML, or where `is_large` a ZIP of it with the pictures."""
         cells = self.cells(measured=True)
-        found, title = numbers(cells, self.reference), self.options.title
-        if inlined_size(cells) > INLINE_LIMIT:
-            return write_html_zip(
-                self.sweep, cells, found, title=title, reference=self.reference
-            ), ".zip"
-        page = write_html(self.sweep, cells, found, title=title, reference=self.reference)
-        return page, ".html"
+        write = write_html_zip if self.is_large else write_html
+        found = numbers(cells, self.reference)
+        title, reference = self.options.title, self.reference
+        return write(self.sweep, cells, found, title=title, reference=reference)
 
     def cells(self, *, measured: bool = False) -> list[ReportCell]:
         """Every cell in the plan's order; `measured` reads the trajectories too."""
@@ -146,7 +157,7 @@ class Takeaway:
         return trajectory.final_latent_rms if trajectory else None
 
     def _trajectory(self, digest: str) -> Trajectory | None:
-        """A damaged trajectory is one number missing, not a reason to take nothing home."""
+        """A damaged trajectory is one number missing, not a reason to export nothing."""
         try:
             return self.store.trajectory(digest)
         except StoreError:

@@ -11,7 +11,7 @@ import base64
 import hashlib
 import io
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,48 +99,94 @@ def _page(
     reference: Place | None,
     source: Callable[[ReportCell], str],
 ) -> bytes:
-    columns, rows, pages = sweep.shape()
     by_place = {cell.place: cell for cell in cells}
     measured = list(found) or numbers(cells)
-    numbers_at = {(cell.x, cell.y, cell.z): cell for cell in measured}
-    entries: dict[str, dict[str, Any]] = {}
-    grid: list[list[list[dict[str, Any]]]] = []
-    for z in range(pages):
-        grid.append([])
-        for y in range(rows):
-            grid[z].append([])
-            for x in range(columns):
-                cell = by_place.get((x, y, z))
-                at, label = f"{x}-{y}-{z}", _label(sweep, x, y, z)
-                shown = source(cell) if cell else ""
-                reason = "" if shown else (cell.reason if cell else "") or "Not computed"
-                size = (cell.settings.width, cell.settings.height) if cell else (0, 0)
-                grid[z][y].append(
-                    {
-                        "at": at,
-                        "label": label,
-                        "source": shown,
-                        "reason": reason,
-                        "width": size[0],
-                        "height": size[1],
-                    }
-                )
-                entries[at] = {
-                    "label": label,
-                    "reason": reason,
-                    "settings": settings_lines(cell.settings) if cell else [],
-                    "numbers": {
-                        name: quantity.of(numbers_at[x, y, z]) if (x, y, z) in numbers_at else None
-                        for name, quantity in QUANTITIES.items()
-                    },
-                }
-    axes = {
-        side: {"label": axis.label(), "values": value_labels(axis)}
-        for side, axis in sweep.axes().items()
+    columns, rows, pages = sweep.shape()
+    page_titles = value_labels(sweep.z)
+    drawn: list[dict[str, Any]] = [
+        {
+            "title": page_titles[z],
+            "rows": [
+                [_drawn(sweep, (x, y, z), by_place.get((x, y, z)), source) for x in range(columns)]
+                for y in range(rows)
+            ],
+        }
+        for z in range(pages)
+    ]
+    in_order = [one for page in drawn for row in page["rows"] for one in row]
+    data = _data(sweep, by_place, measured, in_order)
+    style = (TEMPLATES / "sweep.css").read_text(encoding="utf-8")
+    script = (TEMPLATES / "sweep.js").read_text(encoding="utf-8")
+    environment = Environment(
+        autoescape=True,
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    shared = dict(legend(sweep))
+    if reference is not None:
+        shared["Reference of RMSE and SSIM"] = _label(sweep, *reference)
+    text = environment.get_template("sweep.html").render(
+        title=title.strip() or "A sweep",
+        shared=shared,
+        axes={side: data["axes"].get(side) for side in ("x", "y", "z")},
+        columns=value_labels(sweep.x),
+        rows=value_labels(sweep.y),
+        pages=drawn,
+        quantities=QUANTITIES.values(),
+        data=data,
+        style=Markup(style),
+        script=Markup(script),
+        policy=_policy(style, script),
+        footer=f"{VERSION}. This page loads nothing: keep it, send it, open it offline.",
+    )
+    return text.encode("utf-8", "replace")
+
+
+def _drawn(
+    sweep: Sweep, place: Place, cell: ReportCell | None, source: Callable[[ReportCell], str]
+) -> dict[str, Any]:
+    """What the grid shows of a cell: its picture, or the reason why there is none."""
+    shown = source(cell) if cell else ""
+    return {
+        "at": _at(place),
+        "label": _label(sweep, *place),
+        "source": shown,
+        "reason": "" if shown else (cell.reason if cell else "") or "Not computed",
+        "width": cell.settings.width if cell else 0,
+        "height": cell.settings.height if cell else 0,
     }
+
+
+def _data(
+    sweep: Sweep,
+    by_place: Mapping[Place, ReportCell],
+    measured: Sequence[CellNumbers],
+    drawn: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """What the page's script is given: axes, cells, quantities and their means."""
+    pages = sweep.shape()[2]
+    numbers_at = {_at((cell.x, cell.y, cell.z)): cell for cell in measured}
+    cell_at = {_at(place): cell for place, cell in by_place.items()}
+    entries: dict[str, dict[str, Any]] = {}
+    for one in drawn:
+        at = one["at"]
+        cell, found = cell_at.get(at), numbers_at.get(at)
+        entries[at] = {
+            "label": one["label"],
+            "reason": one["reason"],
+            "settings": settings_lines(cell.settings) if cell else [],
+            "numbers": {
+                name: quantity.of(found) if found else None for name, quantity in QUANTITIES.items()
+            },
+        }
     places = list(entries)
-    data = {
-        "axes": axes,
+    return {
+        "axes": {
+            side: {"label": axis.label(), "values": value_labels(axis)}
+            for side, axis in sweep.axes().items()
+        },
         "cells": entries,
         "first": [places[0], places[min(1, len(places) - 1)]],
         "quantities": [
@@ -151,34 +197,10 @@ def _page(
             for name in QUANTITIES
         },
     }
-    style = (TEMPLATES / "sweep.css").read_text(encoding="utf-8")
-    script = (TEMPLATES / "sweep.js").read_text(encoding="utf-8")
-    environment = Environment(
-        autoescape=True,
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page_titles = value_labels(sweep.z)
-    shared = dict(legend(sweep))
-    if reference is not None:
-        shared["Reference of RMSE and SSIM"] = _label(sweep, *reference)
-    text = environment.get_template("sweep.html").render(
-        title=title.strip() or "A sweep",
-        shared=shared,
-        axes={side: axes.get(side) for side in ("x", "y", "z")},
-        columns=value_labels(sweep.x),
-        rows=value_labels(sweep.y),
-        pages=[{"title": page_titles[z], "rows": grid[z]} for z in range(pages)],
-        quantities=QUANTITIES.values(),
-        data=data,
-        style=Markup(style),
-        script=Markup(script),
-        policy=_policy(style, script),
-        footer=f"{VERSION}. This page loads nothing: keep it, send it, open it offline.",
-    )
-    return text.encode("utf-8", "replace")
+
+
+def _at(place: Place) -> str:
+    return "-".join(map(str, place))
 
 
 def _policy(style: str, script: str) -> str:

@@ -1,0 +1,1 @@
+"""Plain data to files and figures. Takes data, never an engine or a store."""

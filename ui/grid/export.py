@@ -1,4 +1,4 @@
-"""Take home: the grid as a picture or a PDF, as a film, as numbers and as files."""
+"""Export: the grid as a picture or a PDF, as a film, as numbers and as files."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import streamlit as st
 
 from core.diffusion.models.load import ModelError
 from core.diffusion.settings import GenerationSettings
-from core.exports.report import INLINE_LIMIT, inlined_size
-from core.exports.sweep import Takeaway
-from core.output.film.film import FilmError, FilmFormat
-from core.output.sheet.sheet import SheetError, SheetFormat, SheetOptions, carries_sweep, fit_sheet
+from core.exports.formats import FORMATS, Part, of_kind
+from core.exports.sweep import SweepExport
+from core.output.film.film import FilmError
+from core.output.sheet.sheet import SheetError, SheetOptions, fit_sheet
 from core.runs.store.store import StoreError
 from ui.catalog import FILM
 from ui.frame import SLOW_POLL_SECONDS, safe
@@ -25,17 +25,6 @@ from ui.runtime import Runtime
 from ui.send import send_film
 from ui.views import plain, show_error
 
-SHEETS: dict[str, tuple[SheetFormat, str]] = {
-    "PNG": ("png", "image/png"),
-    "JPEG": ("jpeg", "image/jpeg"),
-    "WebP": ("webp", "image/webp"),
-    "PDF": ("pdf", "application/pdf"),
-}
-FILMS: dict[str, tuple[FilmFormat, str]] = {
-    "MP4": ("mp4", "video/mp4"),
-    "GIF": ("gif", "image/gif"),
-}
-PAGE_HELP = "To look through offline: sliders, keys, numbers."
 CELL_SIZES = {"As stored": None, "64": 64, "128": 128, "256": 256, "512": 512}
 
 
@@ -90,7 +79,7 @@ def _show_problem(state: GridState) -> None:
 def file_name(board: Board, suffix: str) -> str:
     """Ours, from the axes' names: nothing that a person typed."""
     names = [part.name for axis in board.sweep.axes().values() for part in axis.parts()]
-    return f"lightbox-{'-'.join(names)}.{suffix}".replace("_", "-")
+    return f"lightbox-{'-'.join(names)}{suffix}".replace("_", "-")
 
 
 def _sheet_options(state: GridState) -> SheetOptions:
@@ -115,15 +104,16 @@ def _sheet_options(state: GridState) -> SheetOptions:
     )
 
 
-def _show_sheets(board: Board, taken: Takeaway) -> None:
+def _show_sheets(board: Board, taken: SweepExport) -> None:
     settings = [cell.at.settings for cell in board.cells]
     width, height = max(s.width for s in settings), max(s.height for s in settings)
     reasons = sorted({reason_of(cell) for cell in board.cells} - {""})
     with st.container(horizontal=True, gap="small"):
         notes: dict[str, None] = {}
-        for title, (kind, mime) in SHEETS.items():
+        for row in of_kind("sheet"):
             try:
-                size = fit_sheet(board.sweep, width, height, taken.options, kind, reasons)
+                medium = row.sheet or "png"
+                size = fit_sheet(board.sweep, width, height, taken.options, medium, reasons)
             except SheetError as error:
                 notes[str(error)] = None
                 size = None
@@ -131,16 +121,17 @@ def _show_sheets(board: Board, taken: Takeaway) -> None:
                 notes[size.note] = None
             words = f", {size.width} × {size.height} pixels" if size else ""
             inside = "The sweep is inside: drop it here to restore it."
-            if not carries_sweep(board.sweep, kind):
-                inside = f"The sweep is too long for a {title} to hold: PNG and PDF restore it."
+            if not row.holds(board.sweep):
+                able = " and ".join(r.label for r in FORMATS.values() if r.holds(board.sweep))
+                inside = f"The sweep is too long for a {row.label} to hold: {able} restore it."
             st.download_button(
-                title,
-                _watched(board, partial(taken.sheet, kind)),
-                file_name=file_name(board, "jpg" if kind == "jpeg" else kind),
-                mime=mime,
-                key=board.state.name(f"sheet:{title}"),
+                row.label,
+                _watched(board, partial(row.write, taken, Part())),
+                file_name=file_name(board, row.suffixes[0]),
+                mime=row.mime,
+                key=board.state.name(f"sheet:{row.label}"),
                 icon=":material/download:",
-                help=f"The labelled grid{words}. {inside}",
+                help=f"{row.help.rstrip('.')}{words}. {inside}",
                 disabled=size is None,
                 on_click="ignore",
             )
@@ -148,7 +139,7 @@ def _show_sheets(board: Board, taken: Takeaway) -> None:
         st.caption(plain(note))
 
 
-def _show_films(runtime: Runtime, board: Board, taken: Takeaway) -> None:
+def _show_films(runtime: Runtime, board: Board, taken: SweepExport) -> None:
     done = board.done()
     if st.button(
         "Open in Film",
@@ -190,37 +181,31 @@ def _show_films(runtime: Runtime, board: Board, taken: Takeaway) -> None:
         help="Cells of fewer steps finish earlier. Otherwise all begin and finish together.",
     )
     with st.container(horizontal=True, gap="small"):
-        for title, (kind, mime) in FILMS.items():
+        for row in of_kind("film"):
             st.download_button(
-                title,
-                _watched(board, partial(taken.film, kind, z=z, by_step=by_step)),
-                file_name=file_name(board, kind),
-                mime=mime,
-                key=board.state.name(f"film:{title}"),
+                row.label,
+                _watched(board, partial(row.write, taken, Part(z=z, by_step=by_step))),
+                file_name=file_name(board, row.suffixes[0]),
+                mime=row.mime,
+                key=board.state.name(f"film:{row.label}"),
                 icon=":material/movie:",
-                help="The whole grid denoising together.",
+                help=row.help,
                 on_click="ignore",
             )
 
 
-def _show_files(board: Board, taken: Takeaway) -> None:
-    large = inlined_size(taken.cells()) > INLINE_LIMIT
-    page, mime = ("zip", "application/zip") if large else ("html", "text/html")
-    files = (
-        ("Web page", lambda: taken.page()[0], f"page.{page}", mime, PAGE_HELP),
-        ("CSV", taken.csv, "csv", "text/csv", "A row a cell: axes, numbers and all settings."),
-        ("Cells (ZIP)", taken.zip, "zip", "application/zip", "The stored PNG files as they are."),
-    )
+def _show_files(board: Board, taken: SweepExport) -> None:
     with st.container(horizontal=True, gap="small"):
-        for title, make, suffix, kind, note in files:
+        for row in of_kind("file"):
+            ending = row.ending(taken)
             st.download_button(
-                title,
-                _watched(board, make),
-                file_name=file_name(board, suffix),
-                mime=kind,
-                key=board.state.name(f"file:{title}"),
+                row.label,
+                _watched(board, partial(row.write, taken, Part())),
+                file_name=file_name(board, ending.suffix),
+                mime=ending.mime,
+                key=board.state.name(f"file:{row.label}"),
                 icon=":material/download:",
-                help=note,
+                help=row.help,
                 on_click="ignore",
             )
 

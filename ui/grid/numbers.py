@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.exports.sweep import Takeaway
+from core.exports.sweep import SweepExport
 from core.output.figures.figures import axis_figure
 from core.output.numbers.cell_numbers import (
     QUANTITIES,
@@ -53,10 +53,10 @@ def show_numbers(runtime: Runtime, board: Board) -> None:
     _show_table(board, found)
 
 
-def takeaway(store: Store, board: Board, options: SheetOptions) -> Takeaway:
+def takeaway(store: Store, board: Board, options: SheetOptions) -> SweepExport:
     """The sweep as it is now, to be taken home."""
     reference = reference_of(board)
-    return Takeaway(
+    return SweepExport(
         store=store,
         sweep=board.sweep,
         plan=board.plan,
@@ -111,7 +111,7 @@ def _report(store: Store, cell: BoardCell) -> ReportCell:
 
 @st.cache_data(show_spinner=False, max_entries=32)
 def _measure(
-    _taken: Takeaway, state: tuple[tuple[Place, str, bool], ...], reference: Place
+    _taken: SweepExport, state: tuple[tuple[Place, str, bool], ...], reference: Place
 ) -> list[CellNumbers]:
     """`state` is what the numbers depend on: they are measured again when a cell has changed, or
     stands in another place.

@@ -15,6 +15,7 @@ from core.diffusion.models.preview import preview_rgb
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.settings import MAX_GUIDANCE, GenerationSettings
 from core.output.figures.tiles import png, strip
+from core.output.numbers.metrics import rmse
 from ui.frame import safe
 from ui.runs.tasks import request_of
 from ui.runtime import Runtime
@@ -208,9 +209,8 @@ def _show_both(run: Run, future: Future, info: ModelInfo) -> None:
     with after, st.container(horizontal_alignment="center"):
         st.markdown(f"**Changed from call {change.start + 1} on**", text_alignment="center")
         st.image(png(future.image), width=SIDE, output_format="PNG", alt="The other future")
-    one, other = (np.asarray(image, dtype=float) for image in (run.image, future.image))
-    rmse = float(np.sqrt(np.square(one - other).mean()))
-    st.caption(f"The pictures differ by {rmse:.1f} of 255 (RMSE). " + _what_happened(run, future))
+    apart = rmse(run.image, future.image)
+    st.caption(f"The pictures differ by {apart:.1f} of 255 (RMSE). " + _what_happened(run, future))
     _show_strips(run, future, info)
 
 

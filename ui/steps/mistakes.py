@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 
 from core.diffusion.inside.anatomy import Mishap, Run
 from core.diffusion.inside.mistake_table import MISTAKES, Mistake
 from core.output.figures.tiles import png
+from core.output.numbers.metrics import rmse
 from ui.runs.tasks import request_of
 from ui.runtime import Runtime
 from ui.steps.form import summary
@@ -46,6 +46,5 @@ def _show_pair(found: Mishap) -> None:
             with st.container(width="content", gap="xsmall"):
                 st.caption(title)
                 st.image(png(image), width=SIDE, output_format="PNG", alt=title)
-    right, wrong = (np.asarray(image, dtype=float) for image in (found.right, found.wrong))
-    rmse = float(np.sqrt(np.square(right - wrong).mean()))
-    st.caption(f"{summary(found.settings)}. They differ by {rmse:.0f} of 255 (RMSE).")
+    apart = rmse(found.right, found.wrong)
+    st.caption(f"{summary(found.settings)}. They differ by {apart:.0f} of 255 (RMSE).")

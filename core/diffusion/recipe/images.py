@@ -22,7 +22,6 @@ MAX_PIXELS = 40_000_000
 MIN_SIDE = 8
 MAX_RATIO = 32
 FORMATS = ("PNG", "JPEG", "WEBP")
-RESIZE_MODES = ("crop", "pad", "stretch")
 ResizeMode = Literal["crop", "pad", "stretch"]
 
 # A picture with broken EXIF data is read as it is: there is nothing for the terminal to say.

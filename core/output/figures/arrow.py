@@ -88,6 +88,19 @@ def arrow_figure(found: Arrow, scale: float) -> go.Figure:
             arrowwidth=2.5,
             arrowcolor=colour,
         )
+    _add_ends(figure, found, scale)
+    figure.update_layout(
+        height=380,
+        margin={"t": 16, "b": 16, "l": 16, "r": 16},
+        legend={"orientation": "h", "y": -0.2},
+        uirevision="arrow",
+    )
+    _fit_axes(figure, found)
+    return figure
+
+
+def _add_ends(figure: go.Figure, found: Arrow, scale: float) -> None:
+    """The three predictions as named points."""
     for place, colour, name, where in (
         (found.uncond, UNCOND, "eps_u", "bottom center"),
         (found.cond, COND, "eps_c", "top left"),
@@ -105,12 +118,10 @@ def arrow_figure(found: Arrow, scale: float) -> go.Figure:
             showlegend=False,
             hovertemplate=f"{name}<br>along %{{x:.3f}}<br>across %{{y:.3f}}<extra></extra>",
         )
-    figure.update_layout(
-        height=380,
-        margin={"t": 16, "b": 16, "l": 16, "r": 16},
-        legend={"orientation": "h", "y": -0.2},
-        uirevision="arrow",
-    )
+
+
+def _fit_axes(figure: go.Figure, found: Arrow) -> None:
+    """Both axes at one scale, around the three points."""
     places = (found.cond, found.uncond, found.guided)
     xs, ys = [place[0] for place in places], [place[1] for place in places]
     pad = max(max(xs) - min(xs), max(ys) - min(ys), 1e-3) * 0.25
@@ -123,4 +134,3 @@ def arrow_figure(found: Arrow, scale: float) -> go.Figure:
         zeroline=False,
         scaleanchor="x",
     )
-    return figure

@@ -41,30 +41,7 @@ def family_figure(nodes: Sequence[TreeNode]) -> go.Figure:
     at = {one.node.digest: one for one in placed}
     figure = go.Figure()
     for one in placed:
-        if (parent := at.get(one.node.parent)) is not None:
-            middle = one.depth - 0.5
-            figure.add_scatter(
-                x=[parent.depth + 0.2, middle, middle, one.depth - 0.2],
-                y=[parent.row, parent.row, one.row, one.row],
-                mode="lines",
-                line={"color": _GREY, "width": 1.5},
-                hoverinfo="skip",
-                showlegend=False,
-            )
-        if one.node.picture is not None:
-            figure.add_layout_image(
-                source=one.node.picture,
-                xref="x",
-                yref="y",
-                x=one.depth,
-                y=one.row,
-                sizex=0.9,
-                sizey=0.72,
-                xanchor="center",
-                yanchor="middle",
-                sizing="contain",
-                layer="above",
-            )
+        _add_cell(figure, one, at.get(one.node.parent))
     figure.add_scatter(
         x=[one.depth for one in placed],
         y=[one.row for one in placed],
@@ -95,6 +72,34 @@ def family_figure(nodes: Sequence[TreeNode]) -> go.Figure:
         clickmode="event+select",
     )
     return figure
+
+
+def _add_cell(figure: go.Figure, one: _Placed, parent: _Placed | None) -> None:
+    """A picture, and the line that leads to it from its parent."""
+    if parent is not None:
+        middle = one.depth - 0.5
+        figure.add_scatter(
+            x=[parent.depth + 0.2, middle, middle, one.depth - 0.2],
+            y=[parent.row, parent.row, one.row, one.row],
+            mode="lines",
+            line={"color": _GREY, "width": 1.5},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    if one.node.picture is not None:
+        figure.add_layout_image(
+            source=one.node.picture,
+            xref="x",
+            yref="y",
+            x=one.depth,
+            y=one.row,
+            sizex=0.9,
+            sizey=0.72,
+            xanchor="center",
+            yanchor="middle",
+            sizing="contain",
+            layer="above",
+        )
 
 
 def _label(one: _Placed) -> str:

@@ -12,9 +12,9 @@ import plotly.graph_objects as go
 
 from core.diffusion.settings import GenerationSettings
 from core.diffusion.trajectory import StepRecord
-from core.exports.report import defused
 from core.output.figures.step_figures import StepFigure
 from core.output.figures.step_runs import Run, labels
+from core.output.numbers.spreadsheet import LINE_END, defused, encoded
 
 if TYPE_CHECKING:
     import pandas
@@ -90,7 +90,7 @@ def write_figure_page(figure: go.Figure, row: StepFigure) -> bytes:
 
 def _csv(table: pandas.DataFrame) -> bytes:
     safe = table.map(defused).rename(columns=defused)
-    return safe.to_csv(index=False, lineterminator="\r\n").encode("utf-8-sig", "replace")
+    return encoded(safe.to_csv(index=False, lineterminator=LINE_END))
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from core.output.sheet.lettering import Color, Face, clean
+from core.output.sheet.lettering import Color, Face
+from core.output.texts.one_line import clean
 
 Caption = Sequence[str]
 """The fields of one frame's caption, each on its place: ("Step 3 of 20", "timestep 841")."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -23,11 +25,22 @@ FilmFormat = Literal["mp4", "gif", "webp"]
 # H.264 decoders read BT.709 from the tags; without them players guess by the picture's size, and
 # the colours of small films come out wrong.
 _BT709 = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
-_ENCODERS: Mapping[FilmFormat, tuple[str, str, tuple[str, ...]]] = {
-    "mp4": (
-        "libx264",
-        "yuv420p",
-        (
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Encoder:
+    """FFmpeg's codec and pixel format, and what else it is told."""
+
+    codec: str
+    pixels: str
+    parameters: tuple[str, ...]
+
+
+_ENCODERS: Mapping[FilmFormat, _Encoder] = {
+    "mp4": _Encoder(
+        codec="libx264",
+        pixels="yuv420p",
+        parameters=(
             *("-vf", "scale=out_color_matrix=bt709:out_range=tv"),
             *("-crf", "16", "-preset", "medium", "-movflags", "+faststart", *_BT709),
             # x264 holds as many frames as it looks ahead, and more for every thread: of a large
@@ -35,17 +48,19 @@ _ENCODERS: Mapping[FilmFormat, tuple[str, str, tuple[str, ...]]] = {
             *("-x264-params", "rc-lookahead=10:threads=4"),
         ),
     ),
-    # A palette for each frame: one for the whole film would need every frame at once.
-    "gif": (
-        "gif",
-        "pal8",
-        (
+    "gif": _Encoder(
+        codec="gif",
+        pixels="pal8",
+        parameters=(
+            # A palette for each frame: one for the whole film would need every frame at once.
             "-filter_complex",
             "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1:dither=bayer:bayer_scale=4",
             *("-loop", "0"),
         ),
     ),
-    "webp": ("libwebp_anim", "bgra", ("-quality", "90", "-loop", "0")),
+    "webp": _Encoder(
+        codec="libwebp_anim", pixels="bgra", parameters=("-quality", "90", "-loop", "0")
+    ),
 }
 
 
@@ -92,48 +107,50 @@ def film_pieces(
     Odd sides get one more line of pixels (H.264 needs even ones). The file appears under its
     name only when it is whole. Raises FilmError, and passes on what the frames raise.
     """
-    import imageio_ffmpeg
+    import imageio.v2 as imageio
 
     check_speed(format, fps)
     frames = iter(frames)
     first = next(frames, None)
     if first is None:
         raise FilmError("There are no frames.")
-    height, width = _even(first).shape[:2]
-    codec, pixels, options = _ENCODERS[format]
+    _even(first)
+    beside = path.with_name(path.name + ".part")  # a folder: films are looked for among files
+    encoder = _ENCODERS[format]
     repeats = round(hold * fps)
+    held: tuple[str, ...] = ()
     if format == "gif" and repeats:
-        options = (*options, "-final_delay", str(round(100 * (hold + 1 / fps))))
-        repeats = 0
-    part = path.with_name(path.name + ".part")
-    open_film: Any = imageio_ffmpeg.write_frames  # its hints are narrower than what it takes
-    writer: Any = open_film(
-        str(part),
-        (width, height),
-        fps=fps,
-        codec=codec,
-        pix_fmt_out=pixels,
-        quality=None,
-        macro_block_size=2,
-        ffmpeg_log_level="error",
-        output_params=[*options, "-f", format],
-    )
+        held, repeats = ("-final_delay", str(round(100 * (hold + 1 / fps)))), 0
     try:
-        with contextlib.closing(writer):
-            writer.send(None)
+        beside.mkdir(exist_ok=True)
+        # Its FFmpeg plugin wants a film's suffix, whatever "-f" says; asked by the right one it
+        # takes Pillow for GIF and WebP, which holds every frame.
+        part = beside / "film.mp4"
+        writer: Any = imageio.get_writer(
+            part,
+            format="FFMPEG",
+            mode="I",
+            fps=fps,
+            codec=encoder.codec,
+            pixelformat=encoder.pixels,
+            macro_block_size=None,  # `_even` pads: imageio would stretch
+            ffmpeg_log_level="error",
+            output_params=[*encoder.parameters, *held, "-f", format],
+        )
+        with contextlib.closing(writer):  # its own exit leaves FFmpeg running after an error
             last = first
             for done, last in enumerate(chain([first], frames), start=1):
                 if last.shape != first.shape:
                     raise FilmError("The frames differ in size.")
-                writer.send(_even(last))
+                writer.append_data(_even(last))
                 yield done
             for _ in range(repeats):
-                writer.send(_even(last))
+                writer.append_data(_even(last))
         part.replace(path)
     except OSError as error:
         raise FilmError(f"The film could not be written: {_last_line(error)}") from error
     finally:
-        part.unlink(missing_ok=True)
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def zip_pieces(frames: Iterable[np.ndarray], path: Path) -> Iterator[int]:

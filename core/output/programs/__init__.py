@@ -1,1 +1,3 @@
-"""The plain diffusers program and the notebook that make the same picture."""
+"""Programs as text: plain diffusers, as a script and as a notebook, that make the same picture, and
+the lines of this app that do a thing. Everything here returns source code.
+"""

@@ -42,6 +42,9 @@ class Lines:
 
 
 DENOISE = "core/diffusion/sampling/batch.py"
+GUIDANCE = DENOISE
+PREDICTION = DENOISE
+"""Files of `guide`, and of `to_epsilon` and `to_x0`."""
 
 EXCERPTS: Mapping[str, Excerpt] = {
     "prompt": Excerpt(
@@ -57,7 +60,7 @@ EXCERPTS: Mapping[str, Excerpt] = {
         first="x_vp = with_room(",
         last="noise_pred = self._unet(",
     ),
-    "guidance": Excerpt(file=DENOISE, function="guide"),
+    "guidance": Excerpt(file=GUIDANCE, function="guide"),
     "step": Excerpt(
         file=DENOISE,
         function="Batch._step_scheduler",

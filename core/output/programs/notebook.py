@@ -13,6 +13,7 @@ from core.diffusion.models.load import ModelInfo
 from core.diffusion.recipe.prompt_weights import plain_text
 from core.diffusion.recipe.variations import variations_of
 from core.diffusion.settings import GenerationSettings
+from core.output.programs.quoted import guide_text
 from core.output.programs.snippet import encoder_options, gives_embeddings, snippet
 
 _TITLE = """\
@@ -60,7 +61,7 @@ latents.shape, float(latents.std())"""
 _LOOP_WORDS = "The loop: one call of the UNet{both}, guidance, and the scheduler's step."
 _LOOP = """\
 import inspect
-
+{guide}
 takes_generator = "generator" in inspect.signature(scheduler.step).parameters
 extra = {{"generator": generator}} if takes_generator else {{}}
 with torch.no_grad():
@@ -72,11 +73,7 @@ _GUIDED = """\
         x = scheduler.scale_model_input(torch.cat([latents] * 2), timestep)
         eps = pipe.unet(x, timestep, torch.cat([uncond, cond]), return_dict=False)[0]
         eps_uncond, eps_cond = eps.chunk(2)
-        prediction = eps_uncond + {guidance} * (eps_cond - eps_uncond)"""
-_RESCALED = """
-        std = dict(dim=[1, 2, 3], keepdim=True)
-        rescaled = prediction * (eps_cond.std(**std) / prediction.std(**std))
-        prediction = {rescale} * rescaled + (1 - {rescale}) * prediction"""
+        prediction = guide(eps_uncond, eps_cond, settings)"""
 _UNGUIDED = """\
         x = scheduler.scale_model_input(latents, timestep)
         prediction = pipe.unet(x, timestep, cond, return_dict=False)[0]"""
@@ -144,11 +141,7 @@ def _by_hand(settings: GenerationSettings, program: str) -> list[tuple[str, str]
         height=settings.height,
         noise="noise" if variations_of(settings) else "drawn",
     )
-    body = _UNGUIDED
-    if guided:
-        body = _GUIDED.format(guidance=repr(settings.guidance_scale))
-        if settings.matters("guidance_rescale"):
-            body += _RESCALED.format(rescale=repr(settings.guidance_rescale))
+    guide = guide_text(settings.guidance_scale, settings.guidance_rescale) if guided else ""
     both = " for both, cond and uncond together" if guided else ""
     return [
         ("markdown", _BY_HAND),
@@ -156,7 +149,7 @@ def _by_hand(settings: GenerationSettings, program: str) -> list[tuple[str, str]
         ("markdown", _NOISE_WORDS),
         ("code", noise),
         ("markdown", _LOOP_WORDS.format(both=both)),
-        ("code", _LOOP.format(body=body)),
+        ("code", _LOOP.format(guide=guide, body=_GUIDED if guided else _UNGUIDED)),
         ("markdown", _DECODE_WORDS),
         ("code", _DECODE),
         ("code", _SAME),

@@ -15,6 +15,7 @@ from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.recipe.settings_table import SETTINGS
 from core.diffusion.recipe.variations import Variation, read_region, variations_of
 from core.diffusion.settings import GenerationSettings
+from core.output.programs.quoted import quoted
 from core.output.programs.snippet_model import (
     class_of,
     family_of,
@@ -81,10 +82,11 @@ prompt_embeds = (1 - {share}) * first + {share} * second
 
 """
 
-# core.diffusion.recipe.prompt_weights: `tokenized`, `token_weights` and `weigh` in one.
 _WEIGHED = """\
 # Prompt weights as AUTOMATIC1111 has them: each token's embedding times its weight, and the mean of
 # them all as before, where it is more than next to nothing. diffusers has none of its own.
+{weigh}
+
 def embed(pieces{parameter}):
     inputs = pipe.tokenizer(
         [text for text, _ in pieces],
@@ -97,12 +99,7 @@ def embed(pieces{parameter}):
     with torch.no_grad():
 {hidden}
     words = inputs.word_ids(0)
-    weights = torch.tensor([1.0 if word is None else pieces[word][1] for word in words])
-    weighed = hidden.float() * weights.to(device)[:, None]
-    before, after = hidden.float().mean(), weighed.mean()
-    if abs(before) > 0.01 * hidden.float().std():
-        weighed = weighed * (before / after)
-    return weighed.to(hidden.dtype)
+    return weigh(hidden, [1.0 if word is None else pieces[word][1] for word in words])
 
 
 prompt_embeds = {cond}
@@ -124,10 +121,11 @@ if not hasattr(pipe.text_encoder, "text_model"):
 
 """
 
-# core.diffusion.sampling.batch.to_epsilon and to_x0: x0 = (x_VP - sqrt(1 - abar) eps) / sqrt(abar).
 _SNAPSHOT = """\
 # The picture that the model believes in at UNet call {call}: diffusers does not return it, so the
 # scheduler's step is watched. scale_model_input makes the latents variance preserving.
+{functions}
+
 plain_step = pipe.scheduler.step
 seen = []
 
@@ -136,14 +134,9 @@ seen = []
 def watched_step(prediction, timestep, latents, **options):
     x = pipe.scheduler.scale_model_input(latents, timestep).float()
     at = {first}len(seen)
-    sigma = torch.tensor(float({sigma}), device=x.device)
-    alpha = (1 + sigma.square()).rsqrt()
-    eps = prediction.float()
-    if pipe.scheduler.config.prediction_type == "v_prediction":
-        eps = alpha * eps + alpha * sigma * x
-    elif pipe.scheduler.config.prediction_type == "sample":
-        eps = (x - alpha * eps) / (alpha * sigma)
-    seen.append((x - alpha * sigma * eps) / alpha)
+    sigma = torch.tensor([float({sigma})], device=x.device)
+    kind = pipe.scheduler.config.prediction_type
+    seen.append(to_x0(to_epsilon(prediction.float(), x, sigma, kind), x, sigma))
     return plain_step(prediction, timestep, latents, **options)
 
 
@@ -187,8 +180,8 @@ def snippet(
     variation = _variation(settings)
     begin = begins(settings, model_source)
     opened, rescaled = source_text(settings), rescaled_text(settings)
-    quoted = variation + (_SNAPSHOT if snapshot else "") + rescaled
-    imports = [name for name in ("functools", "math", "sys") if f"{name}." in quoted]
+    written = variation + (_SNAPSHOT if snapshot else "") + rescaled
+    imports = [name for name in ("functools", "math", "sys") if f"{name}." in written]
     arguments = _arguments(settings, info) | source_arguments(settings, begin)
     pipeline = class_of(pipeline_class(settings), info)
     has_norm = family_of(info).base != "SDXL"  # whose pipelines leave it out
@@ -221,6 +214,7 @@ def snippet(
 
 def _snapshot(settings: GenerationSettings, first_call: int) -> str:
     return _SNAPSHOT.format(
+        functions=quoted("to_epsilon", "to_x0"),
         call=settings.snapshot,
         sigma=_SIGMA[SCHEDULERS[settings.scheduler].sigma_at],
         first=f"{first_call} + " if first_call else "",
@@ -348,6 +342,7 @@ def _blend(settings: GenerationSettings, info: ModelInfo | None) -> str:
             first = f"(1 - {share!r}) * {first} + {share!r} * {second}"
         unconditional = f"unconditional = {uncond}\n" if guided else ""
         return _WEIGHED.format(
+            weigh=quoted("weigh"),
             cond=first,
             uncond=unconditional,
             parameter=", clip_skip=0" if skip else "",

@@ -7,13 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from core.diffusion.models.families import FAMILIES, Family
-from core.diffusion.models.load import BUNDLED, ModelInfo
+from core.diffusion.models.load import BUNDLED, BUNDLED_FOLDER, ModelInfo
 from core.diffusion.models.origins import split_id
 from core.diffusion.models.weights import read_json, weights_of
 from core.diffusion.settings import GenerationSettings
+from core.output.programs.excerpts import ROOT
+from core.output.programs.quoted import quoted
+
+_PLACE = """\
+# The {what}: write here where it is on your computer.
+model = {where!r}
+"""
+
+_BUNDLED_PLACE = """\
+# The small model that comes with Diffusion Lightbox: write here where the app's folder is.
+model = {where!r}
+"""
 
 _FOLDER = """\
-pipe = {pipeline}.from_pretrained(
+{place}pipe = {pipeline}.from_pretrained(
     {source},
     {options}dtype=torch.float16 if device == "cuda" else torch.float32,
     use_safetensors=True,
@@ -23,8 +35,8 @@ pipe = {pipeline}.from_pretrained(
 
 _FILE = """\
 # The weights are the file's; the configurations and the tokenizer are those of the published model.
-pipe = {pipeline}.from_single_file(
-    {source},
+{place}pipe = {pipeline}.from_single_file(
+    model,
     config={config},
     dtype=torch.float16 if device == "cuda" else torch.float32,
     {without},
@@ -56,10 +68,12 @@ pooled_prompt_embeds = (1 - {share}) * first_pooled + {share} * second_pooled
 
 """
 
-# As _WEIGHED, of both towers; the pooled prompt has no tokens to weigh.
+# As _WEIGHED, of both text encoders; the pooled prompt has no tokens to weigh.
 _XL_WEIGHED = """\
 # Prompt weights as AUTOMATIC1111 has them: each token's embedding times its weight, and the mean of
 # them all as before, where it is more than next to nothing. diffusers has none of its own.
+{weigh}
+
 def embed(pieces{parameter}):
     states = []
     for tokenizer, encoder in (
@@ -78,12 +92,8 @@ def embed(pieces{parameter}):
             found = encoder(inputs.input_ids.to(device), output_hidden_states=True)
         hidden = found.hidden_states[{layer}]
         words = inputs.word_ids(0)
-        weights = torch.tensor([1.0 if word is None else pieces[word][1] for word in words])
-        weighed = hidden.float() * weights.to(device)[:, None]
-        before, after = hidden.float().mean(), weighed.mean()
-        if abs(before) > 0.01 * hidden.float().std():
-            weighed = weighed * (before / after)
-        states.append(weighed.to(hidden.dtype) if any(w != 1 for _, w in pieces) else hidden)
+        weights = [1.0 if word is None else pieces[word][1] for word in words]
+        states.append(weigh(hidden, weights) if any(w != 1 for _, w in pieces) else hidden)
     return torch.cat(states, dim=-1), found[0]
 
 
@@ -110,7 +120,7 @@ def opening(pipeline: str, model_source: str | Path, info: ModelInfo | None) -> 
     if info and info.file:
         return _FILE.format(
             pipeline=pipeline,
-            source=repr(str(model_source)),
+            place=_PLACE.format(what="checkpoint", where=Path(model_source).name),
             config=repr(PUBLISHED[family.name]),
             without=without,
         )
@@ -123,7 +133,26 @@ def opening(pipeline: str, model_source: str | Path, info: ModelInfo | None) -> 
         variant = weights_of(info.folder, "unet", info.name).variant
         options |= {"variant": variant} if variant else {}
     lines = "".join(f"{name}={value!r},\n    " for name, value in options.items())
-    return _FOLDER.format(pipeline=pipeline, source=repr(source), options=lines, without=without)
+    place = _place(source)
+    return _FOLDER.format(
+        pipeline=pipeline,
+        place=place,
+        source="model" if place else repr(source),
+        options=lines,
+        without=without,
+    )
+
+
+def _place(source: str) -> str:
+    """The variable that says where a model's folder is; "" for a hub id, which is the same on every
+    computer. A path of this one would lead nowhere on another, and would tell of its owner.
+    """
+    folder = Path(source)
+    if source == BUNDLED or folder == BUNDLED_FOLDER:
+        return _BUNDLED_PLACE.format(where=BUNDLED_FOLDER.relative_to(ROOT).as_posix())
+    if not folder.is_absolute() and not folder.exists():
+        return ""
+    return _PLACE.format(what="model, a folder in diffusers layout", where=folder.name)
 
 
 def scheduler_changes(info: ModelInfo | None) -> dict[str, Any]:
@@ -191,6 +220,7 @@ def xl_weighed(
     elif uncond:
         lines.append(f"unconditional, unconditional_pooled = {uncond}")
     return _XL_WEIGHED.format(
+        weigh=quoted("weigh"),
         lines="\n".join(lines) + "\n",
         parameter=f", {skip}=0" if skip else "",
         layer=f"-2 - {skip}" if skip else "-2",

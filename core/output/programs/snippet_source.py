@@ -7,6 +7,7 @@ from pathlib import Path
 from core.diffusion.models.load import describe
 from core.diffusion.recipe.schedule import Beginning, beginning
 from core.diffusion.settings import GenerationSettings
+from core.output.programs.quoted import guide_text
 
 SOURCE_FILE = "source.png"
 LATENTS_FILE = "source.npy"
@@ -30,7 +31,7 @@ with torch.no_grad():
 """
 
 _MASK = """\
-mask = Image.open("{file}")  # white is made anew
+mask = Image.open("{file}")  # white is painted anew
 """
 
 # The two pipelines call it for the noise alone: the posterior draws elsewhere.
@@ -57,16 +58,14 @@ sys.modules[type(pipe).__module__].randn_tensor = varied_noise
 
 _RESCALED = """\
 # diffusers' image-to-image pipelines have no guidance_rescale: the UNet hands it to them twice.
+{guide}
 plain_unet = pipe.unet.forward
 
 
 @functools.wraps(plain_unet)
 def rescaled(*arguments, **options):
     uncond, cond = plain_unet(*arguments, **options)[0].chunk(2)
-    guided = uncond + {scale} * (cond - uncond)
-    std = list(range(1, cond.ndim))
-    factor = cond.std(dim=std, keepdim=True) / guided.std(dim=std, keepdim=True)
-    guided = {rescale} * (guided * factor) + (1 - {rescale}) * guided
+    guided = guide(uncond, cond, settings)
     return (torch.cat([guided, guided]),)
 
 
@@ -129,8 +128,7 @@ def rescaled_text(settings: GenerationSettings) -> str:
     """guidance_rescale, where the pipeline has none."""
     if not (settings.init_image and settings.matters("guidance_rescale")):
         return ""
-    scale, rescale = repr(settings.guidance_scale), repr(settings.guidance_rescale)
-    return _RESCALED.format(scale=scale, rescale=rescale)
+    return _RESCALED.format(guide=guide_text(settings.guidance_scale, settings.guidance_rescale))
 
 
 def round_trip_text(settings: GenerationSettings) -> str:

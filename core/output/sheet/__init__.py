@@ -1,1 +1,1 @@
-"""A labelled grid as one picture or PDF."""
+"""A labelled grid as one picture or PDF: layout, fonts, painting, and the sweep inside the file."""

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from core.output.sheet.lettering import BOLD, Face, clean
+from core.output.sheet.lettering import BOLD, Face
 from core.output.sheet.sheet_text import SheetError
 from core.output.texts.legend import legend, value_labels
+from core.output.texts.one_line import clean
 from core.sweeps.sweep import Sweep
 
 Ink = Literal["ink", "muted", "failed"]

@@ -1,98 +1,133 @@
 """Text in pictures: a font that comes with the app, wrapping that never cuts, and drawing.
 
-The font is Source Sans 3, which Streamlit's wheel carries for its own pages (the file is opened,
-nothing is imported): Latin, Greek, Cyrillic, arrows and signs. A character that it lacks is drawn
-with the first of the usual system fonts that has it, and as an empty box where none has.
+The font is Source Sans 3 (SIL Open Font License 1.1, fonts/OFL.txt): Latin, Greek, Cyrillic, arrows
+and signs. A letter that it lacks is drawn with a font of this computer (`system_fonts`), and as an
+empty box where none has it: `missing_letters` names those, `missing_note` says so.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib.util
 import math
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from core.output.sheet import system_fonts
+from core.output.texts.one_line import JOINERS, clean
+
 REGULAR, BOLD = 400, 600
+FONTS = Path(__file__).parent / "fonts"
+FONT_FILES = {
+    REGULAR: FONTS / "SourceSans3-Regular.ttf",
+    BOLD: FONTS / "SourceSans3-SemiBold.ttf",
+}
 Color = tuple[int, int, int]
 
 # Letters are drawn so much larger and scaled down: hinted at 13 pixels they stand unevenly.
 _FINER = 4
+_STRIKES = (109, 136, 160, 128, 96, 64)
+"""Sizes in pixels of the pictures in emoji fonts, which have no other: Noto's, then Apple's."""
 
-# Pillow looks for them where Linux, macOS and Windows keep fonts. Chinese, Japanese, Korean first.
-_SYSTEM_FONTS = (
-    "NotoSansCJK-Regular.ttc",
-    "PingFang.ttc",
-    "msgothic.ttc",
-    "malgun.ttf",
-    "NotoSans-Regular.ttf",
-    "Arial Unicode.ttf",
-    "seguisym.ttf",
-    "DejaVuSans.ttf",
-)
 _NEVER_A_LETTER = "\ufffe"
-_JOINERS = "\u200c\u200d\ufe0e\ufe0f"  # not printable by themselves, they shape their neighbours
+_MOST_NAMED = 12
 
 
-@functools.lru_cache(maxsize=1)
-def _font_file() -> Path | None:
-    spec = importlib.util.find_spec("streamlit")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        for path in sorted(Path(folder).glob("static/static/media/SourceSansVF-Upright*.woff2")):
+@dataclass(frozen=True, eq=False)
+class _Glyphs:
+    """A font as opened. Of one of pictures (`is_color`) the size is `scale` times what is drawn."""
+
+    font: ImageFont.FreeTypeFont
+    scale: float = 1.0
+
+    @property
+    def is_color(self) -> bool:
+        return self.scale != 1.0
+
+    def length(self, text: str) -> float:
+        return self.font.getlength(text) * self.scale
+
+    def picture(self, text: str) -> Image.Image:
+        """The text in the font's own colours, (x, baseline) at (size, 2 * size), at its scale."""
+        size = round(self.font.size)
+        canvas = Image.new("RGBA", (round(self.font.getlength(text)) + 2 * size, 3 * size))
+        ImageDraw.Draw(canvas).text(
+            (size, 2 * size), text, font=self.font, fill="black", anchor="ls", embedded_color=True
+        )
+        wanted = (max(round(side * self.scale), 1) for side in canvas.size)
+        return canvas.resize((next(wanted), next(wanted)), Image.Resampling.LANCZOS)
+
+    def draws(self, letter: str) -> bool:
+        """Whether it has the letter, and not its box for what it lacks."""
+        return self.picture(letter).tobytes() != self.picture(_NEVER_A_LETTER).tobytes()
+
+
+@functools.lru_cache(maxsize=64)
+def _main_font(size: int, weight: int) -> _Glyphs:
+    return _Glyphs(ImageFont.truetype(FONT_FILES[weight], size))
+
+
+@functools.lru_cache(maxsize=256)
+def _system_font(path: Path, size: int) -> _Glyphs | None:
+    """None for a file that is no usable font."""
+    for strike in (size, *_STRIKES):
+        try:
+            font = ImageFont.truetype(path, strike)
+        except OSError:
+            continue
+        return _Glyphs(font, 1.0 if strike == size else size / strike)
+    return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _system_font_for(letter: str) -> Path | None:
+    """The first font of this computer that draws a letter."""
+    for path in system_fonts.fonts_with(letter):
+        glyphs = _system_font(path, 16)
+        if glyphs is not None and glyphs.draws(letter):
             return path
     return None
 
 
-@functools.lru_cache(maxsize=64)
-def _main_font(size: int, weight: int) -> ImageFont.FreeTypeFont:
-    path = _font_file()
-    if path is None:
-        # Pillow's own, which has little beyond ASCII: better a box than no sheet.
-        return ImageFont.load_default(size)  # pyright: ignore[reportReturnType]
-    font = ImageFont.truetype(path, size)
-    font.set_variation_by_axes([weight])
-    return font
-
-
-@functools.lru_cache(maxsize=256)
-def _system_font(name: str, size: int) -> ImageFont.FreeTypeFont | None:
-    try:
-        return ImageFont.truetype(name, size)
-    except OSError:
-        return None
-
-
-def _draws(font: ImageFont.FreeTypeFont, letter: str) -> bool:
-    return _drawn(font, letter) != _drawn(font, _NEVER_A_LETTER)
-
-
-def _drawn(font: ImageFont.FreeTypeFont, letter: str) -> bytes:
-    image = Image.new("L", (48, 48))
-    ImageDraw.Draw(image).text((12, 30), letter, font=font, fill=255, anchor="ls")
-    return image.tobytes()
-
-
 @functools.lru_cache(maxsize=4096)
-def _font_name_for(letter: str) -> str:
-    """The system font to draw a letter with; "" for the app's own."""
-    if letter.isspace() or letter.isascii() or _draws(_main_font(16, REGULAR), letter):
+def _is_ours(letter: str) -> bool:
+    return letter.isspace() or letter.isascii() or _main_font(16, REGULAR).draws(letter)
+
+
+def forget_fonts() -> None:
+    """Look for this computer's fonts anew at the next letter that needs one."""
+    system_fonts.forget()
+    for remembered in (_system_font, _system_font_for, _width):
+        remembered.cache_clear()
+
+
+def missing_letters(texts: Iterable[str]) -> str:
+    """The letters that no font here has, each once, as they come: they are drawn as boxes."""
+    letters = dict.fromkeys(letter for text in texts for letter in clean(text))
+    return "".join(
+        letter
+        for letter in letters
+        if letter not in JOINERS and not _is_ours(letter) and _system_font_for(letter) is None
+    )
+
+
+def missing_note(texts: Iterable[str]) -> str:
+    """A sentence for who reads the picture; "" where every letter is drawn."""
+    letters = missing_letters(texts)
+    if not letters:
         return ""
-    for name in _SYSTEM_FONTS:
-        font = _system_font(name, 16)
-        if font is not None and _draws(font, letter):
-            return name
-    return ""
-
-
-def clean(text: str) -> str:
-    """One line of drawable text: any white space is a space, a lone surrogate a question mark;
-    control characters are left out.
-    """
-    line = " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
-    return "".join(letter for letter in line if letter.isprintable() or letter in _JOINERS)
+    named = ", ".join(
+        f"{letter} ({unicodedata.name(letter, f'U+{ord(letter):04X}').lower()})"
+        for letter in letters[:_MOST_NAMED]
+    )
+    more = f" and {len(letters) - _MOST_NAMED} more" if len(letters) > _MOST_NAMED else ""
+    return (
+        f"No font on this computer has {named}{more}: boxes stand in their places. Install a font "
+        "that has them, such as Noto Sans CJK or Noto Color Emoji, and start the app again."
+    )
 
 
 @dataclass(frozen=True)
@@ -109,7 +144,7 @@ class Face:
     def width(self, text: str) -> float:
         return _width(self, text)
 
-    def font(self, system_font: str = "") -> ImageFont.FreeTypeFont:
+    def glyphs(self, system_font: Path | None = None) -> _Glyphs:
         """The font at _FINER times the size."""
         other = _system_font(system_font, self.size * _FINER) if system_font else None
         return other or _main_font(self.size * _FINER, self.weight)
@@ -122,10 +157,18 @@ class Face:
         finer = Image.new("L", (size[0] * _FINER, size[1] * _FINER))
         draw = ImageDraw.Draw(finer)
         at, baseline = (x - column) * _FINER, round((y - row + self.size) * _FINER)
-        for name, run in _runs(text):
-            draw.text((at, baseline), run, font=self.font(name), fill=255, anchor="ls")
-            at += self.font(name).getlength(run)
+        in_color: list[tuple[float, Image.Image]] = []
+        for path, run in _runs(text):
+            glyphs = self.glyphs(path)
+            if glyphs.is_color:
+                in_color.append((column + at / _FINER, glyphs.picture(run)))
+            else:
+                draw.text((at, baseline), run, font=glyphs.font, fill=255, anchor="ls")
+            at += glyphs.length(run)
         canvas.paste(fill, (column, row), finer.reduce(_FINER))
+        for left, picture in in_color:
+            small = picture.reduce(_FINER)
+            canvas.paste(small, (round(left) - self.size, math.floor(y) - self.size), small)
 
     def wrap(self, text: str, width: float) -> list[str]:
         """Lines no wider than `width`: broken at spaces, inside a word only where it is wider."""
@@ -163,17 +206,19 @@ class Face:
 
 @functools.lru_cache(maxsize=8192)
 def _width(face: Face, text: str) -> float:
-    return sum(face.font(name).getlength(run) for name, run in _runs(text)) / _FINER
+    return sum(face.glyphs(path).length(run) for path, run in _runs(text)) / _FINER
 
 
-def _runs(text: str) -> Iterator[tuple[str, str]]:
-    """Runs of letters that one font draws: the font's name and the run."""
-    start, current = 0, ""
+def _runs(text: str) -> Iterator[tuple[Path | None, str]]:
+    """Runs of letters that one font draws: the system's font, None for ours, and the run."""
+    start, current = 0, None
     for index, letter in enumerate(text):
-        name = current if letter == " " else _font_name_for(letter)
-        if name != current:
+        path = current
+        if letter != " " and letter not in JOINERS:
+            path = None if _is_ours(letter) else _system_font_for(letter)
+        if path != current:
             if index > start:
                 yield current, text[start:index]
-            start, current = index, name
+            start, current = index, path
     if text[start:]:
         yield current, text[start:]

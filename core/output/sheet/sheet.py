@@ -22,6 +22,7 @@ from core.output.sheet.layout import (
     notes,
     page_heading,
 )
+from core.output.sheet.lettering import missing_note
 from core.output.sheet.painter import COLORS, MISSING, Painter, SheetCell, block_width, largest_cell
 from core.output.sheet.pdf import write_pdf
 from core.output.sheet.sheet_text import SheetError, embed_exif, embed_png, fits_exif, read_sweep
@@ -67,7 +68,9 @@ SMALLEST_CELL = 8
 
 @dataclass(frozen=True, kw_only=True)
 class SheetSize:
-    """Of a sheet in pixels; `scale` is what the cells are drawn at, `note` says so if forced."""
+    """Of a sheet in pixels; `scale` is what the cells are drawn at. `note` says if they had to be
+    smaller than asked for, and which letters of a label no font has.
+    """
 
     width: int
     height: int
@@ -118,12 +121,13 @@ def fit_sheet(
                 "shorter labels or another format."
             )
         shrink = max(min(shrink / excess, shrink * 0.97), SMALLEST_CELL / max(wanted))
-    note = ""
+    notes_of = [missing_note(_texts(sweep, grid, options, reasons))]
     if shrink < 1:
-        note = (
+        notes_of.append(
             f"Cells are drawn {cell[0]} x {cell[1]} pixels instead of {wanted[0]} x {wanted[1]}, "
             f"so that the sheet fits a {medium.upper()}."
         )
+    note = " ".join(filter(None, notes_of))
     return SheetSize(width=width, height=height, cell=cell, scale=cell[0] / cell_width, note=note)
 
 
@@ -217,6 +221,16 @@ def _page_sizes(
     pages: list[Block] = [page_heading(sweep, grid, z) for z in range(sweep.shape()[2])]
     heights = [page.height + grid.height + below.height for page in pages]
     return block_width(grid, [head, below, *pages]), 2 * grid.border + head.height, heights
+
+
+def _texts(
+    sweep: Sweep, grid: Grid, options: SheetOptions, reasons: Sequence[str]
+) -> Iterator[str]:
+    """All that is written on the sheet."""
+    pages = (page_heading(sweep, grid, z) for z in range(sweep.shape()[2]))
+    for block in (heading(sweep, grid, options), notes(reasons, grid), *pages):
+        yield from (line.text for line in block.lines)
+    yield from (line.text for line in grid.labels)
 
 
 def _stacked(grid: Grid, heights: Sequence[int]) -> int:

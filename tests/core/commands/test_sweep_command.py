@@ -22,6 +22,7 @@ from core.__main__ import main
 from core.commands.console import ProgressLine
 from core.commands.specs import read_spec
 from core.diffusion.settings import GenerationSettings
+from core.exports.formats import BY_SUFFIX
 from core.output.sheet.sheet import read_sweep
 from core.output.texts.infotext import read_png
 from core.runs.queue.queue import Queue
@@ -66,8 +67,7 @@ def sweep(spec: Path | str, data: Path, *more: str) -> int:
 def test_a_spec_is_computed_and_exported_in_every_format(
     spec: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    suffixes = (".png", ".jpg", ".webp", ".pdf", ".html", ".csv", ".zip", ".mp4", ".gif")
-    targets = [tmp_path / f"grid{suffix}" for suffix in suffixes]
+    targets = [tmp_path / f"grid{suffix}" for suffix in BY_SUFFIX]
     options = [part for target in targets for part in ("--export", str(target))]
     assert sweep(spec, data, "--save", "apples", *options) == 0
     captured = capsys.readouterr()

@@ -39,6 +39,7 @@ from core.sweeps.axis import Axis
 from core.sweeps.plan import make_plan
 from core.sweeps.sweep import Sweep
 from tests.conftest import max_difference
+from tests.core.output.programs.places import placed
 
 SETTINGS = GenerationSettings(
     prompt="a red apple", seed=3, num_inference_steps=2, width=64, height=64
@@ -328,7 +329,7 @@ def test_the_program_makes_the_same_pixels(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     settings = replace(SETTINGS, loras="paper:0.4, ink:-0.7")
-    exec(snippet(settings, BUNDLED_FOLDER), {})
+    exec(placed(snippet(settings, BUNDLED_FOLDER), BUNDLED_FOLDER), {})
     made = Image.open(tmp_path / "image.png")
     assert max_difference(made, picture(fresh, settings.loras)) == 0
     assert json.dumps("lora") not in snippet(SETTINGS, BUNDLED_FOLDER)

@@ -18,6 +18,7 @@ from core.diffusion.models.load import BUNDLED_FOLDER, LoadedModel
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.output.programs.notebook import notebook
 from core.output.programs.snippet import snippet
+from tests.core.output.programs.places import placed
 
 PLAIN = GenerationSettings(
     prompt="a red apple on a blue background, flat style",
@@ -47,7 +48,8 @@ RUNS = {
 
 
 def execute(data: bytes, folder: Path) -> Any:
-    book = cast(Any, nbformat).reads(data.decode(), as_version=4)
+    text = placed(data.decode(), BUNDLED_FOLDER)
+    book = cast(Any, nbformat).reads(text, as_version=4)
     NotebookClient(
         book, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     ).execute()
@@ -71,10 +73,18 @@ def test_it_executes_to_the_engines_pixels(
 def test_two_pictures_that_differ_end_in_an_error(tmp_path: Path) -> None:
     """The notebook's own comparison can fail."""
     data = notebook(PLAIN, BUNDLED_FOLDER)
-    broken = data.replace(b"eps_uncond + 5.0 *", b"eps_uncond + 5.1 *")
+    broken = data.replace(b"Namespace(guidance_scale=5.0", b"Namespace(guidance_scale=5.1")
     assert broken != data
     with pytest.raises(Exception, match="the two pictures differ"):
         execute(broken, tmp_path)
+
+
+def test_no_path_of_this_computer_is_in_it(tmp_path: Path) -> None:
+    (tmp_path / "somebody").mkdir()
+    for source in (BUNDLED_FOLDER, tmp_path / "somebody"):
+        text = notebook(PLAIN, source).decode()
+        assert str(source) not in text
+        assert "write here where" in text
 
 
 def test_its_first_half_is_the_snippet() -> None:

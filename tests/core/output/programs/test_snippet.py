@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -17,10 +19,13 @@ from PIL import Image
 from core.diffusion.engine import Engine
 from core.diffusion.models.load import BUNDLED_FOLDER, load_model
 from core.diffusion.recipe.noise_methods import METHODS
-from core.diffusion.recipe.prompt_weights import has_weights, plain_text
+from core.diffusion.recipe.prompt_weights import has_weights, plain_text, weigh
 from core.diffusion.recipe.schedulers import SCHEDULERS
+from core.diffusion.sampling import batch
 from core.diffusion.settings import GenerationSettings, SettingsError
+from core.output.programs.quoted import SOURCES, quoted
 from core.output.programs.snippet import snippet
+from tests.core.output.programs.places import placed
 
 PLAIN = GenerationSettings(
     prompt="a red apple on a blue background, flat style",
@@ -102,7 +107,7 @@ def test_the_program_makes_the_engines_pixels(tmp_path: Path) -> None:
     for index, generation in enumerate(wanted):
         folder = tmp_path / str(index)
         folder.mkdir()
-        text = snippet(generation.settings, BUNDLED_FOLDER)
+        text = placed(snippet(generation.settings, BUNDLED_FOLDER), BUNDLED_FOLDER)
         program += f"os.chdir({str(folder)!r})\nexec({text!r}, {{}})\n"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=240
@@ -162,3 +167,44 @@ def test_what_has_no_effect_is_left_out() -> None:
 def test_settings_that_cannot_run_have_no_program() -> None:
     with pytest.raises(SettingsError, match="width"):
         snippet(GenerationSettings(width=100), "m")
+
+
+def test_no_path_of_this_computer_is_in_a_program(tmp_path: Path) -> None:
+    folder = tmp_path / "somebody" / "my model"
+    folder.mkdir(parents=True)
+    for source in ("bundled", BUNDLED_FOLDER, folder, tmp_path / "no longer here"):
+        text = snippet(PLAIN, source)
+        assert str(tmp_path) not in text
+        assert str(BUNDLED_FOLDER.parent) not in text
+        said = next(line for line in text.splitlines() if line.startswith("model = "))
+        is_bundled = source in ("bundled", BUNDLED_FOLDER)
+        assert said == f"model = {'models/bundled' if is_bundled else Path(source).name!r}"
+        assert "write here where" in text[: text.index(said)].splitlines()[-1]
+    assert "model =" not in snippet(PLAIN, "somebody/toy"), "a hub id is the same everywhere"
+
+
+def test_the_samplers_own_functions_are_quoted() -> None:
+    """Their bodies stand in the program as they stand in the source, docstring and all."""
+    bodies = {
+        "to_x0": (batch.to_x0, replace(PLAIN, snapshot=2)),
+        "to_epsilon": (batch.to_epsilon, replace(PLAIN, snapshot=2)),
+        "weigh": (weigh, replace(PLAIN, prompt="a (red:1.4) apple")),
+        "guide": (batch.guide, replace(PLAIN, init_image="0" * 64, guidance_rescale=0.4)),
+    }
+    assert set(bodies) == set(SOURCES)
+    for name, (function, settings) in bodies.items():
+        source = inspect.getsource(function)
+        body = source[source.index('    """') :]
+        assert body in snippet(settings, "some/model"), name
+        assert f"def {name}(" not in snippet(PLAIN, "some/model"), name
+
+
+def test_what_is_quoted_brings_what_it_calls() -> None:
+    for name in SOURCES:
+        names: dict[str, object] = {"torch": torch}
+        exec(quoted(name), names)
+        code = names[name].__code__  # type: ignore[attr-defined]
+        missing = [
+            one for one in code.co_names if one not in names and not hasattr(torch.Tensor, one)
+        ]
+        assert set(missing) <= {"abs", "guidance_scale", "guidance_rescale"}, name

@@ -20,6 +20,7 @@ from core.output.programs.snippet import snippet
 from core.output.programs.snippet_model import PUBLISHED
 from core.output.programs.snippet_source import SOURCE_FILE
 from tests.core.diffusion.tiny import build, save_single_file
+from tests.core.output.programs.places import placed
 
 PLAIN = GenerationSettings(
     prompt="a red apple",
@@ -61,7 +62,7 @@ def test_the_program_makes_the_engines_pixels(
         folder = tmp_path / str(len(wanted))
         folder.mkdir()
         Image.fromarray(PICTURE).save(folder / SOURCE_FILE)
-        text = snippet(settings, source, engine.model.info)
+        text = placed(snippet(settings, source, engine.model.info), Path(source))
         for name, value in replaced.items():
             text = text.replace(PUBLISHED[name], value)
         program += f"os.chdir({str(folder)!r})\nexec({text!r}, {{}})\n"

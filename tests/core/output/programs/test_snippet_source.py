@@ -16,6 +16,7 @@ from core.diffusion.recipe.images import input_digest
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.snippet import snippet
 from core.output.programs.snippet_source import LATENTS_FILE, MASK_FILE, SOURCE_FILE
+from tests.core.output.programs.places import placed
 
 SLOPE = np.tile(np.linspace(0, 255, 64, dtype=np.uint8), (48, 1))
 SOURCE = np.stack([SLOPE, SLOPE[::-1], 255 - SLOPE], axis=-1)
@@ -68,7 +69,7 @@ def test_the_program_makes_the_engines_pixels(model: LoadedModel, tmp_path: Path
             Image.fromarray(SOURCE).save(folder / SOURCE_FILE)
         if settings.mask_image:
             Image.fromarray(MASK).save(folder / MASK_FILE)
-        text = snippet(settings, BUNDLED_FOLDER)
+        text = placed(snippet(settings, BUNDLED_FOLDER), BUNDLED_FOLDER)
         program += f"os.chdir({str(folder)!r})\nexec({text!r}, {{}})\n"
         # A program that varies the noise is the last of its process: here another follows.
         program += (

@@ -209,7 +209,7 @@ def _dpm_2m(step: _Step, is_last: bool) -> StepFormula:
 
 
 def _worked_out(name: str, expression: str, value: str) -> str:
-    """Two lines, since one would not fit on a telephone."""
+    """Two lines, since one would not fit on a phone."""
     return rf"\begin{{aligned}} {name} &= {expression} \\ &= {value} \end{{aligned}}"
 
 

@@ -14,7 +14,7 @@ from core.diffusion.inside.unrolled import unroll
 from core.diffusion.models.load import LoadedModel
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.sampling.timetable import SPACINGS
-from core.output.programs.formula import WRITTEN_OUT, reached_sigma, step_formula
+from core.output.figures.formula import WRITTEN_OUT, reached_sigma, step_formula
 from tests.core.diffusion.inside.taken_apart import SHORT, UNGUIDED, finish
 
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e-?\d+)?")
