@@ -7,16 +7,28 @@ abar = 1 / (1 + sigma^2), so that schedulers compare.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+FILE_VERSION = 1
+"""Of the files that `to_bytes` writes; those from before there were versions are read as 0.
+
+A quantity more or less needs no new version: one that is not known is dropped, one that is not
+there is None. A version that this program does not know is tried all the same.
+"""
+
 
 class TrajectoryError(Exception):
-    """A stored trajectory that cannot be read."""
+    """A stored trajectory that cannot be read. `is_damaged`: no version of the program can."""
+
+    def __init__(self, message: str, *, is_damaged: bool) -> None:
+        self.is_damaged = is_damaged
+        super().__init__(message)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,27 +42,28 @@ class StepRecord:
     eps_c - eps_u, along eps_c and across it; `std_inflation` std(eps_guided)/std(eps_c);
     `settling` norm(x0_i - x0_(i-1))/sqrt(D), None at the first step; `x0_cos_final`
     cos(x0_i, x0_last); `saturation` the share of the preview's subpixels at 0 or 255.
-    The guidance quantities are None where guidance is off.
+    The guidance quantities are None where guidance is off, and any quantity is (a channel's: an
+    empty tuple) where the version that wrote the file did not measure it.
     """
 
     step_index: int
     timestep: float
     sigma: float
     log_snr: float
-    latent_rms: float
-    raw_latent_norm: float
-    x0_rms: float
-    guidance_gap: float | None
-    guidance_gap_x0: float | None
-    misalignment: float | None
-    guidance_parallel: float | None
-    guidance_orthogonal: float | None
-    std_inflation: float | None
-    settling: float | None
-    x0_cos_final: float
-    saturation: float
-    channel_mean: tuple[float, ...]
-    channel_std: tuple[float, ...]
+    latent_rms: float | None = None
+    raw_latent_norm: float | None = None
+    x0_rms: float | None = None
+    guidance_gap: float | None = None
+    guidance_gap_x0: float | None = None
+    misalignment: float | None = None
+    guidance_parallel: float | None = None
+    guidance_orthogonal: float | None = None
+    std_inflation: float | None = None
+    settling: float | None = None
+    x0_cos_final: float | None = None
+    saturation: float | None = None
+    channel_mean: tuple[float, ...] = ()
+    channel_std: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,19 +91,30 @@ class Trajectory:
         if self.pred_original_sample is not None:
             tensors["pred_original_sample"] = np.ascontiguousarray(self.pred_original_sample)
         records = json.dumps([asdict(record) for record in self.records])
-        return save(tensors, metadata={"records": records})
+        return save(tensors, metadata={"version": str(FILE_VERSION), "records": records})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Trajectory:
-        """Raises TrajectoryError when the file is cut short or is none of ours."""
+        """Raises TrajectoryError when the file is cut short, is none of ours, or is of a later
+        version that this one cannot read.
+        """
         try:
             header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-            raw: list[dict[str, Any]] = json.loads(header["__metadata__"]["records"])
+            metadata: dict[str, str] = header["__metadata__"]
             tensors = load(data)
+            version = int(metadata.get("version", 0))
+        except (SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise _damaged() from error
+        try:
+            raw: list[dict[str, Any]] = json.loads(metadata["records"])
             records = tuple(_record_from(values) for values in raw)
-        except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            if version <= FILE_VERSION:
+                raise _damaged() from error
             raise TrajectoryError(
-                "The stored trajectory is damaged. Compute the image again to record it anew."
+                f"The stored trajectory was written by a newer version (its files are {version}, "
+                f"this version reads up to {FILE_VERSION}). Update the program to see it.",
+                is_damaged=False,
             ) from error
         return cls(
             records=records,
@@ -99,7 +123,25 @@ class Trajectory:
         )
 
 
-def _record_from(values: dict[str, Any]) -> StepRecord:
-    for name in ("channel_mean", "channel_std"):
-        values[name] = tuple(values[name])
-    return StepRecord(**values)
+def _damaged() -> TrajectoryError:
+    return TrajectoryError(
+        "The stored trajectory is damaged. Compute the image again to record it anew.",
+        is_damaged=True,
+    )
+
+
+def _record_from(values: Mapping[str, Any]) -> StepRecord:
+    """A step of a file of any version. Raises TypeError or KeyError for what is none."""
+    known: dict[str, Any] = {}
+    for field in fields(StepRecord):
+        if field.name not in values and field.default is not MISSING:
+            continue
+        value = values[field.name]
+        known[field.name] = tuple(map(_number, value)) if field.default == () else _number(value)
+    return StepRecord(**known)
+
+
+def _number(value: Any) -> Any:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise TypeError(f"{value!r} is no number")
+    return value

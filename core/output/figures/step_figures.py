@@ -24,6 +24,7 @@ NO_GUIDANCE = "Guidance is off here: there is one prediction, and nothing to com
 SAME_PREDICTIONS = (
     "The two predictions are the same: there is nothing above 0 for a logarithmic axis"
 )
+NOT_RECORDED = "The version that computed this did not record it: compute it again"
 HEIGHT = 250
 _GREY = "#8b847a"
 _MOST_NAMED = 8  # colours up to which a figure names them
@@ -73,11 +74,12 @@ def step_figure(
     return figure
 
 
-def data_mean_square(run: Run) -> float:
+def data_mean_square(run: Run) -> float | None:
     """v of the analytic curve: the mean square of the run's last predicted x0, an estimate of
-    the data's from this one picture.
+    the data's from this one picture; None where that was not recorded.
     """
-    return run.records[-1].x0_rms ** 2
+    x0_rms = run.records[-1].x0_rms
+    return None if x0_rms is None else x0_rms**2
 
 
 def analytic_rms(sigma: float, mean_square: float) -> float:
@@ -90,9 +92,14 @@ def analytic_rms(sigma: float, mean_square: float) -> float:
 
 def channel_rms(record: StepRecord, channel: int) -> float | None:
     """RMS of one channel in x_VP, from its mean and standard deviation; None beyond the last."""
-    if channel >= len(record.channel_mean):
-        return None
-    return math.hypot(record.channel_mean[channel], record.channel_std[channel])
+    mean, std = (
+        _of_channel(values, channel) for values in (record.channel_mean, record.channel_std)
+    )
+    return None if mean is None or std is None else math.hypot(mean, std)
+
+
+def _of_channel(values: Sequence[float], channel: int) -> float | None:
+    return values[channel] if channel < len(values) else None
 
 
 def _line(
@@ -136,7 +143,10 @@ def _channel_lines(run: Run, index: int, axis: Along) -> list[go.Scatter]:
             lines.append(
                 go.Scatter(
                     x=[axis.place(record) for record in run.records],
-                    y=[getattr(record, f"channel_{what}")[channel] for record in run.records],
+                    y=[
+                        _of_channel(getattr(record, f"channel_{what}"), channel)
+                        for record in run.records
+                    ],
                     name=f"Channel {channel + 1}",
                     legendgroup=str(channel),
                     showlegend=what == "std",
@@ -167,8 +177,9 @@ def _why_empty(runs: Sequence[Run], row: StepFigure) -> str:
     if not row.needs_guidance:
         return "Nothing here"
     records = [record for run in runs for record in run.records]
-    has_values = any(line.of(record) is not None for line in row.lines for record in records)
-    return SAME_PREDICTIONS if has_values else NO_GUIDANCE
+    if any(line.of(record) is not None for line in row.lines for record in records):
+        return SAME_PREDICTIONS
+    return NOT_RECORDED if any(run.settings.uses_guidance for run in runs) else NO_GUIDANCE
 
 
 def _lay_out(figure: go.Figure, row: StepFigure, axis: Along, *, why_empty: str) -> None:

@@ -186,7 +186,8 @@ class Store:
             if data is not None:
                 return Trajectory.from_bytes(data)
         except TrajectoryError as error:
-            self._forget_trajectory(digest)
+            if error.is_damaged:
+                self._forget_trajectory(digest)
             raise StoreError(str(error)) from error
         self._forget_trajectory(digest)
         raise StoreError("The stored trajectory is missing. Compute the image again.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,12 @@ import torch
 from core.diffusion.engine import Engine
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.settings import GenerationSettings
+from core.diffusion.trajectory import StepRecord
 from core.output.figures.figures import LINE_COLOURS
 from core.output.figures.step_figure_rows import ALONG, GROUPS, STEP_FIGURES
 from core.output.figures.step_figures import (
     NO_GUIDANCE,
+    NOT_RECORDED,
     SAME_PREDICTIONS,
     analytic_rms,
     channel_rms,
@@ -25,6 +27,7 @@ from core.output.figures.step_figures import (
     step_figure,
 )
 from core.output.figures.step_runs import Run, colouring, differing, labels
+from core.output.figures.step_table import step_table
 from tests.core.output.figures.step_doubles import step_run
 
 RUNS = [
@@ -308,3 +311,34 @@ def test_norm_plots_show_what_diffusers_own_pipeline_holds(
     assert list(plots["raw_norm"][0].y) == pytest.approx(raw, rel=1e-4)
     assert list(plots["latent_rms"][0].y) == pytest.approx(rms, rel=1e-4)
     assert list(plots["channels"][3].y) == pytest.approx(means, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "name", [field.name for field in fields(StepRecord) if field.default is None]
+)
+def test_a_quantity_that_was_not_recorded_is_a_gap_in_every_figure(name: str) -> None:
+    whole = step_run(steps=4)
+    bare = replace(whole, records=tuple(replace(r, **{name: None}) for r in whole.records))
+    for figure in STEP_FIGURES:
+        drawn = step_figure([bare, whole], figure, "step", colouring([bare, whole], "seed"))
+        assert len(drawn.data) >= 1, figure
+    step_figure([bare], "latent_rms", "step", colouring([bare], "seed"), channel=1)
+    assert step_table([bare])[name].isna().all()
+
+
+@pytest.mark.parametrize("name", ["channel_mean", "channel_std"])
+def test_channels_that_were_not_recorded_are_gaps(name: str) -> None:
+    whole = step_run(steps=4)
+    bare = replace(whole, records=tuple(replace(r, **{name: ()}) for r in whole.records))
+    step_figure([bare], "channels", "step", colouring([bare], "seed"))
+    figure = step_figure([bare], "latent_rms", "step", colouring([bare], "seed"), channel=1)
+    assert all(value is None for trace in figure.data for value in trace.y)
+    assert step_table([bare])["run"].size == 4
+
+
+def test_a_guided_run_whose_guidance_was_not_recorded_is_not_called_unguided() -> None:
+    whole = step_run(steps=4)
+    bare = replace(whole, records=tuple(replace(r, std_inflation=None) for r in whole.records))
+    figure = step_figure([bare], "std_inflation", "step", colouring([bare], "seed"))
+    (note,) = figure.layout.annotations
+    assert note.text.replace("<br>", " ") == NOT_RECORDED
