@@ -17,7 +17,7 @@ from core.runs.worker.worker import FolderInUse
 from ui.catalog import ASSETS, CATALOG, HOME, Page
 from ui.clicks import forget_clicks, leave_others
 from ui.runtime import Runtime, open_runtime
-from ui.views import plain, problem_lines, show_error
+from ui.views import plain, problem_lines, show_error, show_unreadable
 
 NAME = "Diffusion Lightbox"
 POLL_SECONDS = 0.25
@@ -51,6 +51,8 @@ def open_page(page: Page) -> Generator[Runtime]:
     with safely():
         yield runtime
     forget_clicks()
+    with safely():
+        show_unreadable(runtime.store)
     with safely(), st.sidebar:
         _status(runtime)
 

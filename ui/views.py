@@ -11,6 +11,7 @@ from core.diffusion.recipe.settings_table import SETTINGS, label_of
 from core.diffusion.settings import Problem
 from core.runs.store.store import Store, StoredImage, StoreError
 
+MOST_NAMED = 3
 _MARKDOWN = re.compile(r"([!-/:-@\[-`{-~])")
 
 FIELD_NAMES = {name: row.label for name, row in SETTINGS.items()}
@@ -54,6 +55,22 @@ def picture_bytes(store: Store, digest: str) -> bytes | None:
     except StoreError as error:
         show_error("This picture cannot be shown", str(error))
         return None
+
+
+def show_unreadable(store: Store) -> None:
+    """Names what is stored and cannot be read; nothing where there is nothing of the kind."""
+    found = store.unreadable()
+    for kind in dict.fromkeys(one.kind for one in found):
+        of_kind = [one for one in found if one.kind == kind]
+        nouns = kind if len(of_kind) == 1 else f"{kind}s"
+        named = [f"{one.name[:16]}: {one.reason}" for one in of_kind[:MOST_NAMED]]
+        if len(of_kind) > MOST_NAMED:
+            named.append(f"and {len(of_kind) - MOST_NAMED} more")
+        show_warning(
+            f"{len(of_kind)} {nouns} cannot be read",
+            "\n\n".join(named),
+            "Everything else is shown, and the files are kept.",
+        )
 
 
 def show_picture(data: bytes, image: StoredImage, *, longest: int | None = None) -> None:

@@ -95,7 +95,8 @@ class Engine:
         if request.key in self._riders:
             raise ValueError(f"{request.key} is in flight already")
         settings = request.settings
-        settings.require_valid(vae_scale_factor=self.model.info.vae_scale_factor)
+        if not request.is_valid:
+            settings.require_valid(vae_scale_factor=self.model.info.vae_scale_factor)
         cell = self._shared_cell(settings)
         if cell is None or (cell.strict, cell.record) != (request.strict, request.record):
             cell = self._admit(request)
@@ -194,7 +195,7 @@ class Engine:
         for one in settings:
             one.require_valid(vae_scale_factor=self.model.info.vae_scale_factor)
         requests = (
-            Request(key=str(index), settings=one, strict=strict, record=record)
+            Request(key=str(index), settings=one, strict=strict, record=record, is_valid=True)
             for index, one in enumerate(settings)
         )
         done: dict[str, Generation] = {}

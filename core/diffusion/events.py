@@ -44,12 +44,15 @@ class Generation:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One image wanted. `strict` runs it alone, exactly as diffusers' own pipeline does."""
+    """One image wanted. `strict` runs it alone, exactly as diffusers' own pipeline does;
+    `is_valid` says that its settings were validated for this model, and need not be again.
+    """
 
     key: str
     settings: GenerationSettings
     strict: bool = False
     record: Record = "norms"
+    is_valid: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -164,3 +164,25 @@ def test_a_thousand_pictures_page_in_under_a_second(app: App) -> None:
     at.run()
     assert time.process_time() - begin < 1
     assert len(at.get("image")) == PAGE_SIZE
+
+
+@pytest.mark.parametrize(
+    "page",
+    [None, GALLERY, "pages/Film.py", "pages/Latents.py", "pages/Variations.py"],
+    ids=["home", "gallery", "film", "latents", "variations"],
+)
+def test_a_picture_that_cannot_be_read_is_named_and_the_others_are_shown(
+    app: App, page: str | None
+) -> None:
+    images = [app.put(seed) for seed in range(10)]
+    bad = images[-1].digest  # the newest, which pages begin with
+    with app.store.database.write() as connection:
+        connection.execute("UPDATE images SET created_at = 'now' WHERE digest = ?", (bad,))
+    at = app.open(page)
+    (warning,) = at.warning
+    assert warning.body.startswith(bad[:16])
+    assert [error.body for error in at.error] == []
+    assert not at.exception
+    if page == GALLERY:
+        assert shown(at) == [image.digest for image in images[-2::-1]]
+        assert "9 pictures" in [caption.value for caption in at.caption]

@@ -17,10 +17,11 @@ from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.settings import INIT_FIELDS, MAX_SEED, GenerationSettings
 from core.output.texts.infotext import write_png
+from core.runs.queue.queue import Queue, WorkerStatus
+from core.sweeps.sweep import Sweep
 from tests.core.runs.doubles import generation, wait_for
 from tests.pages.conftest import GALLERY, GENERATE, App, messages, unescaped
 from ui.generate.stage import JOB
-from ui.runs.sweeps import LABEL
 
 LONG = " ".join(["apple"] * 90)
 
@@ -254,8 +255,8 @@ def test_a_running_sweep_is_never_taken_for_a_picture_of_this_page(
     app.lab.hold()
     click(app.open(GENERATE, generate_prompt="Sweep: an owl"))
     picture = app.newest_job().id
-    label = f"{LABEL}Seed: a cat"
-    app.queue.submit([GenerationSettings()], owner="this browser", token="1", label=label)
+    sweep = Sweep(base=GenerationSettings(prompt="a cat"))
+    app.queue.submit([sweep.base], owner="this browser", token="1", label="x", sweep=sweep)
     again = app.open(GENERATE)
     assert again.session_state[JOB] == picture
 
@@ -430,3 +431,18 @@ def test_a_prompt_is_never_read_as_markdown(app: App) -> None:
     app.turn_to(at, GENERATE)
     shown = [element.value for element in (*at.markdown, *at.caption, *at.error, *at.warning)]
     assert not any("example.com" in text for text in shown)
+
+
+def test_a_full_disk_is_not_called_the_models_fault(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.lab.hold()
+    full = "The disk that holds the data folder is full: free some space."
+    status = WorkerStatus(
+        alive=False, state="failed", device="", dtype="", model="", message=full, waiting=1
+    )
+    said: list[tuple[str, ...]] = []
+    monkeypatch.setattr("ui.runs.progress.show_error", lambda *words: said.append(words))
+    monkeypatch.setattr(Queue, "worker_status", lambda self: status)
+    click(app.open(GENERATE, generate_prompt="an owl"))
+    assert ("Nothing can be computed at the moment", full) in said

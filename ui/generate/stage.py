@@ -56,7 +56,9 @@ def submit(runtime: Runtime, form: Form) -> None:
             batch, owner=owner_id(), token=token, label=label, watched=True
         )
         st.session_state[JOB] = job_id
-        st.session_state[LAST_SEED] = runtime.queue.cells(job_id)[0].settings.seed
+        st.session_state[LAST_SEED] = batch[0].seed
+        if cells := runtime.queue.cells(job_id):
+            st.session_state[LAST_SEED] = cells[0].settings.seed
 
 
 def show_stage(runtime: Runtime, form: Form) -> None:
@@ -84,7 +86,10 @@ def _current_job(runtime: Runtime, form: Form) -> Job | None:
     for job in runtime.queue.jobs(owner=owner_id(), limit=LOOK_BACK):
         if is_sweep(job):
             continue
-        first = runtime.queue.cells(job.id)[0].settings
+        cells = runtime.queue.cells(job.id)
+        if not cells:
+            continue
+        first = cells[0].settings
         is_recent = time.time() - (job.finished_at or 0) < RECENT_SECONDS
         is_asked = form.settings in (first, replace(first, seed=-1))
         if not job.is_over or (is_recent and is_asked):

@@ -82,6 +82,6 @@ def say_if_stuck(runtime: Runtime) -> None:
     """Why nothing moves yet, below the progress of a job."""
     status = runtime.queue.worker_status()
     if status.state == "failed":
-        show_error("The model could not be started", status.message)
+        show_error("Nothing can be computed at the moment", status.message)
     elif status.state in ("starting", "loading"):
         st.caption("The model is being loaded: this takes a moment after the start.")

@@ -6,7 +6,7 @@ from core.runs.queue.jobs import Job
 from core.sweeps.sweep import Sweep
 
 LABEL = "Sweep: "
-"""How the label of a sweep's job begins, by which it is found again after a reload."""
+"""How the label of a sweep's job begins."""
 
 
 def label_of(sweep: Sweep) -> str:
@@ -16,7 +16,8 @@ def label_of(sweep: Sweep) -> str:
 
 
 def is_sweep(job: Job) -> bool:
-    return job.label.startswith(LABEL)
+    """Whether it computes a sweep, by which it is found again after a reload."""
+    return job.is_sweep
 
 
 def describe_sweep(sweep: Sweep) -> str:

@@ -8,7 +8,9 @@ its name without the ending. Settings name them as "ink:0.8, paper:0.5".
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -95,7 +97,29 @@ def _unknown(name: str, known: list[str]) -> str:
     return f"{name} is not here, or its file is damaged; did you mean {near}?"
 
 
+_walk: ContextVar[dict[str, Path] | None] = ContextVar("_walk", default=None)
+
+
+@contextmanager
+def walked_once() -> Generator[None]:
+    """Inside, the model roots are looked through once, when a LoRA is first asked for."""
+    token = _walk.set({})
+    try:
+        yield
+    finally:
+        _walk.reset(token)
+
+
 def _files() -> dict[str, Path]:
+    walk = _walk.get()
+    if walk is None:
+        return _walked()
+    if not walk:
+        walk.update(_walked())
+    return walk
+
+
+def _walked() -> dict[str, Path]:
     from core.diffusion.models.origins import model_roots
 
     found: dict[str, Path] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import sqlite3
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.diffusion.settings import GenerationSettings
+from core.runs.store.rows import read_number, read_settings, read_text
 
 JobState = Literal["pending", "running", "done", "cancelled", "failed"]
 CellState = Literal["pending", "running", "done", "failed", "cancelled"]
@@ -23,6 +23,8 @@ HEARTBEAT_LOST_SECONDS = 10.0
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """What was submitted in one click. Times in Unix seconds; steps are UNet calls of cells.
+
+    `is_sweep`: a sweep was submitted with it, which any session can show.
 
     `seconds_left` is measured on this job's own steps; None until there is something to go by.
     """
@@ -41,6 +43,7 @@ class Job:
     steps_total: int
     seconds_left: float | None
     error: str
+    is_sweep: bool = False
 
     @property
     def is_over(self) -> bool:
@@ -76,7 +79,7 @@ class WorkerStatus:
 
 _ACTIVE = "cells.state IN ('pending', 'running')"
 JOBS = f"""SELECT jobs.id, owner, label, jobs.state, created_at, started_at, finished_at,
-    total_cells, steps_per_second,
+    total_cells, steps_per_second, jobs.sweep IS NOT NULL AS is_sweep,
     SUM(cells.state = 'done') AS done_cells,
     SUM(cells.state = 'failed') AS failed_cells,
     SUM(cells.step) AS steps_done,
@@ -87,7 +90,12 @@ JOBS = f"""SELECT jobs.id, owner, label, jobs.state, created_at, started_at, fin
 
 
 def job_from(row: sqlite3.Row) -> Job:
-    """The job in a row of JOBS."""
+    """The job in a row of JOBS. Raises RowError."""
+    for name in ("created_at", "started_at", "finished_at", "steps_per_second"):
+        if row[name] is not None or name == "created_at":
+            read_number(row[name], "time")
+    for name in ("id", "owner", "label", "state"):
+        read_text(row[name], name)
     left, pace = row["steps_total"] - row["steps_done"], row["steps_per_second"]
     is_measured = row["state"] == "running" and pace
     return Job(
@@ -104,17 +112,21 @@ def job_from(row: sqlite3.Row) -> Job:
         steps_done=row["steps_done"],
         steps_total=row["steps_total"],
         seconds_left=left / pace if is_measured else None,
-        error=row["error"] or "",
+        error=str(row["error"] or ""),
+        is_sweep=bool(row["is_sweep"]),
     )
 
 
 def cell_from(row: sqlite3.Row) -> Cell:
-    """The cell in a row of `cells` with `is_stored`: whether its image is there."""
+    """The cell in a row of `cells` with `is_stored`: whether its image is there.
+
+    Raises RowError.
+    """
     is_deleted = row["state"] == "done" and not row["is_stored"]
     return Cell(
         job_id=row["job_id"],
         position=row["position"],
-        settings=GenerationSettings.from_dict(json.loads(row["settings"])),
+        settings=read_settings(row["settings"]),
         digest=row["digest"],
         state=row["state"],
         step=row["step"],

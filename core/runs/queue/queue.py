@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from sqlite3 import Connection
-from typing import TYPE_CHECKING, Any
+from sqlite3 import Connection, Row
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from core.diffusion.events import Record
-from core.diffusion.models.load import ModelError, describe
-from core.diffusion.models.loras import digest_of, missing_loras
+from core.diffusion.models.load import describe
 from core.diffusion.recipe.schedule import unet_calls
-from core.diffusion.settings import GenerationSettings, Problem, SettingsError
+from core.diffusion.settings import GenerationSettings
 from core.runs.queue.bookkeeping import WATCH_SECONDS, prune, settle
 from core.runs.queue.jobs import JOBS, Cell, Job, WorkerStatus, cell_from, is_alive, job_from
+from core.runs.queue.planned import Resolved, describe_all, resolve
+from core.runs.store.rows import UNREADABLE, RowError, read_object
 from core.runs.store.store import RECORD_LEVELS, Store
-from core.sweeps.axis import SweepError
 from core.sweeps.plan import work_of
 from core.sweeps.sweep import Sweep
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from core.diffusion.models.load import ModelInfo
 
 __all__ = ["Cell", "Job", "Queue", "WorkerStatus"]
+
+log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 MEASURED_JOBS = 8
 
@@ -83,8 +86,10 @@ class Queue:
                 ),
             )
             connection.executemany(
-                "INSERT INTO cells VALUES (:job_id, :position, :settings, :digest, :model,"
-                " :width, :height, :state, :step, :total_steps, :reason, 0)",
+                "INSERT INTO cells (job_id, position, settings, digest, model, width, height,"
+                " state, step, total_steps, reason, planned) VALUES (:job_id, :position, :settings,"
+                " :digest, :model, :width, :height, :state, :step, :total_steps, :reason,"
+                " :planned)",
                 cells,
             )
             settle(connection, job_id)
@@ -95,12 +100,12 @@ class Queue:
 
     def job(self, job_id: str) -> Job | None:
         rows = self._database.read(f"{JOBS} WHERE jobs.id = ? GROUP BY jobs.id", (job_id,))
-        return job_from(rows[0]) if rows else None
+        return next(iter(_readable(rows, job_from)), None)
 
     def jobs(
         self, owner: str | None = None, active_only: bool = False, limit: int = 50
     ) -> list[Job]:
-        """Newest first."""
+        """Newest first. What cannot be read is left out, and named in the log."""
         clauses = ["1"]
         if owner is not None:
             clauses.append("owner = :owner")
@@ -115,16 +120,18 @@ class Queue:
             " ORDER BY jobs.created_at DESC, jobs.rowid DESC",
             {"owner": owner, "limit": limit},
         )
-        return [job_from(row) for row in rows]
+        return _readable(rows, job_from)
 
     def cells(self, job_id: str) -> list[Cell]:
-        """In the order of submission."""
+        """In the order of submission, without those whose row cannot be read: the worker fails
+        them, and the job says why.
+        """
         rows = self._database.read(
             "SELECT cells.*, images.digest IS NOT NULL AS is_stored FROM cells"
             " LEFT JOIN images USING (digest) WHERE job_id = ? ORDER BY position",
             (job_id,),
         )
-        return [cell_from(row) for row in rows]
+        return _readable(rows, cell_from)
 
     def sweep(self, job_id: str) -> Sweep | None:
         """The sweep that was submitted with a job; None where there was none."""
@@ -132,8 +139,8 @@ class Queue:
         if not rows or rows[0][0] is None:
             return None
         try:
-            return Sweep.from_dict(json.loads(rows[0][0]))
-        except (SweepError, SettingsError):
+            return Sweep.from_dict(read_object(rows[0][0], "values"))
+        except UNREADABLE:
             return None  # written by a version whose settings this one does not know
 
     def overlaps(self, digests: Collection[str]) -> dict[str, int]:
@@ -249,26 +256,18 @@ class Queue:
                 )
                 if image is not None and image.created_at >= job.started_at:
                     made.append(image.settings)
-            work, seconds = work_of(made, self._infos(made)), job.finished_at - job.started_at
+            infos = describe_all({one.model for one in made}, self._describe)
+            work, seconds = work_of(made, infos), job.finished_at - job.started_at
             self._speeds[job.id] = work / seconds if work and seconds > 0 else None
         return self._speeds[job.id]
-
-    def _infos(self, settings: Sequence[GenerationSettings]) -> dict[str, ModelInfo]:
-        """What is known of the models of these settings."""
-        infos: dict[str, ModelInfo] = {}
-        for source in {one.model for one in settings}:
-            with suppress(ModelError):
-                infos[source] = self._describe(source)
-        return infos
 
     def _new_cells(
         self, job_id: str, settings: Sequence[GenerationSettings], record: str
     ) -> list[dict[str, Any]]:
         # Of one that is not here the worker says so, and fails its cells where loading fails too.
-        infos = self._infos(settings)
         cells = [
-            _new_cell(job_id, position, one, infos.get(one.model))
-            for position, one in enumerate(settings)
+            _new_cell(job_id, position, one)
+            for position, one in enumerate(resolve(settings, self._describe))
         ]
         digests = [cell["digest"] for cell in cells if cell["digest"] is not None]
         stored = self.store.holds(digests, record)
@@ -276,6 +275,16 @@ class Queue:
             if cell["digest"] in stored:
                 cell.update(state="done", step=cell["total_steps"])
         return cells
+
+
+def _readable(rows: Iterable[Row], read: Callable[[Row], _T]) -> list[_T]:
+    found: list[_T] = []
+    for row in rows:
+        try:
+            found.append(read(row))
+        except RowError as error:
+            log.warning("A row of the queue cannot be read: %s", error)
+    return found
 
 
 def _watch(connection: Connection, job_id: str) -> None:
@@ -286,31 +295,23 @@ def _watch(connection: Connection, job_id: str) -> None:
     )
 
 
-def _new_cell(
-    job_id: str, position: int, settings: GenerationSettings, info: ModelInfo | None
-) -> dict[str, Any]:
-    factor = info.vae_scale_factor if info else 8
-    problems = [p for p in settings.validate(vae_scale_factor=factor) if p.severity == "error"]
-    if not problems and (missing := missing_loras(settings.loras)):
-        problems = [Problem(field="loras", reason=missing)]
-    reason, digest = "; ".join(map(str, problems)), None
-    if info and not problems:
-        try:
-            digest = digest_of(settings, info.fingerprint)
-        except ValueError as error:  # text without a UTF-8 form
-            reason = f"These settings cannot be written down: {error}"
+def _new_cell(job_id: str, position: int, one: Resolved) -> dict[str, Any]:
+    settings, planned = one.settings, one.planned
+    total = unet_calls(
+        replace(settings, snapshot=0), one.info.scheduler_config if one.info else None
+    )
+    written = json.dumps(settings.to_dict())
     return {
         "job_id": job_id,
         "position": position,
-        "settings": json.dumps(settings.to_dict()),
-        "digest": digest,
+        "settings": written,
+        "digest": planned.digest if planned else None,
         "model": settings.model,
         "width": settings.width,
         "height": settings.height,
-        "state": "failed" if reason else "pending",
+        "state": "failed" if one.reason else "pending",
         "step": 0,
-        "total_steps": 0
-        if reason
-        else unet_calls(replace(settings, snapshot=0), info.scheduler_config if info else None),
-        "reason": reason,
+        "total_steps": 0 if one.reason else total,
+        "reason": one.reason,
+        "planned": planned.to_json(written) if planned else None,
     }

@@ -6,10 +6,12 @@ import errno
 import sqlite3
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from core.runs.store.schema import MIGRATIONS
 
 BUSY_SECONDS = 15.0
 
@@ -20,124 +22,20 @@ class StoreError(Exception):
     """The data folder cannot do what was asked; the message says what to do next."""
 
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    (
-        """CREATE TABLE images (
-            digest TEXT PRIMARY KEY,
-            settings TEXT NOT NULL,
-            search_key TEXT NOT NULL,
-            scheduler TEXT NOT NULL,
-            model_name TEXT NOT NULL,
-            model_fingerprint TEXT NOT NULL,
-            created_at REAL NOT NULL,
-            seconds REAL NOT NULL,
-            computed TEXT NOT NULL,
-            clip_score REAL,
-            file_sha256 TEXT NOT NULL,
-            file_size INTEGER NOT NULL,
-            recorded INTEGER NOT NULL,
-            damaged INTEGER NOT NULL DEFAULT 0
-        )""",
-        "CREATE INDEX images_newest ON images (created_at)",
-        "CREATE INDEX images_scheduler ON images (scheduler, created_at)",
-        "CREATE INDEX images_model ON images (model_name, created_at)",
-        """CREATE TABLE jobs (
-            id TEXT PRIMARY KEY,
-            owner TEXT NOT NULL,
-            token TEXT NOT NULL,
-            label TEXT NOT NULL,
-            state TEXT NOT NULL,
-            strict INTEGER NOT NULL,
-            record TEXT NOT NULL,
-            created_at REAL NOT NULL,
-            started_at REAL,
-            finished_at REAL,
-            total_cells INTEGER NOT NULL,
-            steps_per_second REAL,
-            UNIQUE (owner, token)
-        )""",
-        "CREATE INDEX jobs_newest ON jobs (created_at)",
-        "CREATE INDEX jobs_finished ON jobs (finished_at)",
-        """CREATE TABLE cells (
-            job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
-            position INTEGER NOT NULL,
-            settings TEXT NOT NULL,
-            digest TEXT,
-            model TEXT NOT NULL,
-            width INTEGER NOT NULL,
-            height INTEGER NOT NULL,
-            state TEXT NOT NULL,
-            step INTEGER NOT NULL DEFAULT 0,
-            total_steps INTEGER NOT NULL,
-            reason TEXT NOT NULL DEFAULT '',
-            crashes INTEGER NOT NULL DEFAULT 0,
-            PRIMARY KEY (job_id, position)
-        )""",
-        "CREATE INDEX cells_digest ON cells (digest)",
-        "CREATE INDEX cells_pending ON cells (job_id, position) WHERE state = 'pending'",
-        "CREATE INDEX cells_running ON cells (digest) WHERE state = 'running'",
-        "CREATE TABLE previews (digest TEXT PRIMARY KEY, png BLOB NOT NULL)",
-        "CREATE TABLE watching (job_id TEXT PRIMARY KEY, until REAL NOT NULL)",
-        """CREATE TABLE worker (
-            id INTEGER PRIMARY KEY CHECK (id = 1),
-            pid INTEGER NOT NULL,
-            host TEXT NOT NULL,
-            state TEXT NOT NULL,
-            device TEXT NOT NULL,
-            dtype TEXT NOT NULL,
-            model TEXT NOT NULL,
-            message TEXT NOT NULL,
-            heartbeat REAL NOT NULL
-        )""",
-    ),
-    (
-        """CREATE TABLE sweeps (
-            name TEXT PRIMARY KEY,
-            sweep TEXT NOT NULL,
-            created_at REAL NOT NULL,
-            updated_at REAL NOT NULL
-        )""",
-    ),
-    # The digest of the picture that this one varies, "" for none; NULL: not looked up yet.
-    (
-        "ALTER TABLE images ADD COLUMN parent TEXT",
-        "CREATE INDEX images_parent ON images (parent)",
-    ),
-    # The sweep that a job computes, as JSON; NULL where it computes none.
-    ("ALTER TABLE jobs ADD COLUMN sweep TEXT",),
-    # Named tasks: work that makes no stored image. Their results are files.
-    (
-        """CREATE TABLE tasks (
-            key TEXT PRIMARY KEY,
-            name TEXT NOT NULL,
-            owner TEXT NOT NULL,
-            settings TEXT NOT NULL,
-            arguments TEXT NOT NULL,
-            state TEXT NOT NULL,
-            done INTEGER NOT NULL DEFAULT 0,
-            total INTEGER NOT NULL DEFAULT 0,
-            reason TEXT NOT NULL DEFAULT '',
-            crashes INTEGER NOT NULL DEFAULT 0,
-            created_at REAL NOT NULL,
-            finished_at REAL,
-            watched_until REAL NOT NULL
-        )""",
-        "CREATE INDEX tasks_unfinished ON tasks (created_at) WHERE finished_at IS NULL",
-    ),
-)
-"""Schema n is reached by running the first n of these; never change one that was released."""
-
-
 class Database:
     """One SQLite file in WAL mode, with a connection for each thread that uses it.
 
     Raises StoreError for everything that the disk or the file can do wrong.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, *, prepare: Callable[[], Callable[[sqlite3.Connection], None]]
+    ) -> None:
+        """`prepare` gives what writes the first rows of a new index. They are committed with the
+        schema: an index is either not there or whole.
+        """
         self.path = path
-        self.is_new = False
-        """Whether this object made the file: nothing is in it yet."""
+        self._prepare = prepare
         self._threads = threading.local()
         with self._explained():
             self._migrate()
@@ -191,6 +89,7 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
         connection.row_factory = sqlite3.Row
+        connection.text_factory = _text
         _into_wal_mode(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -198,25 +97,48 @@ class Database:
         return connection
 
     def _migrate(self) -> None:
+        if self.path.is_dir():
+            raise StoreError(
+                f"A folder is in the place of the index {self.path}: move it elsewhere and start "
+                "again. The pictures are not in it, and a new index is made from them."
+            )
         connection = self.connection
         if self._schema(connection) == len(MIGRATIONS):
             return
+        # Reading the pictures may take minutes, for which no lock is held: another process that
+        # opens the folder does the same, and the first to come writes.
+        fill = self._prepare() if self._is_empty(connection) else None
         connection.execute("BEGIN IMMEDIATE")
         try:
-            self.is_new = self._schema(connection) == 0
+            is_empty = self._is_empty(connection)
             for number, statements in enumerate(MIGRATIONS, start=1):
                 if number > self._schema(connection):
                     for statement in statements:
                         connection.execute(statement)
                     connection.execute(f"PRAGMA user_version = {number}")
+            if fill is not None and is_empty:
+                fill(connection)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
 
+    def _is_empty(self, connection: sqlite3.Connection) -> bool:
+        """Whether it has no picture: it is new, or an earlier version was stopped before it had
+        read them.
+        """
+        schema = self._schema(connection)
+        return not schema or not connection.execute("SELECT 1 FROM images LIMIT 1").fetchone()
+
     def _schema(self, connection: sqlite3.Connection) -> int:
-        found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        found, tables = _version_and_tables(connection)
+        is_ours = found > 0 and {"images", "jobs", "cells"} <= tables
+        if (found or tables) and not is_ours:
+            raise StoreError(
+                f"{self.path} is the database of another program, and was left as it is: move it "
+                "elsewhere, or name another folder in LIGHTBOX_DATA."
+            )
         if found > len(MIGRATIONS):
             raise StoreError(
                 f"{self.path.parent} was written by a newer version of Diffusion Lightbox (its "
@@ -234,6 +156,28 @@ class Database:
             if explained is None:
                 raise
             raise explained from error
+
+
+def _version_and_tables(connection: sqlite3.Connection) -> tuple[int, set[str]]:
+    """Both as of one moment: another process may be making the index just now."""
+    is_alone = not connection.in_transaction
+    if is_alone:
+        connection.execute("BEGIN")
+    try:
+        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        tables: set[str] = {row[0] for row in names}
+        return int(connection.execute("PRAGMA user_version").fetchone()[0]), tables
+    finally:
+        if is_alone:
+            connection.execute("ROLLBACK")
+
+
+def _text(stored: bytes) -> str | bytes:
+    """Text that is no UTF-8 (bits of the file have changed) as bytes: its row alone is damaged."""
+    try:
+        return stored.decode()
+    except UnicodeDecodeError:
+        return stored
 
 
 def _into_wal_mode(connection: sqlite3.Connection) -> None:

@@ -13,6 +13,13 @@ from typing import Any
 from core.diffusion.models.loras import digest_of
 from core.diffusion.recipe.variations import VariationError, parent_of
 from core.diffusion.settings import GenerationSettings
+from core.runs.store.rows import (
+    read_number,
+    read_object,
+    read_runnable,
+    read_text,
+    read_whole,
+)
 
 RECORD_LEVELS = {"none": 0, "norms": 1, "latents": 2}
 """How much of a trajectory is kept; a higher level holds all that a lower one does."""
@@ -51,10 +58,13 @@ def image_row(
     recorded: int,
     seconds: float = 0.0,
     clip_score: float | None = None,
+    digest: str = "",
 ) -> dict[str, Any]:
-    """Column -> value, for a picture whose file is `png`. `recorded` is a record level."""
+    """Column -> value, for a picture whose file is `png`. `recorded` is a record level, `digest`
+    that of the settings, where it is known.
+    """
     return {
-        "digest": digest_of(settings, model_fingerprint),
+        "digest": digest or digest_of(settings, model_fingerprint),
         "settings": json.dumps(settings.to_dict()),
         "search_key": search_key(settings.prompt),
         "scheduler": settings.scheduler,
@@ -78,20 +88,26 @@ def write_row(connection: sqlite3.Connection, row: Mapping[str, Any]) -> None:
     connection.execute(f"INSERT OR REPLACE INTO images ({columns}) VALUES ({marks})", dict(row))
 
 
-def image_from(row: sqlite3.Row, path: Path) -> StoredImage:
-    """What a row of `images` says of the picture at `path`."""
+def image_from(
+    row: sqlite3.Row | Mapping[str, Any], path: Path, settings: GenerationSettings | None = None
+) -> StoredImage:
+    """What a row of `images` says of the picture at `path`; `settings` where they are known.
+
+    Raises RowError.
+    """
+    score = row["clip_score"]
     return StoredImage(
-        digest=row["digest"],
-        settings=GenerationSettings.from_dict(json.loads(row["settings"])),
-        created_at=row["created_at"],
-        seconds=row["seconds"],
-        computed=json.loads(row["computed"]),
-        model_name=row["model_name"],
-        model_fingerprint=row["model_fingerprint"],
-        clip_score=row["clip_score"],
+        digest=read_text(row["digest"], "digest"),
+        settings=settings or read_runnable(row["settings"]),
+        created_at=read_number(row["created_at"], "time"),
+        seconds=read_number(row["seconds"], "duration"),
+        computed=read_object(row["computed"], "facts of its computing"),
+        model_name=read_text(row["model_name"], "model's name"),
+        model_fingerprint=read_text(row["model_fingerprint"], "model's fingerprint"),
+        clip_score=None if score is None else read_number(score, "CLIP score"),
         path=path,
-        has_trajectory=row["recorded"] > RECORD_LEVELS["none"],
-        parent=row["parent"] or "",
+        has_trajectory=read_whole(row["recorded"], "record level") > RECORD_LEVELS["none"],
+        parent=read_text(row["parent"] or "", "parent's digest"),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 import socket
 import sqlite3
@@ -11,9 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from core.diffusion.events import Record
+from core.diffusion.models.loras import digest_of
 from core.diffusion.settings import GenerationSettings
 from core.runs.queue.bookkeeping import JOB_ORDER, SMALL_JOB_CELLS, prune, settle
+from core.runs.queue.planned import Planned
+from core.runs.store.rows import RowError, read_settings, read_text, read_whole
 from core.runs.store.store import RECORD_LEVELS, Store
+
+log = logging.getLogger(__name__)
 
 CRASHES_ALLOWED = 3
 SET_ASIDE = (
@@ -21,8 +26,11 @@ SET_ASIDE = (
     "computed. It may need more memory than there is: try a smaller size, then retry."
 )
 
-# Of a cell; settings that were stored before there were any have none.
-_LORAS = "COALESCE(json_extract(cells.settings, '$.loras'), '')"
+# Of a cell; settings that were stored before there were any have none, damaged ones neither.
+_LORAS = (
+    "CASE WHEN json_valid(cells.settings)"
+    " THEN CAST(COALESCE(json_extract(cells.settings, '$.loras'), '') AS TEXT) ELSE '' END"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +57,56 @@ class Waiting:
     record: Record
     is_small: bool
     crashes: int
+    planned: Planned | None = None
+
+    def digest(self, model_fingerprint: str) -> str:
+        """As it was resolved at submission, unless the model or a LoRA has changed since. Raises
+        ValueError for text without a UTF-8 form.
+        """
+        if self.planned is not None and self.planned.is_current(model_fingerprint):
+            return self.planned.digest
+        return digest_of(self.settings, model_fingerprint)
+
+
+_WAITING = f"""SELECT cells.*, cells.rowid AS place, owner, strict, record, total_cells,
+    {_LORAS} AS loras,
+    ROW_NUMBER() OVER (PARTITION BY owner ORDER BY {JOB_ORDER}, position) - 1 AS rank
+    FROM cells JOIN jobs ON jobs.id = cells.job_id
+    WHERE cells.state = 'pending' {{where}}"""
+
+
+def _lane_from(row: sqlite3.Row) -> Lane:
+    """Raises RowError."""
+    return Lane(
+        model=read_text(row["model"], "model"),
+        width=read_whole(row["width"], "width"),
+        height=read_whole(row["height"], "height"),
+        loras=read_text(row["loras"], "LoRAs"),
+    )
+
+
+def _waiting_from(row: sqlite3.Row) -> Waiting:
+    """Raises RowError."""
+    written, record = read_text(row["settings"], "settings"), row["record"]
+    settings = read_settings(written)
+    if record not in RECORD_LEVELS:
+        raise RowError("its record level is of another version, or damaged")
+    digest, planned = row["digest"], row["planned"]
+    return Waiting(
+        job_id=read_text(row["job_id"], "job"),
+        position=read_whole(row["position"], "position"),
+        owner=read_text(row["owner"], "owner"),
+        rank=row["rank"],
+        settings=settings,
+        lane=_lane_from(row),
+        strict=bool(row["strict"]),
+        record=record,
+        is_small=read_whole(row["total_cells"], "count of cells") <= SMALL_JOB_CELLS,
+        crashes=read_whole(row["crashes"], "count of crashes"),
+        planned=Planned.from_json(planned, written, settings, read_text(digest, "digest"))
+        if planned is not None
+        else None,
+    )
 
 
 class Dispatch:
@@ -85,11 +143,17 @@ class Dispatch:
             self._settle(connection, jobs)
 
     def lanes(self) -> list[Lane]:
-        """Of the cells that wait."""
+        """Of the cells that wait. Those that cannot be read fail."""
         rows = self._database.read(
-            f"SELECT DISTINCT model, width, height, {_LORAS} FROM cells WHERE state = 'pending'"
+            f"SELECT DISTINCT model, width, height, {_LORAS} AS loras FROM cells"
+            " WHERE state = 'pending'"
         )
-        return [Lane(model=row[0], width=row[1], height=row[2], loras=row[3]) for row in rows]
+        try:
+            return [_lane_from(row) for row in rows]
+        except RowError:
+            rows = self._database.read(_WAITING.format(where=""))
+            self._readable(rows)
+            return self.lanes()
 
     def waiting(self, lanes: Iterable[Lane], *, per_owner: int) -> list[Waiting]:
         """The next cells of each owner in these lanes: small jobs first, then the oldest."""
@@ -98,37 +162,33 @@ class Dispatch:
         values = [
             value for lane in chosen for value in (lane.model, lane.width, lane.height, lane.loras)
         ]
+        where = f"AND (model, width, height, {_LORAS}) IN (VALUES {marks})"
         rows = self._database.read(
-            f"""SELECT * FROM (
-                SELECT cells.*, owner, strict, record, total_cells,
-                {_LORAS} AS loras, ROW_NUMBER() OVER (
-                    PARTITION BY owner ORDER BY {JOB_ORDER}, position) - 1 AS rank
-                FROM cells JOIN jobs ON jobs.id = cells.job_id
-                WHERE cells.state = 'pending'
-                AND (model, width, height, {_LORAS}) IN (VALUES {marks})
-            ) WHERE rank < ? ORDER BY rank, owner""",
+            f"SELECT * FROM ({_WAITING.format(where=where)}) WHERE rank < ? ORDER BY rank, owner",
             [*values, per_owner],
         )
-        return [
-            Waiting(
-                job_id=row["job_id"],
-                position=row["position"],
-                owner=row["owner"],
-                rank=row["rank"],
-                settings=GenerationSettings.from_dict(json.loads(row["settings"])),
-                lane=Lane(
-                    model=row["model"],
-                    width=row["width"],
-                    height=row["height"],
-                    loras=row["loras"],
-                ),
-                strict=bool(row["strict"]),
-                record=row["record"],
-                is_small=row["total_cells"] <= SMALL_JOB_CELLS,
-                crashes=row["crashes"],
-            )
-            for row in rows
-        ]
+        return self._readable(rows)
+
+    def _readable(self, rows: Iterable[sqlite3.Row]) -> list[Waiting]:
+        """Those that can be read; the others fail, each with its reason."""
+        found: list[Waiting] = []
+        bad: list[tuple[str, int]] = []
+        for row in rows:
+            try:
+                found.append(_waiting_from(row))
+            except RowError as error:
+                log.warning("A waiting image cannot be read: %s", error)
+                bad.append((f"This image cannot be computed: {error}.", row["place"]))
+        if bad:
+            with self._database.write() as connection:
+                for values in bad:
+                    jobs = connection.execute(
+                        "UPDATE cells SET state = 'failed', reason = ?"
+                        " WHERE rowid = ? AND state = 'pending' RETURNING job_id",
+                        values,
+                    ).fetchall()
+                    self._settle(connection, jobs)
+        return found
 
     def running(self) -> dict[str, set[str]]:
         """Digest -> the jobs that want it, of every cell in flight."""

@@ -19,7 +19,6 @@ from core.diffusion.events import (
     Started,
 )
 from core.diffusion.models.load import ModelError, ModelInfo
-from core.diffusion.models.loras import digest_of
 from core.diffusion.recipe.images import InputError
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.runs.store.store import RECORD_LEVELS, Store, StoreError
@@ -28,6 +27,7 @@ from core.runs.worker.dispatch import Dispatch, Lane, Waiting
 from core.runs.worker.encoding import Encoded, Encoding
 from core.runs.worker.progress import Progress
 from core.runs.worker.slot import ModelSlot, Tools, first_line
+from core.runs.worker.suspects import Suspects
 from core.runs.worker.tasks import TaskRunner
 from core.runs.worker.turns import Turns, share_batch
 from core.runs.worker.vitals import Pulse
@@ -78,6 +78,7 @@ class Runner:
         self.slot = ModelSlot(tools)
         self.arrivals = Arrivals(tools.fetch, tools.is_elsewhere)
         self.pulse = Pulse()
+        self.suspects = Suspects(dispatch)
         self._lane: Lane | None = None
         self._flights: dict[str, _Flight] = {}
         self._encoding = Encoding(self._scored)
@@ -92,6 +93,7 @@ class Runner:
 
         False when idle.
         """
+        self.suspects.clear()
         self._follow_arrivals()
         change = self._dispatch.changes()
         if change != self._seen_change:
@@ -148,7 +150,8 @@ class Runner:
     def _is_here(self, source: str) -> bool:
         """Whether a model can be loaded now; where it could not come, what waits for it fails."""
         try:
-            return not self.arrivals.is_awaited(source)
+            with self.suspects.over(source):
+                return not self.arrivals.is_awaited(source)
         except ModelError as error:
             self._complaint = str(error)
             self._dispatch.fail_model(source, self._complaint)
@@ -208,7 +211,7 @@ class Runner:
                 return
             if self._gives_way():
                 return
-            prints = {lane.model: self.slot.fingerprint(lane.model) for lane in lanes}
+            prints = {lane.model: self._print_of(lane.model) for lane in lanes}
             lane = self._choose_lane(lanes, prints)
             if lane is None:
                 return
@@ -223,7 +226,8 @@ class Runner:
             waiting = self._dispatch.waiting(together, per_owner=self._tools.max_rows)
             outcomes: set[_Outcome] = set()
             for cell in self._turns.order(waiting):
-                outcome = self._begin(cell) if self._leaves_room(cell) else "pass over"
+                with self.suspects.over(cell):
+                    outcome = self._begin(cell) if self._leaves_room(cell) else "pass over"
                 if outcome == "full":
                     return
                 if outcome == "pass over":
@@ -231,6 +235,10 @@ class Runner:
                 outcomes.add(outcome)
             if outcomes == {"pass over"}:
                 return
+
+    def _print_of(self, source: str) -> str:
+        with self.suspects.over(source):
+            return self.slot.fingerprint(source)
 
     def _gives_way(self) -> bool:
         """Whether no cell may begin, so that a task of another model comes to its turn."""
@@ -286,7 +294,7 @@ class Runner:
         """Puts one cell in flight, or finishes it where nothing is left to do."""
         try:
             engine = self.slot.engine
-            digest = digest_of(cell.settings, self.slot.info.fingerprint)
+            digest = cell.digest(self.slot.info.fingerprint)
         except ValueError as error:
             self._dispatch.fail_cell(cell, f"These settings cannot be run: {error}")
             return "settled"
@@ -313,7 +321,13 @@ class Runner:
         rides_along = engine.rides_along(cell.settings)
         try:
             engine.admit(
-                Request(key=digest, settings=cell.settings, strict=cell.strict, record=cell.record)
+                Request(
+                    key=digest,
+                    settings=cell.settings,
+                    strict=cell.strict,
+                    record=cell.record,
+                    is_valid=cell.planned is not None and cell.planned.digest == digest,
+                )
             )
         except (SettingsError, InputError, StoreError) as error:
             self._fail(digest, str(error))
@@ -384,7 +398,7 @@ class Runner:
         generation = one.generation
         try:
             png, score = one.file.result()
-            self._store.put(generation, one.model, clip_score=score, png=png)
+            self._store.put(generation, one.model, clip_score=score, png=png, digest=digest)
         except StoreError as error:
             self._fail(digest, str(error))
         except Exception as error:

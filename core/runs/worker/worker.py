@@ -20,6 +20,7 @@ from core.runs.worker.dispatch import Dispatch
 from core.runs.worker.lock import FolderInUse, FolderLock
 from core.runs.worker.runner import Runner
 from core.runs.worker.slot import EngineLike, Tools
+from core.runs.worker.suspects import asking, describing
 from core.runs.worker.task_rows import TaskRows
 from core.runs.worker.tasks import TaskRunner
 from core.runs.worker.vitals import Pulse, Vitals
@@ -79,11 +80,11 @@ class Worker:
         self._tools = Tools(
             load=load,
             make_engine=make_engine or self._make_engine,
-            describe=describe,
+            describe=describing(describe),
             score=score,
             max_rows=max_rows,
             fetch=fetch,
-            is_elsewhere=is_elsewhere,
+            is_elsewhere=asking(is_elsewhere),
         )
         self._preload = preload
         self._dispatch = Dispatch(store)
@@ -126,7 +127,7 @@ class Worker:
                 return
             self._lock.acquire()
             try:
-                self.store.files.sweep_unfinished()
+                self.store.tidy()
                 self._dispatch.recover()
                 TaskRows(self.store).recover()
                 self._stopping.clear()
@@ -187,7 +188,10 @@ class Worker:
                 self._pause(runner, str(error))
             except Exception as error:
                 log.exception("The worker met an error of its own")
-                runner.blame(error)
+                if not runner.suspects.are_there:
+                    runner.blame(error)
+                with suppress(StoreError):
+                    runner.suspects.met(error)
                 self._pause(runner, f"The worker met an unexpected error: {error}")
 
     def _pause(self, runner: Runner, why: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from core.output.texts.infotext import read_png
-from core.runs.store.database import MIGRATIONS
+from core.runs.store.schema import MIGRATIONS
 from core.runs.store.store import Store, StoreError, data_folder
 from tests.core.runs.doubles import RECORD, colour, generation, info, settings
 
@@ -261,6 +261,9 @@ def test_a_folder_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> N
         connection.execute("ALTER TABLE images DROP COLUMN parent")
         connection.execute("DROP TABLE sweeps")
         connection.execute("ALTER TABLE jobs DROP COLUMN sweep")
+        connection.execute("DROP TABLE tasks")
+        connection.execute("DROP TABLE writing")
+        connection.execute("ALTER TABLE cells DROP COLUMN planned")
         connection.execute("PRAGMA user_version = 1")
     older.close()
 

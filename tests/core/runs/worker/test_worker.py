@@ -436,7 +436,8 @@ def test_settings_the_engine_refuses_fail_with_its_words(
     with store.database.write() as connection:
         bad = settings(1, num_inference_steps=0)
         connection.execute(
-            "UPDATE cells SET settings = json_replace(settings, '$.num_inference_steps', 0)"
+            "UPDATE cells SET planned = NULL,"
+            " settings = json_replace(settings, '$.num_inference_steps', 0)"
             " WHERE position = 0"
         )
     with lab.working(store):

@@ -1,0 +1,115 @@
+"""The tables, as the steps that lead from each version of them to the next."""
+
+from __future__ import annotations
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE images (
+            digest TEXT PRIMARY KEY,
+            settings TEXT NOT NULL,
+            search_key TEXT NOT NULL,
+            scheduler TEXT NOT NULL,
+            model_name TEXT NOT NULL,
+            model_fingerprint TEXT NOT NULL,
+            created_at REAL NOT NULL,
+            seconds REAL NOT NULL,
+            computed TEXT NOT NULL,
+            clip_score REAL,
+            file_sha256 TEXT NOT NULL,
+            file_size INTEGER NOT NULL,
+            recorded INTEGER NOT NULL,
+            damaged INTEGER NOT NULL DEFAULT 0
+        )""",
+        "CREATE INDEX images_newest ON images (created_at)",
+        "CREATE INDEX images_scheduler ON images (scheduler, created_at)",
+        "CREATE INDEX images_model ON images (model_name, created_at)",
+        """CREATE TABLE jobs (
+            id TEXT PRIMARY KEY,
+            owner TEXT NOT NULL,
+            token TEXT NOT NULL,
+            label TEXT NOT NULL,
+            state TEXT NOT NULL,
+            strict INTEGER NOT NULL,
+            record TEXT NOT NULL,
+            created_at REAL NOT NULL,
+            started_at REAL,
+            finished_at REAL,
+            total_cells INTEGER NOT NULL,
+            steps_per_second REAL,
+            UNIQUE (owner, token)
+        )""",
+        "CREATE INDEX jobs_newest ON jobs (created_at)",
+        "CREATE INDEX jobs_finished ON jobs (finished_at)",
+        """CREATE TABLE cells (
+            job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+            position INTEGER NOT NULL,
+            settings TEXT NOT NULL,
+            digest TEXT,
+            model TEXT NOT NULL,
+            width INTEGER NOT NULL,
+            height INTEGER NOT NULL,
+            state TEXT NOT NULL,
+            step INTEGER NOT NULL DEFAULT 0,
+            total_steps INTEGER NOT NULL,
+            reason TEXT NOT NULL DEFAULT '',
+            crashes INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (job_id, position)
+        )""",
+        "CREATE INDEX cells_digest ON cells (digest)",
+        "CREATE INDEX cells_pending ON cells (job_id, position) WHERE state = 'pending'",
+        "CREATE INDEX cells_running ON cells (digest) WHERE state = 'running'",
+        "CREATE TABLE previews (digest TEXT PRIMARY KEY, png BLOB NOT NULL)",
+        "CREATE TABLE watching (job_id TEXT PRIMARY KEY, until REAL NOT NULL)",
+        """CREATE TABLE worker (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            pid INTEGER NOT NULL,
+            host TEXT NOT NULL,
+            state TEXT NOT NULL,
+            device TEXT NOT NULL,
+            dtype TEXT NOT NULL,
+            model TEXT NOT NULL,
+            message TEXT NOT NULL,
+            heartbeat REAL NOT NULL
+        )""",
+    ),
+    (
+        """CREATE TABLE sweeps (
+            name TEXT PRIMARY KEY,
+            sweep TEXT NOT NULL,
+            created_at REAL NOT NULL,
+            updated_at REAL NOT NULL
+        )""",
+    ),
+    # The digest of the picture that this one varies, "" for none; NULL: not looked up yet.
+    (
+        "ALTER TABLE images ADD COLUMN parent TEXT",
+        "CREATE INDEX images_parent ON images (parent)",
+    ),
+    # The sweep that a job computes, as JSON; NULL where it computes none.
+    ("ALTER TABLE jobs ADD COLUMN sweep TEXT",),
+    # Named tasks: work that makes no stored image. Their results are files.
+    (
+        """CREATE TABLE tasks (
+            key TEXT PRIMARY KEY,
+            name TEXT NOT NULL,
+            owner TEXT NOT NULL,
+            settings TEXT NOT NULL,
+            arguments TEXT NOT NULL,
+            state TEXT NOT NULL,
+            done INTEGER NOT NULL DEFAULT 0,
+            total INTEGER NOT NULL DEFAULT 0,
+            reason TEXT NOT NULL DEFAULT '',
+            crashes INTEGER NOT NULL DEFAULT 0,
+            created_at REAL NOT NULL,
+            finished_at REAL,
+            watched_until REAL NOT NULL
+        )""",
+        "CREATE INDEX tasks_unfinished ON tasks (created_at) WHERE finished_at IS NULL",
+    ),
+    # Pictures whose files are being written; and what was resolved for a cell at its submission.
+    (
+        "CREATE TABLE writing (digest TEXT PRIMARY KEY)",
+        "ALTER TABLE cells ADD COLUMN planned TEXT",
+    ),
+)
+"""Schema n is reached by running the first n of these; never change one that was released."""

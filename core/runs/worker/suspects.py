@@ -1,0 +1,87 @@
+"""One bad thing never stops the rest: what the worker was looking at when an error came."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from core.diffusion.models.load import ModelError
+from core.runs.worker.dispatch import Dispatch, Waiting
+from core.runs.worker.slot import first_line
+
+if TYPE_CHECKING:
+    from core.diffusion.models.load import ModelInfo
+
+log = logging.getLogger(__name__)
+
+
+class Suspects:
+    """Sets aside what the same unexpected error came up over twice. For one thread."""
+
+    def __init__(self, dispatch: Dispatch) -> None:
+        self._dispatch = dispatch
+        self._subject: Waiting | str | None = None
+        self._met: set[tuple[type[Exception], str]] = set()
+
+    @contextmanager
+    def over(self, subject: Waiting | str) -> Generator[None]:
+        """While a waiting cell, or a model by its source, is in hand; after an error it stays."""
+        self._subject = subject
+        yield
+        self._subject = None
+
+    def clear(self) -> None:
+        """Nothing is in hand any more."""
+        self._subject = None
+
+    @property
+    def are_there(self) -> bool:
+        """Whether something is in hand, so that what is in flight is not to be blamed."""
+        return self._subject is not None
+
+    def met(self, error: Exception) -> None:
+        """An error that nobody foresaw. The first time it may pass; raises StoreError."""
+        name, subject = (type(error), str(error)), self._subject
+        if name not in self._met:
+            self._met.add(name)
+            return
+        reason = (
+            f"Set aside: the worker met the same unexpected error over it twice "
+            f"({first_line(error)}). The log has the details; try again, and report it if it stays."
+        )
+        if isinstance(subject, Waiting):
+            self._dispatch.fail_cell(subject, reason)
+        elif subject is not None:
+            self._dispatch.fail_model(subject, reason)
+
+
+def describing(describe: Callable[[str], ModelInfo]) -> Callable[[str], ModelInfo]:
+    """`describe` that raises ModelError whatever is wrong: a model's files may say anything."""
+
+    def described(source: str) -> ModelInfo:
+        try:
+            return describe(source)
+        except ModelError:
+            raise
+        except Exception as error:
+            log.exception("%s could not be described", source)
+            raise ModelError(f"{source} could not be read: {first_line(error)}") from error
+
+    return described
+
+
+def asking(is_elsewhere: Callable[[str], bool]) -> Callable[[str], bool]:
+    """`is_elsewhere` that says no where it cannot tell: loading says what is wrong."""
+
+    def asked(source: str) -> bool:
+        try:
+            return is_elsewhere(source)
+        except ModelError:
+            raise
+        except Exception:
+            log.exception("Whether %s is to be downloaded could not be told", source)
+            return False
+
+    return asked
