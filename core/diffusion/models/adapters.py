@@ -19,7 +19,7 @@ from diffusers.utils import logging as diffusers_logging
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from core.diffusion.models.load import LoadedModel
+from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.models.loras import LoraFile
 from core.diffusion.settings import Problem, SettingsError
 
@@ -142,7 +142,7 @@ def _own_weights(model: LoadedModel) -> list[tuple[torch.nn.Parameter, bool]]:
 
 
 def _encoders(model: LoadedModel) -> list[Any]:
-    return [encoder for _, _, encoder in model.towers()]
+    return [encoder for _, _, encoder in model.text_encoders()]
 
 
 def _has(part: Any, sha: str) -> bool:

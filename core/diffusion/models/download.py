@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.diffusion.models.families import Configs, IncompleteError, ModelError, family_of
+from core.diffusion.models.errors import IncompleteError, ModelError
+from core.diffusion.models.families import Configs, family_of
 from core.diffusion.models.origins import hub_cache, split_id, where_looked
 from core.diffusion.models.weights import PICKLES, STEMS, VARIANTS, first_line, read_json
 

@@ -1,24 +1,21 @@
 """FAMILIES: one row a family of models: how it is known, told of a prompt, and begun with.
 
 A row says all that differs between the families that have a UNet over four latent channels. A
-transformer with flow matching (SD3, Flux) would be rows of the same kind: its towers (a T5 is one
-more `Tower`), its inputs (`Added` for its pooled text and guidance), its pipelines, and a preview
-of sixteen channels. What a row cannot say yet is where such a model stands in noise: x = (1 - t) x0
-+ t eps has no sigma of `denoise.to_x0`, so that function would get a third kind beside epsilon and
-v-prediction, and the table of schedulers its FlowMatch rows, marked as usable by these families
-alone. Reading the table imports neither torch nor diffusers.
+transformer with flow matching (SD3, Flux) would be rows of the same kind: its text encoders (a T5
+is one more `TextEncoderRow`), its inputs (`Added` for its pooled text and guidance), its pipelines,
+and a `LatentFormat` of sixteen channels with a shift. Where such a model stands in noise would be
+one more `Prediction` of `sampling.prediction`, and the table of schedulers would get FlowMatch
+rows, marked as usable by these families alone. Reading the table imports neither torch nor diffusers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from core.diffusion.models.preview import SD1_PREVIEW_WEIGHT, SDXL_PREVIEW_WEIGHT
-
-if TYPE_CHECKING:
-    from core.diffusion.settings import GenerationSettings
+from core.diffusion.models.errors import ModelError
+from core.diffusion.models.latent_format import SD_LATENTS, SDXL_LATENTS, LatentFormat
 
 Added = Literal["text_embeds", "time_ids", "timestep_cond"]
 """What a UNet is told beside latents, timestep and prompt: SDXL's pooled prompt (rows, width) and
@@ -29,16 +26,8 @@ Guidance = Literal["free", "embedded", "distilled"]
 or distilled away, so that it is off by default and wrong above 1."""
 
 
-class ModelError(Exception):
-    """A model that cannot be used; the message says what is wrong and what to do next."""
-
-
-class IncompleteError(ModelError):
-    """A model that is not here, or not all of it: downloading it may help."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class Tower:
+class TextEncoderRow:
     """One text encoder with its tokenizer, by their folders, and which of its states is read."""
 
     tokenizer: str
@@ -48,15 +37,17 @@ class Tower:
     pooled: bool = False
 
 
-ONE_TOWER = (Tower(tokenizer="tokenizer", encoder="text_encoder", class_name="CLIPTextModel"),)
-TWO_TOWERS = (
-    Tower(
+ONE_ENCODER = (
+    TextEncoderRow(tokenizer="tokenizer", encoder="text_encoder", class_name="CLIPTextModel"),
+)
+TWO_ENCODERS = (
+    TextEncoderRow(
         tokenizer="tokenizer",
         encoder="text_encoder",
         class_name="CLIPTextModel",
         hidden="penultimate",
     ),
-    Tower(
+    TextEncoderRow(
         tokenizer="tokenizer_2",
         encoder="text_encoder_2",
         class_name="CLIPTextModelWithProjection",
@@ -107,7 +98,7 @@ class Family:
     name: str
     base: Literal["SD", "SDXL"]
     is_kind: Callable[[Configs], bool]
-    towers: tuple[Tower, ...] = ONE_TOWER
+    text_encoders: tuple[TextEncoderRow, ...] = ONE_ENCODER
     added: tuple[Added, ...] = ()
     guidance: Guidance = "free"
     text_to_image: str = "StableDiffusionPipeline"
@@ -116,32 +107,31 @@ class Family:
     default_scheduler: str = "DPM++ 2M"
     default_num_inference_steps: int = 25
     default_guidance_scale: float = 7.5
-    preview_weight: tuple[tuple[float, ...], ...] = SD1_PREVIEW_WEIGHT
-    preview_bias: tuple[float, ...] = field(default=(0.0, 0.0, 0.0))
+    latent_format: LatentFormat = SD_LATENTS
     configs: str = ""
 
     @property
     def parts(self) -> tuple[str, ...]:
         """The folders of a model in diffusers layout."""
-        names = [name for tower in self.towers for name in (tower.tokenizer, tower.encoder)]
+        names = [name for row in self.text_encoders for name in (row.tokenizer, row.encoder)]
         return (*names, "unet", "vae", "scheduler")
 
     @property
     def weighed_parts(self) -> tuple[str, ...]:
         """The parts that have weights."""
-        return (*(tower.encoder for tower in self.towers), "unet", "vae")
+        return (*(row.encoder for row in self.text_encoders), "unet", "vae")
 
-    def rows(self, settings: GenerationSettings) -> int:
-        """UNet rows of a call: two with classifier-free guidance, else one."""
-        return 2 if settings.uses_guidance and self.guidance != "embedded" else 1
+    def rows(self, uses_guidance: bool) -> int:
+        """Count the UNet rows of a call: two with classifier-free guidance, else one."""
+        return 2 if uses_guidance and self.guidance != "embedded" else 1
 
 
 _XL: dict[str, Any] = {
     "base": "SDXL",
-    "towers": TWO_TOWERS,
+    "text_encoders": TWO_ENCODERS,
     "text_to_image": "StableDiffusionXLPipeline",
     "image_to_image": "StableDiffusionXLImg2ImgPipeline",
-    "preview_weight": SDXL_PREVIEW_WEIGHT,
+    "latent_format": SDXL_LATENTS,
 }
 _XL_ADDED: tuple[Added, ...] = ("text_embeds", "time_ids")
 _LCM: dict[str, Any] = {

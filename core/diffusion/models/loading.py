@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from core.diffusion.models.families import ModelError
+from core.diffusion.models.errors import ModelError
+from core.diffusion.models.info import ModelInfo
 from core.diffusion.models.tokenizers import read_tokenizer
 from core.diffusion.models.weights import first_line, weights_of
 
 if TYPE_CHECKING:
     import torch
-
-    from core.diffusion.models.load import ModelInfo
 
 
 def load_folder(info: ModelInfo, dtype: torch.dtype) -> dict[str, Any]:
@@ -21,9 +20,9 @@ def load_folder(info: ModelInfo, dtype: torch.dtype) -> dict[str, Any]:
 
     classes: dict[str, Any] = {"unet": UNet2DConditionModel, "vae": AutoencoderKL}
     parts: dict[str, Any] = {}
-    for tower in info.family.towers:
-        classes[tower.encoder] = getattr(transformers, tower.class_name)
-        parts[tower.tokenizer] = _tokenizer(info, tower.tokenizer)
+    for row in info.family.text_encoders:
+        classes[row.encoder] = getattr(transformers, row.class_name)
+        parts[row.tokenizer] = _tokenizer(info, row.tokenizer)
     for name, cls in classes.items():
         variant = weights_of(info.folder, name, info.name).variant
         try:
@@ -46,7 +45,7 @@ def load_file(info: ModelInfo, dtype: torch.dtype) -> dict[str, Any]:
     assert info.file is not None
     family = info.family
     parts: dict[str, Any] = {
-        tower.tokenizer: _tokenizer(info, tower.tokenizer) for tower in family.towers
+        row.tokenizer: _tokenizer(info, row.tokenizer) for row in family.text_encoders
     }
     pipeline: Any = getattr(diffusers, family.text_to_image)
     without: dict[str, Any] = (

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from core.diffusion.models.families import ModelError
+from core.diffusion.models.errors import ModelError
 from core.diffusion.models.hashes import file_sha256
 from core.diffusion.recipe.lora_text import LoraError, parse_loras
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.diffusion.models.families import FAMILIES, Family, ModelError, supported, unsupported
+from core.diffusion.models.errors import ModelError
+from core.diffusion.models.families import FAMILIES, Family, supported, unsupported
 from core.diffusion.models.weights import Tensors, read_header
 
 CONFIGS = Path(__file__).resolve().parent / "configs"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from core.diffusion.models.families import IncompleteError, ModelError
+from core.diffusion.models.errors import IncompleteError, ModelError
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 STEMS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model"}

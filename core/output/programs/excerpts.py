@@ -42,8 +42,8 @@ class Lines:
 
 
 DENOISE = "core/diffusion/sampling/batch.py"
-GUIDANCE = DENOISE
-PREDICTION = DENOISE
+GUIDANCE = "core/diffusion/sampling/guidance.py"
+PREDICTION = "core/diffusion/sampling/prediction.py"
 """Files of `guide`, and of `to_epsilon` and `to_x0`."""
 
 EXCERPTS: Mapping[str, Excerpt] = {

@@ -111,7 +111,7 @@ def test_a_family_is_known_by_its_configurations(family: str, engines: dict[str,
     assert info.default_scheduler == row.default_scheduler
     trained = published(family, "unet")["sample_size"] * 8
     assert (info.default_width, info.default_height) == (row.default_side or trained,) * 2
-    assert info.preview_weight == row.preview_weight
+    assert info.latent_format.preview_weight == row.latent_format.preview_weight
 
 
 def test_sizes_are_those_that_the_families_were_trained_on(engines: dict[str, Engine]) -> None:

@@ -1,6 +1,7 @@
 import torch
 
-from core.diffusion.sampling.batch import guide, to_epsilon, to_x0
+from core.diffusion.sampling.guidance import guide
+from core.diffusion.sampling.prediction import to_epsilon, to_x0
 from core.diffusion.settings import GenerationSettings
 
 
