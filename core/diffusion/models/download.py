@@ -60,8 +60,6 @@ def fetch(source: str, report: Report | None = None) -> None:
         wanted = wanted_files(source, index, sizes)
         _check_room(source, sum(sizes[file] for file in wanted))
         _get_all(source, name, commit, {file: sizes[file] for file in wanted}, report)
-        if not revision:
-            _point_main_at(name, commit)
     except ModelError:
         raise
     except Exception as error:
@@ -118,17 +116,22 @@ def _endpoint() -> str | None:
 
 
 def _listing(name: str, revision: str | None) -> tuple[dict[str, int], str]:
-    """Files of a repository with their sizes in bytes, and its commit."""
+    """List a repository's files with their sizes in bytes, and its commit.
+
+    The cache keeps which commit a branch or tag means now: "main" where none is named.
+    """
     from huggingface_hub import HfApi
 
-    found = HfApi(endpoint=_endpoint()).model_info(name, revision=revision, files_metadata=True)
+    api = HfApi(endpoint=_endpoint())
+    commit = api.resolve_revision(name, revision=revision, cache_dir=hub_cache()).resolved
+    found = api.model_info(name, revision=commit, files_metadata=True)
     sizes = {file.rfilename: int(file.size or 0) for file in found.siblings or ()}
     if "model_index.json" not in sizes:
         raise ModelError(
             f"{name} holds no model in diffusers layout (it has no model_index.json). Download "
             "its .safetensors checkpoint yourself into a folder of LIGHTBOX_MODELS."
         )
-    return sizes, str(found.sha)
+    return sizes, commit
 
 
 def _check_family(
@@ -183,7 +186,7 @@ def _get_all(
     total, before = sum(sizes.values()), 0
 
     class Told(tqdm):
-        """huggingface_hub's progress bar, drawn nowhere, that tells `report` of every piece."""
+        """huggingface_hub's progress bar, drawn nowhere, that reports every piece."""
 
         def __init__(self, *args: Any, **options: Any) -> None:
             self.come = int(options.get("initial") or 0)
@@ -191,26 +194,18 @@ def _get_all(
 
         def update(self, n: float | None = 1) -> bool | None:
             self.come += int(n or 0)
-            tell(before + self.come)
+            report_done(before + self.come)
             return None
 
-    def tell(done: int) -> None:
+    def report_done(done: int) -> None:
         if report is not None:
             report(DownloadProgress(source=source, done=min(done, total), total=total))
 
     for file, size in sizes.items():
-        tell(before)
+        report_done(before)
         _get(name, commit, file, Told)
         before += size
-    tell(total)
-
-
-def _point_main_at(name: str, commit: str) -> None:
-    """The cache's word on what "main" is: files fetched by their commit leave none."""
-    repo = "models--" + name.replace("/", "--")
-    refs = hub_cache() / repo / "refs"
-    refs.mkdir(parents=True, exist_ok=True)
-    (refs / "main").write_text(commit, encoding="utf-8")
+    report_done(total)
 
 
 def _explained(source: str, error: Exception) -> ModelError:
@@ -220,6 +215,7 @@ def _explained(source: str, error: Exception) -> ModelError:
         OfflineModeIsEnabled,
         RepositoryNotFoundError,
         RevisionNotFoundError,
+        RevisionResolutionError,
     )
 
     if isinstance(error, GatedRepoError):
@@ -239,8 +235,15 @@ def _explained(source: str, error: Exception) -> ModelError:
             f"The disk is full: {source} was not downloaded to the end. Make room at "
             f"{hub_cache()} and ask for it again; it goes on where it stopped."
         )
-    is_offline = isinstance(error, LocalEntryNotFoundError | OfflineModeIsEnabled | ConnectionError)
-    if is_offline or type(error).__module__.startswith(("httpx", "httpcore", "requests")):
+    offline = (
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RevisionResolutionError,
+        ConnectionError,
+    )
+    if isinstance(error, offline) or type(error).__module__.startswith(
+        ("httpx", "httpcore", "requests")
+    ):
         return IncompleteError(
             f"{source} is not on this machine, and the hub cannot be reached "
             f"({first_line(error)}). {where_looked()} Connect, or copy the model into one of them."

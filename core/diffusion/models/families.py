@@ -5,7 +5,9 @@ transformer with flow matching (SD3, Flux) would be rows of the same kind: its t
 is one more `TextEncoderRow`), its inputs (`Added` for its pooled text and guidance), its pipelines,
 and a `LatentFormat` of sixteen channels with a shift. Where such a model stands in noise would be
 one more `Prediction` of `sampling.prediction`, and the table of schedulers would get FlowMatch
-rows, marked as usable by these families alone. Reading the table imports neither torch nor diffusers.
+rows, marked as usable by these families alone.
+
+Reading the table imports neither torch nor diffusers.
 """
 
 from __future__ import annotations

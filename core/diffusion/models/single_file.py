@@ -8,7 +8,6 @@ models, in configs/: nothing is downloaded. Imports no torch.
 
 from __future__ import annotations
 
-import functools
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,11 +59,10 @@ def is_checkpoint(file: Path) -> bool:
     files are, so that choosing one says what is wrong with it.
     """
     try:
-        stat = file.stat()
-        tensors = _header(file, stat.st_size, stat.st_mtime_ns)
-    except (ModelError, OSError):
+        shapes = read_header(file).shapes
+    except ModelError:
         return True
-    return any(name.startswith(UNET) for name in tensors.shapes)
+    return any(name.startswith(UNET) for name in shapes)
 
 
 def recognise(file: Path) -> Recognised:
@@ -74,7 +72,7 @@ def recognise(file: Path) -> Recognised:
             f"{file.name} is no .safetensors file. Other checkpoints (.ckpt, .pt, .bin) can run "
             "code when opened and are never loaded: look for the model as safetensors."
         )
-    tensors = _header(file, file.stat().st_size, file.stat().st_mtime_ns)
+    tensors = read_header(file)
     shapes = tensors.shapes
 
     def has(start: str) -> bool:
@@ -128,8 +126,3 @@ def _kind(file: Path, tensors: Tensors, configs: str) -> Recognised:
     return Recognised(
         family=family, folder=CONFIGS / configs, scheduler_changes=changes, by_name=by_name
     )
-
-
-@functools.lru_cache(maxsize=256)
-def _header(file: Path, size: int, changed: int) -> Tensors:
-    return read_header(file)

@@ -6,6 +6,7 @@ Source: the safetensors format, github.com/huggingface/safetensors. Imports no t
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -27,9 +28,13 @@ AGAIN = "Copy or download the model again."
 
 @dataclass(frozen=True, kw_only=True)
 class Tensors:
-    """A safetensors file's header: tensor name -> shape, and the free text that it carries."""
+    """A safetensors file's header: each tensor's shape and type, and the free text it carries.
+
+    Types are the format's: "F32", "F16", "BF16", "F8_E4M3", "I64" ...
+    """
 
     shapes: dict[str, tuple[int, ...]]
+    dtypes: dict[str, str]
     metadata: dict[str, str]
 
 
@@ -42,42 +47,62 @@ class Weights:
 
 
 def read_header(file: Path) -> Tensors:
-    """The header of a whole safetensors file. Raises ModelError for anything else."""
+    """Read the header of a whole safetensors file; again only where the file has changed.
+
+    Raises ModelError for anything else, IncompleteError for a file that is cut short.
+    """
     try:
-        size = file.stat().st_size
-        with file.open("rb") as stream:
-            start = stream.read(8)
-            length = int.from_bytes(start, "little")
-            if start.startswith(b"version "):
-                raise ModelError(
-                    f"{file.name} is a pointer of Git LFS, not the file itself. Run "
-                    "'git lfs pull' in its folder, or download it in another way."
-                )
-            is_header = len(start) == 8 and 2 <= length <= MOST_HEADER_BYTES
-            text = stream.read(length) if is_header and 8 + length <= size else b""
+        state = file.stat()
+        return _read_header(file, state.st_size, state.st_mtime_ns)
     except OSError as error:
         raise IncompleteError(f"{file.name} cannot be read ({error.strerror}). {AGAIN}") from error
+
+
+@functools.lru_cache(maxsize=1024)
+def _read_header(file: Path, size: int, changed: int) -> Tensors:
+    with file.open("rb") as stream:
+        start = stream.read(8)
+        length = int.from_bytes(start, "little")
+        if start.startswith(b"version "):
+            raise ModelError(
+                f"{file.name} is a pointer of Git LFS, not the file itself. Run "
+                "'git lfs pull' in its folder, or download it in another way."
+            )
+        is_header = len(start) == 8 and 2 <= length <= MOST_HEADER_BYTES
+        text = stream.read(length) if is_header and 8 + length <= size else b""
     if is_header and 8 + length > size and size > 8:
         raise IncompleteError(f"{file.name} ends within its header: it is cut short. {AGAIN}")
     try:
-        header = json.loads(text)
-        if not isinstance(header, dict):
-            raise TypeError
-        entries = cast(dict[str, Any], header)
-        metadata = {str(k): str(v) for k, v in (entries.pop("__metadata__", None) or {}).items()}
-        end = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
-        shapes = {name: tuple(map(int, entry["shape"])) for name, entry in entries.items()}
+        tensors, end = _parsed(text)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         raise ModelError(
             f"{file.name} is no safetensors file, whatever its name says. Checkpoints of other "
             f"formats are not opened: look for the model as safetensors."
         ) from None
-    if size != 8 + length + end:
+    if (whole := 8 + length + end) > size:
         raise IncompleteError(
-            f"{file.name} has {size:,} of the {8 + length + end:,} bytes that its header tells "
-            f"of: it was not copied or downloaded to the end. {AGAIN}"
+            f"{file.name} has {size:,} of the {whole:,} bytes that its header tells of: it was "
+            f"not copied or downloaded to the end. {AGAIN}"
         )
-    return Tensors(shapes=shapes, metadata=metadata)
+    if whole < size:
+        raise ModelError(
+            f"{file.name} has {size - whole:,} bytes behind its last tensor, which no safetensors "
+            f"file has: something was added to it. {AGAIN}"
+        )
+    return tensors
+
+
+def _parsed(text: bytes) -> tuple[Tensors, int]:
+    """The header, and where the last tensor ends behind it."""
+    header = json.loads(text)
+    if not isinstance(header, dict):
+        raise TypeError
+    entries = cast(dict[str, Any], header)
+    metadata = {str(k): str(v) for k, v in (entries.pop("__metadata__", None) or {}).items()}
+    end = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
+    shapes = {name: tuple(map(int, entry["shape"])) for name, entry in entries.items()}
+    dtypes = {name: str(entry["dtype"]) for name, entry in entries.items()}
+    return Tensors(shapes=shapes, dtypes=dtypes, metadata=metadata), end
 
 
 def weights_of(folder: Path, part: str, name: str) -> Weights:
