@@ -7,7 +7,6 @@ its name without the ending. Settings name them as "ink:0.8, paper:0.5".
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,12 +14,13 @@ from pathlib import Path
 
 from core.diffusion.models.errors import ModelError
 from core.diffusion.models.hashes import file_sha256
+from core.diffusion.models.lora_names import is_lora_name
+from core.diffusion.models.origins import model_roots
+from core.diffusion.models.weights import read_header
 from core.diffusion.recipe.lora_text import LoraError, parse_loras
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
 FOLDERS = ("lora", "loras")
-MARKS = (".lora_down.", ".lora_up.", ".lora_a.", ".lora_b.", ".lora.down.", ".lora.up.")
-"""What stands in the tensors' names of a LoRA, in lower case, whichever tool saved it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +96,6 @@ def _unknown(name: str, known: list[str]) -> str:
 
 
 def _files() -> dict[str, Path]:
-    from core.diffusion.models.origins import model_roots
-
     found: dict[str, Path] = {}
     for root in model_roots():
         for file in _candidates(root):
@@ -124,16 +122,8 @@ def _can_be_named(stem: str) -> bool:
 
 
 def _is_lora(file: Path) -> bool:
-    state = file.stat()
-    return _has_marks(file, state.st_size, state.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=1024)
-def _has_marks(file: Path, size: int, modified: int) -> bool:
-    from core.diffusion.models.weights import read_header
-
     try:
         names = read_header(file).shapes
     except ModelError:
         return False
-    return any(mark in f"{name.lower()}." for name in names for mark in MARKS)
+    return any(is_lora_name(name) for name in names)
