@@ -15,11 +15,14 @@ from typing import Any
 
 from core.diffusion.models.download import Report, fetch
 from core.diffusion.models.errors import IncompleteError, ModelError
-from core.diffusion.models.families import TWO_ENCODERS, Configs, Family, family_of
+from core.diffusion.models.families import TWO_ENCODERS, Configs, Family
+from core.diffusion.models.folder_family import family_of
 from core.diffusion.models.hashes import file_sha256
 from core.diffusion.models.info import ModelInfo
 from core.diffusion.models.latent_format import SD_LATENTS, LatentFormat
+from core.diffusion.models.markers import yaml_beside
 from core.diffusion.models.origins import Origin, is_hub_id, locate
+from core.diffusion.models.scheduler_config import as_loaded
 from core.diffusion.models.single_file import recognise
 from core.diffusion.models.weights import read_json, refuse_code, weights_of
 
@@ -38,7 +41,9 @@ def describe(source: str) -> ModelInfo:
     """
     origin = locate(source)
     if origin.path.is_file():
-        return _describe_file(origin, _state_of([origin.path]))
+        beside = yaml_beside(origin.path)
+        files = [origin.path, *([beside] if beside.is_file() else [])]
+        return _describe_file(origin, _state_of(files))
     return _describe_folder(origin, _state(origin.path))
 
 
@@ -89,6 +94,7 @@ def _describe_folder(origin: Origin, state: State) -> ModelInfo:
         for part, file in (("unet", "config.json"), ("scheduler", "scheduler_config.json"))
     )
     family = family_of(called, Configs(index=index, unet=unet, scheduler=scheduler))
+    scheduler, is_mended = as_loaded(scheduler, str(index.get("_class_name")))
     missing = [name for name in family.parts if not (folder / name).is_dir()]
     if missing:
         raise IncompleteError(
@@ -107,7 +113,7 @@ def _describe_folder(origin: Origin, state: State) -> ModelInfo:
         scheduler=scheduler,
         name=str(card.get("name") or called),
         card=card,
-        fingerprint=_fingerprint(folder, family, state, weights, zeroes),
+        fingerprint=_fingerprint(folder, family, state, weights, zeroes, is_mended),
         zeroes=zeroes,
     )
 
@@ -209,7 +215,12 @@ def _optional(file: Path) -> dict[str, Any]:
 
 
 def _fingerprint(
-    folder: Path, family: Family, state: State, weights: list[Path], zeroes: bool
+    folder: Path,
+    family: Family,
+    state: State,
+    weights: list[Path],
+    zeroes: bool,
+    is_mended: bool,
 ) -> str:
     """What gives other pixels gives another fingerprint: the weights that are read, vocabulary,
     configurations.
@@ -224,4 +235,6 @@ def _fingerprint(
             whole.update(bytes.fromhex(file_sha256(file)))
     if zeroes:
         whole.update(b"zeroes empty negative prompt")
+    if is_mended:  # versions before this one ran it as it is written
+        whole.update(b"scheduler configuration mended as the pipeline does")
     return whole.hexdigest()

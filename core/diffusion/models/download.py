@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from core.diffusion.models.errors import IncompleteError, ModelError
-from core.diffusion.models.families import Configs, family_of
+from core.diffusion.models.families import Configs
+from core.diffusion.models.folder_family import family_of
 from core.diffusion.models.origins import hub_cache, split_id, where_looked
 from core.diffusion.models.weights import PICKLES, STEMS, VARIANTS, first_line, read_json
 
@@ -71,7 +72,7 @@ def wanted_files(source: str, index: Mapping[str, object], sizes: Mapping[str, i
     weights.
     """
     parts = [part for part in index if isinstance(index[part], list) and not part.startswith("_")]
-    unread = ("safety_checker", "feature_extractor", "image_encoder")
+    unread = ("safety_checker", "feature_extractor", "image_encoder", "controlnet")
     found = ["model_index.json"]
     for part in (part for part in parts if part not in unread):
         inside = [file for file in sizes if file.startswith(f"{part}/") and file.count("/") == 1]
@@ -87,7 +88,8 @@ def _one_set(source: str, part: str, files: Sequence[str]) -> list[str]:
     computes in it anyway, else whole precision.
     """
     stem = STEMS.get(part, "model")
-    for variant in reversed(VARIANTS) if _has_cuda() else VARIANTS:
+    halves_first = sorted(VARIANTS, key=lambda variant: "16" not in variant)
+    for variant in halves_first if _has_cuda() else VARIANTS:
         middle = f".{variant}" if variant else ""
         start = f"{part}/{stem}{middle}"
         chosen = [

@@ -69,9 +69,12 @@ class Configs:
 
     @property
     def is_turbo(self) -> bool:
-        """As both are published: trailing timesteps, and latents of 64 x 64."""
+        """As both are published: trailing timesteps, latents of 64 x 64, and the noise predicted
+        from a schedule that ends with some signal left.
+        """
         is_trailing = self.scheduler.get("timestep_spacing") == "trailing"
-        return is_trailing and self.unet.get("sample_size") == 64
+        is_other = self.is_v or self.scheduler.get("rescale_betas_zero_snr")
+        return is_trailing and self.unet.get("sample_size") == 64 and not is_other
 
     @property
     def is_sd2(self) -> bool:
@@ -211,48 +214,6 @@ FAMILIES: Mapping[str, Family] = _table(
     Family(name="SD 1.x", base="SD", is_kind=lambda configs: True, configs="sd1"),
 )
 
-PIPELINES: Mapping[str, Literal["SD", "SDXL"]] = {
-    "StableDiffusionPipeline": "SD",
-    "StableDiffusionImg2ImgPipeline": "SD",
-    "LatentConsistencyModelPipeline": "SD",
-    "LatentConsistencyModelImg2ImgPipeline": "SD",
-    "StableDiffusionXLPipeline": "SDXL",
-    "StableDiffusionXLImg2ImgPipeline": "SDXL",
-}
-"""The pipelines that a model_index.json may name: the same parts in another order of calls."""
-
-OTHERS: Mapping[str, str] = {
-    "StableDiffusion3": "Stable Diffusion 3",
-    "StableDiffusionXLInpaint": "an SDXL inpainting model",
-    "StableDiffusionInpaint": "an inpainting model",
-    "StableDiffusionInstructPix2Pix": "InstructPix2Pix",
-    "StableDiffusionDepth2Img": "a depth model",
-    "StableDiffusionUpscale": "an upscaler",
-    "StableDiffusionLatentUpscale": "an upscaler",
-    "StableUnCLIP": "Stable unCLIP",
-    "StableCascade": "Stable Cascade",
-    "Wuerstchen": "Würstchen",
-    "Flux2": "FLUX.2",
-    "Flux": "FLUX.1",
-    "Kandinsky": "Kandinsky",
-    "PixArt": "PixArt",
-    "Sana": "Sana",
-    "HunyuanDiT": "Hunyuan-DiT",
-    "HunyuanVideo": "HunyuanVideo",
-    "Lumina": "Lumina",
-    "AuraFlow": "AuraFlow",
-    "CogView": "CogView",
-    "CogVideoX": "CogVideoX",
-    "Chroma": "Chroma",
-    "QwenImage": "Qwen-Image",
-    "ZImage": "Z-Image",
-    "Wan": "Wan",
-    "LTX": "LTX-Video",
-    "Kolors": "Kolors",
-    "If": "DeepFloyd IF",
-}
-"""What the beginning of another pipeline's class name stands for."""
-
 
 def supported() -> str:
     """The families for a message."""
@@ -264,26 +225,4 @@ def unsupported(name: str, what: str) -> ModelError:
     return ModelError(
         f"{name} is {what}, which this version does not run. It runs {supported()}: choose a "
         "model of one of these."
-    )
-
-
-def family_of(name: str, configs: Configs) -> Family:
-    """The family of the model that is called `name`. Raises ModelError with what it is else."""
-    pipeline = str(configs.index.get("_class_name", "nothing that names its pipeline"))
-    base = PIPELINES.get(pipeline)
-    if base is None:
-        known = (words for start, words in OTHERS.items() if pipeline.startswith(start))
-        raise unsupported(name, f"{next(known, 'unknown here')} ({pipeline})")
-    if (channels := configs.unet.get("in_channels", 4)) != 4:
-        raise unsupported(
-            name, f"an inpainting or depth model (its UNet takes {channels} channels)"
-        )
-    if base == "SDXL" and (configs.index.get("text_encoder") or [""])[0] is None:
-        raise unsupported(name, "the SDXL refiner, which finishes pictures of the base model")
-    if configs.unet.get("encoder_hid_dim_type"):
-        raise unsupported(name, "a UNet with an encoder of its own between it and the prompt")
-    if configs.scheduler.get("_class_name") in ("EDMDPMSolverMultistepScheduler",):
-        raise unsupported(name, "trained in EDM's preconditioning (Playground 2.5)")
-    return next(
-        family for family in FAMILIES.values() if family.base == base and family.is_kind(configs)
     )

@@ -10,6 +10,7 @@ from core.diffusion.models.errors import ModelError
 from core.diffusion.models.info import ModelInfo
 from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.models.origins import BUNDLED, BUNDLED_FOLDER, list_models
+from core.diffusion.models.weights import first_line
 from core.diffusion.recipe.libraries import library
 
 if TYPE_CHECKING:
@@ -57,6 +58,13 @@ def load_model(
     info = ensure_here(source, report)
     target = choose_device(device)
     kind = dtype or choose_dtype(target)
+    mode = offload_mode(target)
     parts = (load_file if info.file else load_folder)(info, kind)
-    place(info, parts, target, kind, offload_mode(target))
+    try:
+        place(info, parts, target, kind, mode)
+    except (NotImplementedError, RuntimeError, TypeError) as error:  # a part that is not all there
+        raise ModelError(
+            f"{info.name} could not be brought to {target} ({first_line(error)}). The files may "
+            "be incomplete: copy or download the model again."
+        ) from error
     return LoadedModel(info=info, device=target, dtype=kind, **parts)

@@ -13,6 +13,9 @@ from typing import Any, Literal
 
 from core.diffusion.models.original_names import original_name
 
+HEADER = "lora_adapter_metadata"
+"""Where diffusers writes a LoRA's strengths into the header."""
+
 Role = Literal["down", "up", "mid", "alpha", "magnitude"]
 Place = tuple[str, str]
 """A part of the model and a module in it: ("unet", "down_blocks.0....to_q")."""

@@ -16,9 +16,7 @@ from typing import Any, cast
 
 import torch
 
-from core.diffusion.models.lora_names import ModuleNames, Role, other_kind, split_name
-
-HEADER = "lora_adapter_metadata"
+from core.diffusion.models.lora_names import HEADER, ModuleNames, Role, other_kind, split_name
 
 
 class LoraFileError(ValueError):

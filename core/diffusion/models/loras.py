@@ -7,14 +7,18 @@ its name without the ending. Settings name them as "ink:0.8, paper:0.5".
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
+
 from core.diffusion.models.errors import ModelError
 from core.diffusion.models.hashes import file_sha256
-from core.diffusion.models.lora_names import is_lora_name
+from core.diffusion.models.lora_names import HEADER, is_lora_name
 from core.diffusion.models.origins import model_roots
 from core.diffusion.models.weights import read_header
 from core.diffusion.recipe.lora_text import LoraError, parse_loras
@@ -59,9 +63,33 @@ def canonical_loras(text: str) -> list[list[str | float]]:
     its name: such settings are those of no stored image.
     """
     try:
-        return [[file.sha, file.weight] for file in used_loras(text)]
+        return [[_identity(file), file.weight] for file in used_loras(text)]
     except (LoraError, OSError):
         return [["not here", text]]
+
+
+def _identity(file: LoraFile) -> str:
+    """What stands for a file in a digest: its SHA-256, or where versions before this one misread
+    its strengths, so that what they stored is another picture, a hash of that.
+    """
+    state = file.path.stat()
+    if not _was_misread(file.path, state.st_size, state.st_mtime_ns):
+        return file.sha
+    return hashlib.sha256(f"{file.sha} each layer at its own strength".encode()).hexdigest()
+
+
+@functools.lru_cache(maxsize=1024)
+def _was_misread(path: Path, size: int, changed: int) -> bool:
+    """Strengths in the header, magnitudes, and alphas that differ by layer were lost."""
+    header = read_header(path)
+    if HEADER in header.metadata or any("dora_scale" in name for name in header.shapes):
+        return True
+    names = [name for name in header.shapes if name.endswith(".alpha")]
+    try:
+        with safe_open(path, framework="numpy") as tensors:
+            return len({float(tensors.get_tensor(name)) for name in names}) > 1
+    except (SafetensorError, TypeError, ValueError, OSError):  # bfloat16 is none of numpy's
+        return bool(names)
 
 
 def wanted_loras(settings: GenerationSettings) -> tuple[LoraFile, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,12 @@ PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 STEMS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model"}
 """How save_pretrained calls a part's weights; the text encoders' are "model"."""
 
-VARIANTS = ("", "fp16")
-"""In the order in which they are taken: whole precision where both are there."""
+VARIANTS = ("", "fp32", "fp16", "bf16", "non_ema")
+"""In the order in which they are taken: whole precision before half, averaged weights before the
+others of the training.
+"""
+
+_SCALES = re.compile(r"(?:^|\.)(?:scale_weight|weight_scale|scale_input|input_scale|scaled_fp8)$")
 
 MOST_HEADER_BYTES = 100 * 2**20  # the format's own limit
 AGAIN = "Copy or download the model again."
@@ -105,6 +110,19 @@ def _parsed(text: bytes) -> tuple[Tensors, int]:
     return Tensors(shapes=shapes, dtypes=dtypes, metadata=metadata), end
 
 
+def refuse_scaled(name: str, tensors: Tensors) -> None:
+    """Raise ModelError, by name, for weights in eight bits with scales of their own.
+
+    ComfyUI's and others' scaled fp8: without its scale a weight is another number.
+    """
+    for tensor in tensors.shapes:
+        if _SCALES.search(tensor) or tensor.endswith(".comfy_quant"):
+            raise ModelError(
+                f"{name} holds weights in eight bits that are to be multiplied by scales "
+                f"({tensor}), which this version does not do. Look for the same model in float16."
+            )
+
+
 def weights_of(folder: Path, part: str, name: str) -> Weights:
     """The weights of `folder`/`part`, whole precision before half. Raises ModelError, with the
     model's `name`, where there are none, where they are pickles, and where a file is missing or
@@ -128,7 +146,7 @@ def weights_of(folder: Path, part: str, name: str) -> Weights:
                 f"download is incomplete. {AGAIN}"
             )
         for file in files:
-            read_header(file)
+            refuse_scaled(where, read_header(file))
         return Weights(variant=variant, files=tuple(files))
     pickles = [file.name for file in (folder / part).iterdir() if file.suffix in PICKLES]
     if pickles:

@@ -27,6 +27,7 @@ from core.diffusion.sampling.prediction import PREDICTIONS, prediction_type_of
 from core.diffusion.sampling.quantities import measure
 from core.diffusion.sampling.source_latents import Blend, SourceLatents
 from core.diffusion.sampling.text_encoder import PromptEncoder
+from core.diffusion.sampling.timetable import unbuilt
 from core.diffusion.sampling.unet_rows import UNetRows
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
@@ -84,7 +85,10 @@ class Batch:
         """
         model = self.model
         row = SCHEDULERS[settings.scheduler]
-        scheduler = row.build(model.info.scheduler_config)
+        try:
+            scheduler = row.build(model.info.scheduler_config)
+        except (ValueError, TypeError, NotImplementedError, ImportError) as error:
+            raise SettingsError([Problem(field="scheduler", reason=unbuilt(row, error))]) from error
         begin = beginning(settings, model.info.scheduler_config)
         # Timesteps stay on the CPU: reading one from the device would wait for it every step.
         reason = lay_out(row, scheduler, begin.schedule_steps, model.info.scheduler_config)
@@ -264,10 +268,11 @@ class Batch:
             raw=torch.cat([cell.latents for cell in cells]).float(),
             x0=x0,
             previous_x0=previous,
+            x0_cond=self._prediction.to_x0(said[1], x, sigma),
+            x0_uncond=self._prediction.to_x0(said[0], x, sigma),
             eps_cond=cond,
             eps_uncond=uncond,
             eps_guided=guided,
-            sigma=sigma,
             preview=self.preview,
         )
         return x0, measured

@@ -65,7 +65,7 @@ class VariancePreserving:
         return to_epsilon(prediction, x, sigma, self.name)
 
     def to_x0(self, prediction: torch.Tensor, x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-        return to_x0(to_epsilon(prediction, x, sigma, self.name), x, sigma)
+        return to_x0(prediction, x, sigma, self.name)
 
 
 PREDICTIONS: Mapping[str, Prediction] = {
@@ -94,13 +94,27 @@ def to_epsilon(
     return prediction
 
 
-def to_x0(epsilon: torch.Tensor, x_vp: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-    """Give the clean latents that `epsilon` implies (Ho et al. 2020, eq. 15). (B, C, h, w)."""
+def to_x0(
+    prediction: torch.Tensor,
+    x_vp: torch.Tensor,
+    sigma: torch.Tensor,
+    prediction_type: str = "epsilon",
+) -> torch.Tensor:
+    """Give the clean latents that a prediction implies. (B, C, h, w); sigma (B,).
+
+    Epsilon: Ho et al. 2020, eq. 15; at infinite sigma the noise says nothing of them. v: Salimans
+    and Ho 2022, appendix D, where at infinite sigma, sqrt(abar) = 0, they are -v.
+    """
     alpha, noise = alpha_and_noise(sigma)
-    return (x_vp - noise * epsilon) / alpha
+    if prediction_type == "v_prediction":
+        return alpha * x_vp - noise * prediction
+    if prediction_type == "sample":
+        return prediction
+    return (x_vp - noise * prediction) / alpha
 
 
 def alpha_and_noise(sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Give sqrt(abar) and sqrt(1 - abar) of (B,) noise levels, shaped to multiply (B, C, h, w)."""
-    alpha = (1 + sigma.square()).rsqrt().view(-1, 1, 1, 1)
-    return alpha, alpha * sigma.view(-1, 1, 1, 1)
+    alpha = (1 + sigma.square()).rsqrt()
+    noise = torch.where(sigma.isinf(), torch.ones_like(sigma), alpha * sigma)  # not 0 * infinity
+    return alpha.view(-1, 1, 1, 1), noise.view(-1, 1, 1, 1)

@@ -219,10 +219,11 @@ def test_saturated_is_what_the_preview_shows_at_0_or_255(model: LoadedModel) -> 
         raw=noise,
         x0=levels,
         previous_x0=levels,
+        x0_cond=levels,
+        x0_uncond=levels,
         eps_cond=noise,
         eps_uncond=noise,
         eps_guided=noise,
-        sigma=torch.ones(1),
         preview=(weight, torch.zeros(3)),
     )
     rows = tuple(map(tuple, weight.tolist()))

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from core.diffusion.models.adapters import use_loras
 from core.diffusion.models.hashes import file_sha256
 from core.diffusion.models.load import LoadedModel, load_model
-from core.diffusion.models.loras import LoraFile, list_loras, used_loras
+from core.diffusion.models.loras import LoraFile, canonical_loras, list_loras, used_loras
 from core.diffusion.models.original_names import original_name
 from core.diffusion.settings import SettingsError
 from tests.core.diffusion import tiny
@@ -380,3 +380,23 @@ def test_modules_of_another_family_are_never_dropped(sd1: LoadedModel, tmp_path:
     message = refusal(sd1, lora_file(tmp_path, tensors | more))
     assert odd in message
     assert "another family" in message
+
+
+def test_a_digest_tells_what_was_misread_before(
+    sd1: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture that an earlier version stored at wrong strengths is not taken for this one's."""
+    monkeypatch.setenv("LIGHTBOX_MODELS", str(tmp_path))
+    even = kohya(layers_of(sd1, alpha=lambda index: 2.0))
+    uneven = kohya(layers_of(sd1, alpha=lambda index: 1.0 + index % 2))
+    magnitude = {"lora_unet_mid_block_attentions_0_proj_in.dora_scale": torch.ones(64, 1)}
+    says = {"lora_adapter_metadata": json.dumps({"unet.lora_alpha": 8})}
+    cases: list[tuple[Tensors, dict[str, str], bool]] = [
+        (even, {}, True),
+        (uneven, {}, False),
+        (even | magnitude, {}, False),
+        (even, says, False),
+    ]
+    for tensors, metadata, is_plain in cases:
+        sha = file_sha256(lora_file(tmp_path, tensors, **metadata))
+        assert (canonical_loras("lora") == [[sha, 1.0]]) == is_plain

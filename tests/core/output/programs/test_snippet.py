@@ -187,7 +187,6 @@ def test_the_samplers_own_functions_are_quoted() -> None:
     """Their bodies stand in the program as they stand in the source, docstring and all."""
     bodies = {
         "to_x0": (prediction.to_x0, replace(PLAIN, snapshot=2)),
-        "to_epsilon": (prediction.to_epsilon, replace(PLAIN, snapshot=2)),
         "weigh": (weigh, replace(PLAIN, prompt="a (red:1.4) apple")),
         "guide": (guidance.guide, replace(PLAIN, init_image="0" * 64, guidance_rescale=0.4)),
     }
