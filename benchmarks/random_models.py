@@ -51,10 +51,10 @@ def random_model(
     """The family's model for pictures of `side` x `side`, weights always the same."""
     family = FAMILIES[family_name]
     classes: dict[str, Any] = {"unet": UNet2DConditionModel, "vae": AutoencoderKL}
-    classes |= {tower.encoder: getattr(transformers, tower.class_name) for tower in family.towers}
+    classes |= {row.encoder: getattr(transformers, row.class_name) for row in family.text_encoders}
     parts: dict[str, Any] = {
-        tower.tokenizer: read_tokenizer(CONFIGS / family.configs, tower.tokenizer)
-        for tower in family.towers
+        row.tokenizer: read_tokenizer(CONFIGS / family.configs, row.tokenizer)
+        for row in family.text_encoders
     }
     torch.manual_seed(0)
     for part, cls in classes.items():
@@ -82,10 +82,8 @@ def random_model(
         default_scheduler=family.default_scheduler,
         example_prompts=(),
         vae_scale_factor=8,
-        latent_channels=4,
+        latent_format=family.latent_format,
         scheduler_config=_config(family.configs, "scheduler", "scheduler_config.json"),
-        preview_weight=family.preview_weight,
-        preview_bias=family.preview_bias,
         family_name=family_name,
     )
     return LoadedModel(info=info, device=torch.device(device), dtype=dtype, **parts)

@@ -23,7 +23,7 @@ from typing import Any
 from benchmarks.timing import Clock, clock_of, paired, parser_of, report, timed
 from core.diffusion.engine import Engine
 from core.diffusion.models.load import load_model
-from core.diffusion.sampling import batch as denoise
+from core.diffusion.sampling import batch, recording
 from core.diffusion.settings import GenerationSettings
 
 ROWS = 16
@@ -73,7 +73,8 @@ def time_of_measuring(
     medians.
     """
     spent: list[float] = []
-    kept = {name: getattr(denoise, name) for name in ("measure", "build_records")}
+    places: tuple[tuple[Any, str], ...] = ((batch, "measure"), (recording, "build_records"))
+    kept = [(module, name, getattr(module, name)) for module, name in places]
 
     def watched(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **options: Any) -> Any:
@@ -87,16 +88,16 @@ def time_of_measuring(
 
     whole: list[float] = []
     try:
-        for name, function in kept.items():
-            setattr(denoise, name, watched(function))
+        for module, name, function in kept:
+            setattr(module, name, watched(function))
         for repeat in range(repeats):
             spent.append(0.0)
             start = clock()
             once(repeat)
             whole.append(clock() - start)
     finally:
-        for name, function in kept.items():
-            setattr(denoise, name, function)
+        for module, name, function in kept:
+            setattr(module, name, function)
     return statistics.median(spent), statistics.median(whole)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,15 +21,19 @@ from core.diffusion.events import (
     Failed,
     Finished,
     Generation,
+    Record,
     Request,
     Started,
     Stepped,
 )
-from core.diffusion.models.load import LoadedModel
+from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.models.preview import preview_rgb
 from core.diffusion.recipe.images import ReadInput
-from core.diffusion.sampling.batch import Batch, BatchCell, Record, trajectory_of
+from core.diffusion.sampling.batch import Batch
+from core.diffusion.sampling.cell import BatchCell
 from core.diffusion.sampling.memory import is_out_of_memory, with_room
+from core.diffusion.sampling.prediction import prediction_type_of
+from core.diffusion.sampling.recording import trajectory_of
 from core.diffusion.sampling.unet_rows import RowTooLargeError
 from core.diffusion.sampling.vae import decode, decode_each
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
@@ -241,11 +246,7 @@ class Engine:
             if torch.isfinite(found).all():
                 latents[key] = found
                 continue
-            reason = (
-                "The latents are no longer finite numbers (NaN or infinity), so there is no "
-                "image. Lower the guidance scale, or use float32 for this model."
-            )
-            events.append(self._fail(key, reason))
+            events.append(self._fail(key, _not_finite(cell, self.model)))
         together = [key for key in latents if not self._riders[key].cell.strict]
         decoded = dict(
             zip(together, decode_each(self.model, [latents[k] for k in together]), strict=True)
@@ -279,6 +280,21 @@ class Engine:
     def _fail(self, key: str, reason: str) -> Failed:
         self.drop(key)
         return Failed(key=key, reason=reason)
+
+
+def _not_finite(cell: BatchCell, model: LoadedModel) -> str:
+    begins_without_signal = bool(cell.sigmas) and math.isinf(cell.sigmas[0])
+    if begins_without_signal and prediction_type_of(model.info.scheduler_config) == "epsilon":
+        return (
+            "The latents are no longer finite numbers, so there is no image: this schedule begins "
+            "without any signal (rescale_betas_zero_snr), where a model that predicts the noise "
+            "says nothing of the picture. Its scheduler configuration does not go with its "
+            "prediction type: try Euler or DPM++ 2M, or mend scheduler_config.json."
+        )
+    return (
+        "The latents are no longer finite numbers (NaN or infinity), so there is no image. Lower "
+        "the guidance scale, or use float32 for this model."
+    )
 
 
 def _versions() -> dict[str, str]:

@@ -160,7 +160,7 @@ def runs_of(
 
 def _rows(run: GenerationSettings, info: ModelInfo | None) -> int:
     """UNet rows of a call; LCM's guidance costs none."""
-    return info.family.rows(run) if info else 2 if run.uses_guidance else 1
+    return info.family.rows(run.uses_guidance) if info else 2 if run.uses_guidance else 1
 
 
 def _describe_models(

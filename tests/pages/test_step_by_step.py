@@ -76,7 +76,7 @@ def test_the_run_is_shown_part_by_part_each_with_its_code(app: App) -> None:
         "scale_model_input(",
         "settings.guidance_scale * (cond - uncond)",
         "scheduler.step(",
-        "vae.config.scaling_factor",
+        "latent_format.to_vae(",
     ):
         assert line in code
     assert "core/diffusion/sampling/batch.py" in shown(at)

@@ -21,7 +21,7 @@ from ui.runtime import Runtime
 from ui.views import picture_bytes, show_picture
 
 if TYPE_CHECKING:
-    from core.diffusion.inside.round_trip import Begun
+    from core.diffusion.inside.round_trip import NoisedInput
 
 
 def show_strip(runtime: Runtime, form: Form, board: Board) -> None:
@@ -43,7 +43,9 @@ def show_strip(runtime: Runtime, form: Form, board: Board) -> None:
         _show_pictures(runtime, form, board)
 
 
-def begun(runtime: Runtime, form: Form, strip: Sequence[GenerationSettings]) -> list[Begun] | None:
+def begun(
+    runtime: Runtime, form: Form, strip: Sequence[GenerationSettings]
+) -> list[NoisedInput] | None:
     """What each of these settings starts from; None while the decoder looks."""
     # The prompt has no part in it yet: another one asks for nothing again.
     strip = [

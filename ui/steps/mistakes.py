@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.diffusion.inside.anatomy import Mishap, Run
+from core.diffusion.inside.anatomy import MadeMistake, Run
 from core.diffusion.inside.mistake_table import MISTAKES, Mistake
 from core.output.figures.tiles import png
 from core.output.numbers.metrics import rmse
@@ -35,12 +35,12 @@ def show_mistakes(runtime: Runtime, run: Run) -> None:
                     _show_pair(found)
 
 
-def _made(runtime: Runtime, run: Run, name: str, mistake: Mistake) -> Mishap | None:
+def _made(runtime: Runtime, run: Run, name: str, mistake: Mistake) -> MadeMistake | None:
     request = request_of("mistake", run.settings, mistake=name)
     return work_on(runtime, f"mistake {name}", request, mistake.title)
 
 
-def _show_pair(found: Mishap) -> None:
+def _show_pair(found: MadeMistake) -> None:
     with st.container(horizontal=True, gap="small"):
         for title, image in (("Right", found.right), ("Wrong", found.wrong)):
             with st.container(width="content", gap="xsmall"):

@@ -138,7 +138,7 @@ class AttentionMaps:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Mishap:
+class MadeMistake:
     """A mistake made on purpose and the same settings done right."""
 
     right: Image.Image

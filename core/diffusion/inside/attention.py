@@ -17,7 +17,7 @@ import torch
 from core.diffusion.engine import Engine
 from core.diffusion.inside.anatomy import AttentionMaps
 from core.diffusion.inside.unrolled import embedded, finite, step
-from core.diffusion.models.load import LoadedModel
+from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.sampling.batch import Batch
 from core.diffusion.settings import GenerationSettings
 

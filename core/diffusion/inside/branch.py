@@ -15,11 +15,13 @@ import torch
 
 from core.diffusion.engine import Engine
 from core.diffusion.inside.anatomy import Change, Future
-from core.diffusion.inside.unrolled import as_array, finite, prediction_type, require_room, step
-from core.diffusion.models.load import LoadedModel
+from core.diffusion.inside.unrolled import as_array, finite, require_room, step
+from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.recipe.schedule import unet_calls
 from core.diffusion.recipe.schedulers import SCHEDULERS, SchedulerRow
-from core.diffusion.sampling.batch import Batch, BatchCell, to_epsilon, to_x0
+from core.diffusion.sampling.batch import Batch
+from core.diffusion.sampling.cell import BatchCell
+from core.diffusion.sampling.prediction import PREDICTIONS, Prediction, prediction_type_of
 from core.diffusion.sampling.text_encoder import PromptEncoder
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
@@ -112,7 +114,7 @@ def changed(settings: GenerationSettings, change: Change) -> GenerationSettings:
 def _use(cell: BatchCell, settings: GenerationSettings, encode: PromptEncoder) -> None:
     """The cell goes on with other words and another guidance; its scheduler stays its own."""
     cell.settings = settings
-    cell.tell(encode.condition(settings))
+    cell.set_conditioning(encode.condition(settings))
 
 
 def _hand_over(
@@ -176,7 +178,7 @@ class _PlainStep:
 
     sigma: float
     target: float
-    prediction_type: str
+    prediction: Prediction
     then: Any = None
 
     def scale_model_input(self, sample: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
@@ -190,12 +192,11 @@ class _PlainStep:
         return_dict: bool = False,
     ) -> tuple[torch.Tensor]:
         """(1, C, h, w) at `sigma` -> at `target`: sqrt(abar') x0 + sqrt(1 - abar') eps."""
-        sigma = torch.tensor([self.sigma], device=sample.device)
-        x = sample.float()
-        epsilon = to_epsilon(prediction.float(), x, sigma, self.prediction_type)
-        alpha = (1 + self.target**2) ** -0.5
-        reached = alpha * to_x0(epsilon, x, sigma) + alpha * self.target * epsilon
-        reached = reached.to(sample.dtype)
+        sigma, target = torch.tensor([[self.sigma], [self.target]], device=sample.device)
+        x, said = sample.float(), prediction.float()
+        x0 = self.prediction.to_x0(said, x, sigma)
+        epsilon = self.prediction.to_epsilon(said, x, sigma)
+        reached = self.prediction.add_noise(x0, epsilon, target).to(sample.dtype)
         if self.then is not None:
             self.then(reached)
         return (reached,)
@@ -220,7 +221,9 @@ def _bridge_cell(
         added=fresh.added,
         uncond_added=fresh.uncond_added,
         scheduler=_PlainStep(
-            sigma=sigma, target=target, prediction_type=prediction_type(batch.model)
+            sigma=sigma,
+            target=target,
+            prediction=PREDICTIONS[prediction_type_of(batch.model.info.scheduler_config)],
         ),
         timesteps=timestep,
         sigmas=[sigma],

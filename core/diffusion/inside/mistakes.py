@@ -14,11 +14,12 @@ from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
 from core.diffusion.engine import Engine
-from core.diffusion.inside.anatomy import Mishap
+from core.diffusion.inside.anatomy import MadeMistake
 from core.diffusion.inside.mistake_table import MISTAKES
 from core.diffusion.inside.unrolled import finite, step
-from core.diffusion.models.load import LoadedModel
-from core.diffusion.sampling.batch import Batch, BatchCell
+from core.diffusion.models.loaded import LoadedModel
+from core.diffusion.sampling.batch import Batch
+from core.diffusion.sampling.cell import BatchCell
 from core.diffusion.sampling.noise import seeded_noise
 from core.diffusion.sampling.text_encoder import PromptEncoder
 from core.diffusion.settings import MAX_SEED, GenerationSettings
@@ -41,7 +42,7 @@ class _Bench:
 
 def make_mistake(
     model: LoadedModel, settings: GenerationSettings, name: str
-) -> Generator[tuple[int, int], None, Mishap]:
+) -> Generator[tuple[int, int], None, MadeMistake]:
     """`MISTAKES[name]` with these settings, and the right picture. Raises SettingsError."""
     changes = dict(MISTAKES[name].changes)
     settings = replace(settings, snapshot=0, **changes)
@@ -66,7 +67,7 @@ def make_mistake(
         if name == "unscaled"
         else decode(finite(wrong.latents).to(model.dtype))
     )
-    return Mishap(
+    return MadeMistake(
         right=decode(finite(right.latents).to(model.dtype)), wrong=picture, settings=settings
     )
 
@@ -121,7 +122,7 @@ def _lerped(bench: _Bench, right: BatchCell) -> BatchCell:
 
 def _emptied(bench: _Bench, right: BatchCell) -> BatchCell:
     cell = bench.cell()
-    cell.tell(PromptEncoder(bench.model).condition(replace(bench.settings, prompt="")))
+    cell.set_conditioning(PromptEncoder(bench.model).condition(replace(bench.settings, prompt="")))
     return cell
 
 

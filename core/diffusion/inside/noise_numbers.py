@@ -10,7 +10,7 @@ from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.settings import GenerationSettings, SettingsError
 
 if TYPE_CHECKING:
-    from core.diffusion.models.load import LoadedModel
+    from core.diffusion.models.loaded import LoadedModel
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 
 from core.diffusion.engine import Engine
-from core.diffusion.models.load import LoadedModel
+from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.recipe.images import ReadInput
 from core.diffusion.recipe.schedule import Start, start_of
 from core.diffusion.sampling.batch import Batch
-from core.diffusion.sampling.source_latents import Sources
+from core.diffusion.sampling.source_latents import SourceLatents
 from core.diffusion.settings import GenerationSettings
 
 
@@ -35,7 +35,7 @@ class RoundTrip:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Begun:
+class NoisedInput:
     """What one run starts from, as the decoder sees it, and where on its schedule that is."""
 
     picture: Image.Image
@@ -48,10 +48,11 @@ def round_trip(
     """A task: the prepared picture (H, W, 3), or latents (C, h, w), as the decoder gives it."""
 
     def work(model: LoadedModel) -> Generator[tuple[int, int], None, RoundTrip]:
-        factor = float(model.vae.config.scaling_factor)
+        form = model.info.latent_format
         if source.dtype == np.uint8:
-            posterior = Sources(model, None).encode(source)
-            latents, spread = posterior.mean * factor, float(posterior.std.mean()) * factor
+            posterior = SourceLatents(model, None).encode(source)
+            latents = form.from_vae(posterior.mean)
+            spread = float(posterior.std.mean()) * form.scaling_factor
         else:
             latents, spread = torch.from_numpy(source)[None], 0.0
             latents = latents.to(model.device, model.dtype)
@@ -65,14 +66,14 @@ def round_trip(
 
 def noised_inputs(
     strip: Sequence[GenerationSettings], read: ReadInput
-) -> Callable[[LoadedModel], Generator[tuple[int, int], None, list[Begun]]]:
+) -> Callable[[LoadedModel], Generator[tuple[int, int], None, list[NoisedInput]]]:
     """A task: for each of these settings the picture of the latents that its loop starts from,
     in variance-preserving coordinates, so that every scheduler's is on one scale.
     """
 
-    def work(model: LoadedModel) -> Generator[tuple[int, int], None, list[Begun]]:
+    def work(model: LoadedModel) -> Generator[tuple[int, int], None, list[NoisedInput]]:
         batch, engine = Batch(model, max_rows=2, inputs=read), Engine(model)
-        found: list[Begun] = []
+        found: list[NoisedInput] = []
         for done, settings in enumerate(strip, start=1):
             cell = batch.admit(settings, record="none")
             batch.drop(cell)
@@ -80,7 +81,7 @@ def noised_inputs(
             if len(cell.timesteps):
                 latents = cell.scheduler.scale_model_input(latents, cell.timesteps[0])
             start = start_of(settings, model.info.scheduler_config)
-            found.append(Begun(picture=engine.decode(latents), start=start))
+            found.append(NoisedInput(picture=engine.decode(latents), start=start))
             yield done, len(strip)
         return found
 

@@ -11,12 +11,16 @@ import torch
 
 from core.diffusion.engine import Engine
 from core.diffusion.inside.anatomy import Call, EmbeddedPrompt, Place, PlaceKind, Run
-from core.diffusion.models.load import LoadedModel, ModelError
+from core.diffusion.models.errors import ModelError
+from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.recipe.prompt_weights import tokenized
 from core.diffusion.recipe.schedule import unet_calls
 from core.diffusion.recipe.schedulers import SCHEDULERS
-from core.diffusion.sampling.batch import Batch, BatchCell, guide, to_epsilon, to_x0
+from core.diffusion.sampling.batch import Batch
+from core.diffusion.sampling.cell import BatchCell
+from core.diffusion.sampling.guidance import guide
 from core.diffusion.sampling.noise import initial_noise
+from core.diffusion.sampling.prediction import PREDICTIONS, prediction_type_of
 from core.diffusion.sampling.text_encoder import Tokenizer
 from core.diffusion.sampling.unet_rows import UNetRows
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
@@ -104,7 +108,7 @@ def unroll(
         pred_cond=cond,
         pred_guided=guided,
         x0=as_array(x0),
-        prediction_type=prediction_type(model),
+        prediction_type=prediction_type_of(model.info.scheduler_config),
         scheduler_config=dict(cell.scheduler.config),
         scaling_factor=float(model.vae.config.scaling_factor),
         image=image,
@@ -133,15 +137,16 @@ def look(run: Run, index: int, guidance_scale: float | None = None) -> Call:
         uncond = torch.from_numpy(run.pred_uncond[index : index + 1])
         guided = guide(uncond, cond, replace(run.settings, guidance_scale=scale))
 
-    def epsilon(prediction: torch.Tensor) -> torch.Tensor:
-        return to_epsilon(prediction, x, sigma, run.prediction_type)
+    kind = PREDICTIONS[run.prediction_type]
 
-    eps_guided = epsilon(guided)
+    def epsilon(prediction: torch.Tensor) -> np.ndarray[Any, Any]:
+        return kind.to_epsilon(prediction, x, sigma)[0].numpy()
+
     return Call(
-        eps_uncond=None if uncond is None else epsilon(uncond)[0].numpy(),
-        eps_cond=epsilon(cond)[0].numpy(),
-        eps_guided=eps_guided[0].numpy(),
-        x0=to_x0(eps_guided, x, sigma)[0].numpy(),
+        eps_uncond=None if uncond is None else epsilon(uncond),
+        eps_cond=epsilon(cond),
+        eps_guided=epsilon(guided),
+        x0=kind.to_x0(guided, x, sigma)[0].numpy(),
     )
 
 
@@ -206,11 +211,6 @@ def last_sigma(cell: BatchCell) -> float:
         return 0.0  # its last call gives the denoised latents themselves
     abar = float(scheduler.final_alpha_cumprod)
     return ((1 - abar) / abar) ** 0.5
-
-
-def prediction_type(model: LoadedModel) -> str:
-    """What the UNet predicts: epsilon, v_prediction or sample."""
-    return str(model.info.scheduler_config.get("prediction_type", "epsilon"))
 
 
 def finite(latents: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -19,8 +18,11 @@ from diffusers.utils import logging as diffusers_logging
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from core.diffusion.models.load import LoadedModel
+from core.diffusion.models.errors import ModelError
+from core.diffusion.models.loaded import LoadedModel
+from core.diffusion.models.lora_weights import LoraFileError, LoraMisfitError, lora_layers
 from core.diffusion.models.loras import LoraFile
+from core.diffusion.models.weights import read_header
 from core.diffusion.settings import Problem, SettingsError
 
 KEPT = 8
@@ -101,38 +103,42 @@ def _switch(
 
 
 def _load(model: LoadedModel, pipe: Any, lora: LoraFile) -> None:
-    """Puts one LoRA beside the model's weights; this is the only place that reads such a file."""
+    """Put one LoRA beside the model's weights; this is the only place that reads such a file."""
     name = lora.path.stem
     try:
-        tensors = load_file(lora.path)
-    except (OSError, SafetensorError) as error:
+        tensors, metadata = load_file(lora.path), read_header(lora.path).metadata
+    except (OSError, SafetensorError, ModelError) as error:
         raise _refused(f"{name} cannot be read ({_first(error)}): copy it again") from error
-    _refuse_other_family(model, name, tensors)
+    parts = {"unet": model.unet} | {row.encoder: own for row, _, own in model.text_encoders()}
+    try:
+        found = lora_layers(tensors, metadata, parts)
+    except LoraFileError as error:
+        raise _unusable(model, name, error) from error
     verbosity = diffusers_logging.get_verbosity()
     diffusers_logging.set_verbosity_error()  # it tells of every part that has no LoRA
     try:
-        pipe.load_lora_weights(tensors, adapter_name=_name(lora.sha))
+        for part, layers in found.items():
+            options: dict[str, Any] = {
+                "metadata": {f"{part}.{k}": v for k, v in layers.config().items()},
+                "network_alphas": None,
+                "adapter_name": _name(lora.sha),
+                "_pipeline": pipe,
+                "low_cpu_mem_usage": True,  # as `load_lora_weights` does
+            }
+            state = layers.state_dict(f"{part}.")
+            if part == "unet":
+                pipe.load_lora_into_unet(state, unet=model.unet, **options)
+            else:
+                pipe.load_lora_into_text_encoder(
+                    state, text_encoder=parts[part], prefix=part, **options
+                )
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
         log.info("LoRA %s was refused", name, exc_info=error)
-        raise _does_not_fit(model, name, _first(error)) from error
+        raise _refused(f"{name} cannot be used ({_first(error)}). Choose another LoRA") from error
     finally:
         diffusers_logging.set_verbosity(verbosity)
-    if not any(_has(part, lora.sha) for part in (model.unet, *_encoders(model))):
-        raise _does_not_fit(model, name, "none of its tensors belongs to a part of this model")
-
-
-def _refuse_other_family(model: LoadedModel, name: str, tensors: dict[str, torch.Tensor]) -> None:
-    """The keys of cross-attention are as wide as the model's prompt: 768 in SD 1.x, 1024 in 2.x,
-    2048 in SDXL.
-    """
-    width = int(model.unet.config.cross_attention_dim)
-    for key, tensor in tensors.items():
-        is_down = "lora_down" in key or "lora_A" in key or "lora.down" in key
-        if is_down and "attn2" in key and "to_k" in key and tensor.shape[1] != width:
-            reason = f"its prompts are {tensor.shape[1]} wide, this model's {width}"
-            raise _does_not_fit(model, name, reason)
 
 
 def _own_weights(model: LoadedModel) -> list[tuple[torch.nn.Parameter, bool]]:
@@ -142,13 +148,7 @@ def _own_weights(model: LoadedModel) -> list[tuple[torch.nn.Parameter, bool]]:
 
 
 def _encoders(model: LoadedModel) -> list[Any]:
-    return [encoder for _, _, encoder in model.towers()]
-
-
-def _has(part: Any, sha: str) -> bool:
-    with suppress(AttributeError):
-        return _name(sha) in part.peft_config
-    return False
+    return [encoder for _, _, encoder in model.text_encoders()]
 
 
 def _name(sha: str) -> str:
@@ -156,9 +156,11 @@ def _name(sha: str) -> str:
     return f"lora_{sha[:24]}"
 
 
-def _does_not_fit(model: LoadedModel, name: str, reason: str) -> SettingsError:
+def _unusable(model: LoadedModel, name: str, error: LoraFileError) -> SettingsError:
+    if not isinstance(error, LoraMisfitError):
+        return _refused(f"{name} {error}. Choose another LoRA")
     return _refused(
-        f"{name} does not fit {model.info.name} ({reason}): it was made for another family of "
+        f"{name} {error}: it does not fit {model.info.name}, and was made for another family of "
         "models. Choose a model of that family, or another LoRA"
     )
 

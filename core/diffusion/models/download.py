@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.diffusion.models.families import Configs, IncompleteError, ModelError, family_of
+from core.diffusion.models.errors import IncompleteError, ModelError
+from core.diffusion.models.families import Configs
+from core.diffusion.models.folder_family import family_of
 from core.diffusion.models.origins import hub_cache, split_id, where_looked
 from core.diffusion.models.weights import PICKLES, STEMS, VARIANTS, first_line, read_json
 
@@ -59,8 +61,6 @@ def fetch(source: str, report: Report | None = None) -> None:
         wanted = wanted_files(source, index, sizes)
         _check_room(source, sum(sizes[file] for file in wanted))
         _get_all(source, name, commit, {file: sizes[file] for file in wanted}, report)
-        if not revision:
-            _point_main_at(name, commit)
     except ModelError:
         raise
     except Exception as error:
@@ -72,7 +72,7 @@ def wanted_files(source: str, index: Mapping[str, object], sizes: Mapping[str, i
     weights.
     """
     parts = [part for part in index if isinstance(index[part], list) and not part.startswith("_")]
-    unread = ("safety_checker", "feature_extractor", "image_encoder")
+    unread = ("safety_checker", "feature_extractor", "image_encoder", "controlnet")
     found = ["model_index.json"]
     for part in (part for part in parts if part not in unread):
         inside = [file for file in sizes if file.startswith(f"{part}/") and file.count("/") == 1]
@@ -88,7 +88,8 @@ def _one_set(source: str, part: str, files: Sequence[str]) -> list[str]:
     computes in it anyway, else whole precision.
     """
     stem = STEMS.get(part, "model")
-    for variant in reversed(VARIANTS) if _has_cuda() else VARIANTS:
+    halves_first = sorted(VARIANTS, key=lambda variant: "16" not in variant)
+    for variant in halves_first if _has_cuda() else VARIANTS:
         middle = f".{variant}" if variant else ""
         start = f"{part}/{stem}{middle}"
         chosen = [
@@ -117,17 +118,22 @@ def _endpoint() -> str | None:
 
 
 def _listing(name: str, revision: str | None) -> tuple[dict[str, int], str]:
-    """Files of a repository with their sizes in bytes, and its commit."""
+    """List a repository's files with their sizes in bytes, and its commit.
+
+    The cache keeps which commit a branch or tag means now: "main" where none is named.
+    """
     from huggingface_hub import HfApi
 
-    found = HfApi(endpoint=_endpoint()).model_info(name, revision=revision, files_metadata=True)
+    api = HfApi(endpoint=_endpoint())
+    commit = api.resolve_revision(name, revision=revision, cache_dir=hub_cache()).resolved
+    found = api.model_info(name, revision=commit, files_metadata=True)
     sizes = {file.rfilename: int(file.size or 0) for file in found.siblings or ()}
     if "model_index.json" not in sizes:
         raise ModelError(
             f"{name} holds no model in diffusers layout (it has no model_index.json). Download "
             "its .safetensors checkpoint yourself into a folder of LIGHTBOX_MODELS."
         )
-    return sizes, str(found.sha)
+    return sizes, commit
 
 
 def _check_family(
@@ -182,7 +188,7 @@ def _get_all(
     total, before = sum(sizes.values()), 0
 
     class Told(tqdm):
-        """huggingface_hub's progress bar, drawn nowhere, that tells `report` of every piece."""
+        """huggingface_hub's progress bar, drawn nowhere, that reports every piece."""
 
         def __init__(self, *args: Any, **options: Any) -> None:
             self.come = int(options.get("initial") or 0)
@@ -190,26 +196,18 @@ def _get_all(
 
         def update(self, n: float | None = 1) -> bool | None:
             self.come += int(n or 0)
-            tell(before + self.come)
+            report_done(before + self.come)
             return None
 
-    def tell(done: int) -> None:
+    def report_done(done: int) -> None:
         if report is not None:
             report(DownloadProgress(source=source, done=min(done, total), total=total))
 
     for file, size in sizes.items():
-        tell(before)
+        report_done(before)
         _get(name, commit, file, Told)
         before += size
-    tell(total)
-
-
-def _point_main_at(name: str, commit: str) -> None:
-    """The cache's word on what "main" is: files fetched by their commit leave none."""
-    repo = "models--" + name.replace("/", "--")
-    refs = hub_cache() / repo / "refs"
-    refs.mkdir(parents=True, exist_ok=True)
-    (refs / "main").write_text(commit, encoding="utf-8")
+    report_done(total)
 
 
 def _explained(source: str, error: Exception) -> ModelError:
@@ -219,6 +217,7 @@ def _explained(source: str, error: Exception) -> ModelError:
         OfflineModeIsEnabled,
         RepositoryNotFoundError,
         RevisionNotFoundError,
+        RevisionResolutionError,
     )
 
     if isinstance(error, GatedRepoError):
@@ -238,8 +237,15 @@ def _explained(source: str, error: Exception) -> ModelError:
             f"The disk is full: {source} was not downloaded to the end. Make room at "
             f"{hub_cache()} and ask for it again; it goes on where it stopped."
         )
-    is_offline = isinstance(error, LocalEntryNotFoundError | OfflineModeIsEnabled | ConnectionError)
-    if is_offline or type(error).__module__.startswith(("httpx", "httpcore", "requests")):
+    offline = (
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RevisionResolutionError,
+        ConnectionError,
+    )
+    if isinstance(error, offline) or type(error).__module__.startswith(
+        ("httpx", "httpcore", "requests")
+    ):
         return IncompleteError(
             f"{source} is not on this machine, and the hub cannot be reached "
             f"({first_line(error)}). {where_looked()} Connect, or copy the model into one of them."

@@ -1,24 +1,23 @@
 """FAMILIES: one row a family of models: how it is known, told of a prompt, and begun with.
 
 A row says all that differs between the families that have a UNet over four latent channels. A
-transformer with flow matching (SD3, Flux) would be rows of the same kind: its towers (a T5 is one
-more `Tower`), its inputs (`Added` for its pooled text and guidance), its pipelines, and a preview
-of sixteen channels. What a row cannot say yet is where such a model stands in noise: x = (1 - t) x0
-+ t eps has no sigma of `denoise.to_x0`, so that function would get a third kind beside epsilon and
-v-prediction, and the table of schedulers its FlowMatch rows, marked as usable by these families
-alone. Reading the table imports neither torch nor diffusers.
+transformer with flow matching (SD3, Flux) would be rows of the same kind: its text encoders (a T5
+is one more `TextEncoderRow`), its inputs (`Added` for its pooled text and guidance), its pipelines,
+and a `LatentFormat` of sixteen channels with a shift. Where such a model stands in noise would be
+one more `Prediction` of `sampling.prediction`, and the table of schedulers would get FlowMatch
+rows, marked as usable by these families alone.
+
+Reading the table imports neither torch nor diffusers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from core.diffusion.models.preview import SD1_PREVIEW_WEIGHT, SDXL_PREVIEW_WEIGHT
-
-if TYPE_CHECKING:
-    from core.diffusion.settings import GenerationSettings
+from core.diffusion.models.errors import ModelError
+from core.diffusion.models.latent_format import SD_LATENTS, SDXL_LATENTS, LatentFormat
 
 Added = Literal["text_embeds", "time_ids", "timestep_cond"]
 """What a UNet is told beside latents, timestep and prompt: SDXL's pooled prompt (rows, width) and
@@ -29,16 +28,8 @@ Guidance = Literal["free", "embedded", "distilled"]
 or distilled away, so that it is off by default and wrong above 1."""
 
 
-class ModelError(Exception):
-    """A model that cannot be used; the message says what is wrong and what to do next."""
-
-
-class IncompleteError(ModelError):
-    """A model that is not here, or not all of it: downloading it may help."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class Tower:
+class TextEncoderRow:
     """One text encoder with its tokenizer, by their folders, and which of its states is read."""
 
     tokenizer: str
@@ -48,15 +39,17 @@ class Tower:
     pooled: bool = False
 
 
-ONE_TOWER = (Tower(tokenizer="tokenizer", encoder="text_encoder", class_name="CLIPTextModel"),)
-TWO_TOWERS = (
-    Tower(
+ONE_ENCODER = (
+    TextEncoderRow(tokenizer="tokenizer", encoder="text_encoder", class_name="CLIPTextModel"),
+)
+TWO_ENCODERS = (
+    TextEncoderRow(
         tokenizer="tokenizer",
         encoder="text_encoder",
         class_name="CLIPTextModel",
         hidden="penultimate",
     ),
-    Tower(
+    TextEncoderRow(
         tokenizer="tokenizer_2",
         encoder="text_encoder_2",
         class_name="CLIPTextModelWithProjection",
@@ -76,9 +69,12 @@ class Configs:
 
     @property
     def is_turbo(self) -> bool:
-        """As both are published: trailing timesteps, and latents of 64 x 64."""
+        """As both are published: trailing timesteps, latents of 64 x 64, and the noise predicted
+        from a schedule that ends with some signal left.
+        """
         is_trailing = self.scheduler.get("timestep_spacing") == "trailing"
-        return is_trailing and self.unet.get("sample_size") == 64
+        is_other = self.is_v or self.scheduler.get("rescale_betas_zero_snr")
+        return is_trailing and self.unet.get("sample_size") == 64 and not is_other
 
     @property
     def is_sd2(self) -> bool:
@@ -107,7 +103,7 @@ class Family:
     name: str
     base: Literal["SD", "SDXL"]
     is_kind: Callable[[Configs], bool]
-    towers: tuple[Tower, ...] = ONE_TOWER
+    text_encoders: tuple[TextEncoderRow, ...] = ONE_ENCODER
     added: tuple[Added, ...] = ()
     guidance: Guidance = "free"
     text_to_image: str = "StableDiffusionPipeline"
@@ -116,32 +112,31 @@ class Family:
     default_scheduler: str = "DPM++ 2M"
     default_num_inference_steps: int = 25
     default_guidance_scale: float = 7.5
-    preview_weight: tuple[tuple[float, ...], ...] = SD1_PREVIEW_WEIGHT
-    preview_bias: tuple[float, ...] = field(default=(0.0, 0.0, 0.0))
+    latent_format: LatentFormat = SD_LATENTS
     configs: str = ""
 
     @property
     def parts(self) -> tuple[str, ...]:
         """The folders of a model in diffusers layout."""
-        names = [name for tower in self.towers for name in (tower.tokenizer, tower.encoder)]
+        names = [name for row in self.text_encoders for name in (row.tokenizer, row.encoder)]
         return (*names, "unet", "vae", "scheduler")
 
     @property
     def weighed_parts(self) -> tuple[str, ...]:
         """The parts that have weights."""
-        return (*(tower.encoder for tower in self.towers), "unet", "vae")
+        return (*(row.encoder for row in self.text_encoders), "unet", "vae")
 
-    def rows(self, settings: GenerationSettings) -> int:
-        """UNet rows of a call: two with classifier-free guidance, else one."""
-        return 2 if settings.uses_guidance and self.guidance != "embedded" else 1
+    def rows(self, uses_guidance: bool) -> int:
+        """Count the UNet rows of a call: two with classifier-free guidance, else one."""
+        return 2 if uses_guidance and self.guidance != "embedded" else 1
 
 
 _XL: dict[str, Any] = {
     "base": "SDXL",
-    "towers": TWO_TOWERS,
+    "text_encoders": TWO_ENCODERS,
     "text_to_image": "StableDiffusionXLPipeline",
     "image_to_image": "StableDiffusionXLImg2ImgPipeline",
-    "preview_weight": SDXL_PREVIEW_WEIGHT,
+    "latent_format": SDXL_LATENTS,
 }
 _XL_ADDED: tuple[Added, ...] = ("text_embeds", "time_ids")
 _LCM: dict[str, Any] = {
@@ -219,48 +214,6 @@ FAMILIES: Mapping[str, Family] = _table(
     Family(name="SD 1.x", base="SD", is_kind=lambda configs: True, configs="sd1"),
 )
 
-PIPELINES: Mapping[str, Literal["SD", "SDXL"]] = {
-    "StableDiffusionPipeline": "SD",
-    "StableDiffusionImg2ImgPipeline": "SD",
-    "LatentConsistencyModelPipeline": "SD",
-    "LatentConsistencyModelImg2ImgPipeline": "SD",
-    "StableDiffusionXLPipeline": "SDXL",
-    "StableDiffusionXLImg2ImgPipeline": "SDXL",
-}
-"""The pipelines that a model_index.json may name: the same parts in another order of calls."""
-
-OTHERS: Mapping[str, str] = {
-    "StableDiffusion3": "Stable Diffusion 3",
-    "StableDiffusionXLInpaint": "an SDXL inpainting model",
-    "StableDiffusionInpaint": "an inpainting model",
-    "StableDiffusionInstructPix2Pix": "InstructPix2Pix",
-    "StableDiffusionDepth2Img": "a depth model",
-    "StableDiffusionUpscale": "an upscaler",
-    "StableDiffusionLatentUpscale": "an upscaler",
-    "StableUnCLIP": "Stable unCLIP",
-    "StableCascade": "Stable Cascade",
-    "Wuerstchen": "Würstchen",
-    "Flux2": "FLUX.2",
-    "Flux": "FLUX.1",
-    "Kandinsky": "Kandinsky",
-    "PixArt": "PixArt",
-    "Sana": "Sana",
-    "HunyuanDiT": "Hunyuan-DiT",
-    "HunyuanVideo": "HunyuanVideo",
-    "Lumina": "Lumina",
-    "AuraFlow": "AuraFlow",
-    "CogView": "CogView",
-    "CogVideoX": "CogVideoX",
-    "Chroma": "Chroma",
-    "QwenImage": "Qwen-Image",
-    "ZImage": "Z-Image",
-    "Wan": "Wan",
-    "LTX": "LTX-Video",
-    "Kolors": "Kolors",
-    "If": "DeepFloyd IF",
-}
-"""What the beginning of another pipeline's class name stands for."""
-
 
 def supported() -> str:
     """The families for a message."""
@@ -272,26 +225,4 @@ def unsupported(name: str, what: str) -> ModelError:
     return ModelError(
         f"{name} is {what}, which this version does not run. It runs {supported()}: choose a "
         "model of one of these."
-    )
-
-
-def family_of(name: str, configs: Configs) -> Family:
-    """The family of the model that is called `name`. Raises ModelError with what it is else."""
-    pipeline = str(configs.index.get("_class_name", "nothing that names its pipeline"))
-    base = PIPELINES.get(pipeline)
-    if base is None:
-        known = (words for start, words in OTHERS.items() if pipeline.startswith(start))
-        raise unsupported(name, f"{next(known, 'unknown here')} ({pipeline})")
-    if (channels := configs.unet.get("in_channels", 4)) != 4:
-        raise unsupported(
-            name, f"an inpainting or depth model (its UNet takes {channels} channels)"
-        )
-    if base == "SDXL" and (configs.index.get("text_encoder") or [""])[0] is None:
-        raise unsupported(name, "the SDXL refiner, which finishes pictures of the base model")
-    if configs.unet.get("encoder_hid_dim_type"):
-        raise unsupported(name, "a UNet with an encoder of its own between it and the prompt")
-    if configs.scheduler.get("_class_name") in ("EDMDPMSolverMultistepScheduler",):
-        raise unsupported(name, "trained in EDM's preconditioning (Playground 2.5)")
-    return next(
-        family for family in FAMILIES.values() if family.base == base and family.is_kind(configs)
     )

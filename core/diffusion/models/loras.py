@@ -8,6 +8,7 @@ its name without the ending. Settings name them as "ink:0.8, paper:0.5".
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,14 +16,17 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from core.diffusion.models.families import ModelError
+from safetensors import SafetensorError, safe_open
+
+from core.diffusion.models.errors import ModelError
 from core.diffusion.models.hashes import file_sha256
+from core.diffusion.models.lora_names import HEADER, is_lora_name
+from core.diffusion.models.origins import model_roots
+from core.diffusion.models.weights import read_header
 from core.diffusion.recipe.lora_text import LoraError, parse_loras
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
 FOLDERS = ("lora", "loras")
-MARKS = (".lora_down.", ".lora_up.", ".lora_a.", ".lora_b.", ".lora.down.", ".lora.up.")
-"""What stands in the tensors' names of a LoRA, in lower case, whichever tool saved it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +65,33 @@ def canonical_loras(text: str) -> list[list[str | float]]:
     its name: such settings are those of no stored image.
     """
     try:
-        return [[file.sha, file.weight] for file in used_loras(text)]
+        return [[_identity(file), file.weight] for file in used_loras(text)]
     except (LoraError, OSError):
         return [["not here", text]]
+
+
+def _identity(file: LoraFile) -> str:
+    """What stands for a file in a digest: its SHA-256, or where versions before this one misread
+    its strengths, so that what they stored is another picture, a hash of that.
+    """
+    state = file.path.stat()
+    if not _was_misread(file.path, state.st_size, state.st_mtime_ns):
+        return file.sha
+    return hashlib.sha256(f"{file.sha} each layer at its own strength".encode()).hexdigest()
+
+
+@functools.lru_cache(maxsize=1024)
+def _was_misread(path: Path, size: int, changed: int) -> bool:
+    """Strengths in the header, magnitudes, and alphas that differ by layer were lost."""
+    header = read_header(path)
+    if HEADER in header.metadata or any("dora_scale" in name for name in header.shapes):
+        return True
+    names = [name for name in header.shapes if name.endswith(".alpha")]
+    try:
+        with safe_open(path, framework="numpy") as tensors:
+            return len({float(tensors.get_tensor(name)) for name in names}) > 1
+    except (SafetensorError, TypeError, ValueError, OSError):  # bfloat16 is none of numpy's
+        return bool(names)
 
 
 def wanted_loras(settings: GenerationSettings) -> tuple[LoraFile, ...]:
@@ -120,8 +148,6 @@ def _files() -> dict[str, Path]:
 
 
 def _walked() -> dict[str, Path]:
-    from core.diffusion.models.origins import model_roots
-
     found: dict[str, Path] = {}
     for root in model_roots():
         for file in _candidates(root):
@@ -148,16 +174,8 @@ def _can_be_named(stem: str) -> bool:
 
 
 def _is_lora(file: Path) -> bool:
-    state = file.stat()
-    return _has_marks(file, state.st_size, state.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=1024)
-def _has_marks(file: Path, size: int, modified: int) -> bool:
-    from core.diffusion.models.weights import read_header
-
     try:
         names = read_header(file).shapes
     except ModelError:
         return False
-    return any(mark in f"{name.lower()}." for name in names for mark in MARKS)
+    return any(is_lora_name(name) for name in names)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.diffusion.models.families import PIPELINES, IncompleteError, ModelError
+from core.diffusion.models.errors import IncompleteError, ModelError
+from core.diffusion.models.folder_family import PIPELINES
 from core.diffusion.models.single_file import is_checkpoint
 from core.diffusion.models.weights import read_json
 

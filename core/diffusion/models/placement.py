@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from accelerate.hooks import ModelHook, add_hook_to_module
 from diffusers.hooks.group_offloading import apply_group_offloading
 
-from core.diffusion.models.families import ModelError
+from core.diffusion.models.errors import ModelError
+from core.diffusion.models.info import ModelInfo
 from core.diffusion.models.weights import first_line
-
-if TYPE_CHECKING:
-    from core.diffusion.models.load import ModelInfo
 
 OffloadMode = Literal["none", "model", "group"]
 

@@ -1,33 +1,35 @@
 """Single .safetensors checkpoints: what one is, and the configurations it is read with.
 
 Such a file holds weights under the names of the original code and says nothing else. Its family
-shows in which text encoders it holds; what does not show there (v-prediction, Turbo) is taken
-from the file's own metadata, else from its name. The configurations are those of the published
-models, in configs/: nothing is downloaded. Imports no torch.
+shows in which text encoders it holds; what does not show there (v-prediction, Turbo) is told by
+markers.py, or by its name. The configurations are those of the published models, in configs/:
+nothing is downloaded. Imports no torch.
 """
 
 from __future__ import annotations
 
-import functools
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.diffusion.models.families import FAMILIES, Family, ModelError, supported, unsupported
-from core.diffusion.models.weights import Tensors, read_header
+from core.diffusion.models.errors import ModelError
+from core.diffusion.models.families import FAMILIES, Family, supported, unsupported
+from core.diffusion.models.markers import read_markers
+from core.diffusion.models.weights import Tensors, read_header, refuse_scaled
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 
 UNET = "model.diffusion_model."
-_SD1_TEXT = "cond_stage_model.transformer."
-_SD2_TEXT = "cond_stage_model.model."
+SD1_TEXT = "cond_stage_model.transformer."
+SD2_TEXT = "cond_stage_model.model."
 _XL_TEXT = ("conditioner.embedders.0.transformer.", "conditioner.embedders.1.model.")
-_REFINER_TEXT = "conditioner.embedders.0.model."
+FIRST_OPEN_CLIP = "conditioner.embedders.0.model."
+_ADDED = f"{UNET}label_emb."
 _VAE = "first_stage_model."
 
 _FOREIGN = (("joint_blocks.", "Stable Diffusion 3"), ("double_blocks.", "a Flux model"))
-_PIECES = (
+_SMALL = (
     ("lora", "a LoRA"),
     ("hada_w1", "a LoRA"),
     ("control_model.", "a ControlNet"),
@@ -36,16 +38,22 @@ _PIECES = (
     ("emb_params", "a textual inversion"),
     ("clip_l", "a textual inversion"),
     ("down_blocks.", "a part of a model in diffusers layout"),
-    ("decoder.conv_in.", "a VAE alone"),
-    ("text_model.", "a text encoder alone"),
 )
-"""What a piece of a tensor's name says of a file that is none of ours."""
+_PARTS = (
+    ("decoder.conv_in.", "a VAE"),
+    ("text_model.", "a text encoder"),
+)
+"""What a piece of a tensor's name says of a file that is none of ours; a file may be two parts."""
+
+
+_BASE_WORDS = frozenset(("512", "base", "eps", "epsilon"))
+"""Words of a name by which a Stable Diffusion 2 predicts the noise itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recognised:
     """What a checkpoint file is. `folder` has its family's configurations; `scheduler_changes`
-    are what the file says of its training; `by_name` that its name alone decided.
+    are what the file says of its training; `by_name` that its name, or a file beside it, decided.
     """
 
     family: Family
@@ -59,11 +67,10 @@ def is_checkpoint(file: Path) -> bool:
     files are, so that choosing one says what is wrong with it.
     """
     try:
-        stat = file.stat()
-        tensors = _header(file, stat.st_size, stat.st_mtime_ns)
-    except (ModelError, OSError):
+        shapes = read_header(file).shapes
+    except ModelError:
         return True
-    return any(name.startswith(UNET) for name in tensors.shapes)
+    return any(name.startswith(UNET) for name in shapes)
 
 
 def recognise(file: Path) -> Recognised:
@@ -73,20 +80,22 @@ def recognise(file: Path) -> Recognised:
             f"{file.name} is no .safetensors file. Other checkpoints (.ckpt, .pt, .bin) can run "
             "code when opened and are never loaded: look for the model as safetensors."
         )
-    tensors = _header(file, file.stat().st_size, file.stat().st_mtime_ns)
+    tensors = read_header(file)
     shapes = tensors.shapes
 
     def has(start: str) -> bool:
         return any(name.startswith(start) for name in shapes)
 
-    def told(table: tuple[tuple[str, str], ...]) -> str:
+    def told(table: tuple[tuple[str, str], ...]) -> list[str]:
         found = (what for piece, what in table if any(piece in name for name in shapes))
-        return next(found, "")
+        return list(dict.fromkeys(found))
 
     if foreign := told(_FOREIGN):
-        raise unsupported(file.name, foreign)
+        raise unsupported(file.name, foreign[0])
     if not has(UNET):
-        what = told(_PIECES) or "no checkpoint of Stable Diffusion"
+        whole = told(_SMALL)[:1] or told(_PARTS)
+        alone = " alone" if len(whole) == 1 and whole[0] in dict(_PARTS).values() else ""
+        what = " and ".join(whole) + alone or "no checkpoint of Stable Diffusion"
         raise ModelError(
             f"{file.name} is {what}, not a whole model. Choose a checkpoint with UNet, VAE and "
             f"text encoder; these are run: {supported()}."
@@ -96,39 +105,44 @@ def recognise(file: Path) -> Recognised:
         what = f"an inpainting or editing model (its UNet takes {first[1]} channels)"
         raise unsupported(file.name, what)
     is_xl = all(has(start) for start in _XL_TEXT)
-    if not is_xl and has(_REFINER_TEXT):
+    if not is_xl and has(FIRST_OPEN_CLIP) and has(_ADDED):
         raise unsupported(file.name, "the SDXL refiner, which finishes pictures of the base model")
-    is_text = is_xl or has(_SD1_TEXT) or has(_SD2_TEXT)
+    refuse_scaled(file.name, tensors)
+    is_text = is_xl or any(has(start) for start in (SD1_TEXT, SD2_TEXT, FIRST_OPEN_CLIP))
     missing = ["its text encoder"] * (not is_text) + ["its VAE"] * (not has(_VAE))
     if missing:
-        raise ModelError(
-            f"{file.name} lacks {' and '.join(missing)}: it is the UNet of a model. Look for the "
-            "whole checkpoint."
+        with_it = (
+            " with its VAE" if has(_VAE) else " with its text encoder" if is_text else " alone"
         )
-    return _kind(file, tensors, "sdxl" if is_xl else "sd1" if has(_SD1_TEXT) else "sd2")
+        raise ModelError(
+            f"{file.name} lacks {' and '.join(missing)}: it is the UNet of a model"
+            f"{with_it}. Look for the whole checkpoint."
+        )
+    return _kind(file, tensors, "sdxl" if is_xl else "sd1" if has(SD1_TEXT) else "sd2")
 
 
 def _kind(file: Path, tensors: Tensors, configs: str) -> Recognised:
-    said = tensors.metadata.get("modelspec.prediction_type", "").lower()
+    """What the file's markers say of its training, and where they say nothing its name."""
+    marks = read_markers(file, tensors)
     changes: dict[str, Any] = {}
-    name, by_name = file.stem.lower(), False
-    if re.match(r"sd[-_]?(xl)?[-_]?turbo", name) and configs != "sd1":
+    words, by_name = set(re.split(r"[^a-z0-9]+", file.stem.lower())), False
+    is_v = marks.prediction_type == "v_prediction"
+    if re.match(r"sd[-_]?(xl)?[-_]?turbo", file.stem.lower()) and configs != "sd1":
         configs, by_name = f"{'sdxl' if configs == 'sdxl' else 'sd'}-turbo", True
     elif configs == "sd2":
-        # As diffusers: 2.1 at 768 pixels, unless something says otherwise.
-        is_base = bool(re.search(r"512|base|eps", name))
-        by_name = not said
-        configs = "sd2" if said.startswith("eps") or (not said and is_base) else "sd2-v"
-    elif said.startswith("v") or "v_pred" in tensors.shapes:
+        if marks.prediction_type:
+            configs = "sd2-v" if is_v else "sd2"
+        else:
+            # As diffusers: 2.1 at 768 pixels, unless something says otherwise.
+            configs, by_name = "sd2" if words & _BASE_WORDS else "sd2-v", True
+    elif is_v:
         changes["prediction_type"] = "v_prediction"
-    if "ztsnr" in tensors.shapes:
+    if marks.has_zero_snr:
         changes |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
     family = next(family for family in FAMILIES.values() if family.configs == configs)
     return Recognised(
-        family=family, folder=CONFIGS / configs, scheduler_changes=changes, by_name=by_name
+        family=family,
+        folder=CONFIGS / configs,
+        scheduler_changes=changes,
+        by_name=by_name or marks.is_beside,
     )
-
-
-@functools.lru_cache(maxsize=256)
-def _header(file: Path, size: int, changed: int) -> Tensors:
-    return read_header(file)

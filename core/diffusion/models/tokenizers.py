@@ -11,23 +11,47 @@ import gzip
 from pathlib import Path
 from typing import Any
 
+from core.diffusion.models.errors import IncompleteError, ModelError
 from core.diffusion.models.single_file import CONFIGS
-from core.diffusion.models.weights import read_json
+from core.diffusion.models.weights import AGAIN, read_json
 from core.diffusion.recipe.libraries import library
 
 OWN_FILES = ("tokenizer.json", "vocab.json")
+FOREIGN_FILES = ("spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "vocab.txt")
+"""Vocabularies of other tokenizers: a model that has one was not trained on CLIP's words."""
+
+CLASSES = ("CLIPTokenizer", "CLIPTokenizerFast")
+PLACES = 77
+"""What CLIP's text encoder reads at once, of which two are its start and end."""
 
 
 def read_tokenizer(folder: Path, name: str = "tokenizer") -> Any:
-    """The tokenizer of the model in `folder`; where it has settings alone, with CLIP's words."""
+    """Read the tokenizer of the model in `folder`; where it has settings alone, with CLIP's words.
+
+    Raises ModelError for another tokenizer than CLIP's.
+    """
     tokenizer: Any = library("transformers").CLIPTokenizer
     place = folder / name
+    settings = place / "tokenizer_config.json"
+    options = read_json(settings) if settings.is_file() else {}
+    called = options.pop("tokenizer_class", None) or CLASSES[0]
+    foreign = [file for file in FOREIGN_FILES if (place / file).is_file()]
+    if called not in CLASSES or foreign:
+        what = foreign[0] if called in CLASSES else called
+        raise ModelError(
+            f"{folder.name}/{name} is no CLIP tokenizer ({what}): its words are not those of the "
+            "models that this version runs."
+        )
     if any((place / file).is_file() for file in OWN_FILES):
-        return tokenizer.from_pretrained(place, local_files_only=True)
-    options = read_json(place / "tokenizer_config.json")
-    del options["tokenizer_class"]
-    merges, vocabulary = clip_words()
-    return tokenizer(vocab=vocabulary, merges=list(merges), **options)
+        found = tokenizer.from_pretrained(place, local_files_only=True)
+    elif not options:
+        raise IncompleteError(f"{folder.name}/{name} holds no vocabulary. {AGAIN}")
+    else:
+        merges, vocabulary = clip_words()
+        found = tokenizer(vocab=vocabulary, merges=list(merges), **options)
+    if found.model_max_length > PLACES:  # where nothing is said, transformers has 1e30
+        found.model_max_length = PLACES
+    return found
 
 
 @functools.cache

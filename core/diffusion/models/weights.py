@@ -6,20 +6,26 @@ Source: the safetensors format, github.com/huggingface/safetensors. Imports no t
 
 from __future__ import annotations
 
+import functools
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from core.diffusion.models.families import IncompleteError, ModelError
+from core.diffusion.models.errors import IncompleteError, ModelError
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 STEMS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model"}
 """How save_pretrained calls a part's weights; the text encoders' are "model"."""
 
-VARIANTS = ("", "fp16")
-"""In the order in which they are taken: whole precision where both are there."""
+VARIANTS = ("", "fp32", "fp16", "bf16", "non_ema")
+"""In the order in which they are taken: whole precision before half, averaged weights before the
+others of the training.
+"""
+
+_SCALES = re.compile(r"(?:^|\.)(?:scale_weight|weight_scale|scale_input|input_scale|scaled_fp8)$")
 
 MOST_HEADER_BYTES = 100 * 2**20  # the format's own limit
 AGAIN = "Copy or download the model again."
@@ -27,9 +33,13 @@ AGAIN = "Copy or download the model again."
 
 @dataclass(frozen=True, kw_only=True)
 class Tensors:
-    """A safetensors file's header: tensor name -> shape, and the free text that it carries."""
+    """A safetensors file's header: each tensor's shape and type, and the free text it carries.
+
+    Types are the format's: "F32", "F16", "BF16", "F8_E4M3", "I64" ...
+    """
 
     shapes: dict[str, tuple[int, ...]]
+    dtypes: dict[str, str]
     metadata: dict[str, str]
 
 
@@ -42,42 +52,75 @@ class Weights:
 
 
 def read_header(file: Path) -> Tensors:
-    """The header of a whole safetensors file. Raises ModelError for anything else."""
+    """Read the header of a whole safetensors file; again only where the file has changed.
+
+    Raises ModelError for anything else, IncompleteError for a file that is cut short.
+    """
     try:
-        size = file.stat().st_size
-        with file.open("rb") as stream:
-            start = stream.read(8)
-            length = int.from_bytes(start, "little")
-            if start.startswith(b"version "):
-                raise ModelError(
-                    f"{file.name} is a pointer of Git LFS, not the file itself. Run "
-                    "'git lfs pull' in its folder, or download it in another way."
-                )
-            is_header = len(start) == 8 and 2 <= length <= MOST_HEADER_BYTES
-            text = stream.read(length) if is_header and 8 + length <= size else b""
+        state = file.stat()
+        return _read_header(file, state.st_size, state.st_mtime_ns)
     except OSError as error:
         raise IncompleteError(f"{file.name} cannot be read ({error.strerror}). {AGAIN}") from error
+
+
+@functools.lru_cache(maxsize=1024)
+def _read_header(file: Path, size: int, changed: int) -> Tensors:
+    with file.open("rb") as stream:
+        start = stream.read(8)
+        length = int.from_bytes(start, "little")
+        if start.startswith(b"version "):
+            raise ModelError(
+                f"{file.name} is a pointer of Git LFS, not the file itself. Run "
+                "'git lfs pull' in its folder, or download it in another way."
+            )
+        is_header = len(start) == 8 and 2 <= length <= MOST_HEADER_BYTES
+        text = stream.read(length) if is_header and 8 + length <= size else b""
     if is_header and 8 + length > size and size > 8:
         raise IncompleteError(f"{file.name} ends within its header: it is cut short. {AGAIN}")
     try:
-        header = json.loads(text)
-        if not isinstance(header, dict):
-            raise TypeError
-        entries = cast(dict[str, Any], header)
-        metadata = {str(k): str(v) for k, v in (entries.pop("__metadata__", None) or {}).items()}
-        end = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
-        shapes = {name: tuple(map(int, entry["shape"])) for name, entry in entries.items()}
+        tensors, end = _parsed(text)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         raise ModelError(
             f"{file.name} is no safetensors file, whatever its name says. Checkpoints of other "
             f"formats are not opened: look for the model as safetensors."
         ) from None
-    if size != 8 + length + end:
+    if (whole := 8 + length + end) > size:
         raise IncompleteError(
-            f"{file.name} has {size:,} of the {8 + length + end:,} bytes that its header tells "
-            f"of: it was not copied or downloaded to the end. {AGAIN}"
+            f"{file.name} has {size:,} of the {whole:,} bytes that its header tells of: it was "
+            f"not copied or downloaded to the end. {AGAIN}"
         )
-    return Tensors(shapes=shapes, metadata=metadata)
+    if whole < size:
+        raise ModelError(
+            f"{file.name} has {size - whole:,} bytes behind its last tensor, which no safetensors "
+            f"file has: something was added to it. {AGAIN}"
+        )
+    return tensors
+
+
+def _parsed(text: bytes) -> tuple[Tensors, int]:
+    """The header, and where the last tensor ends behind it."""
+    header = json.loads(text)
+    if not isinstance(header, dict):
+        raise TypeError
+    entries = cast(dict[str, Any], header)
+    metadata = {str(k): str(v) for k, v in (entries.pop("__metadata__", None) or {}).items()}
+    end = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
+    shapes = {name: tuple(map(int, entry["shape"])) for name, entry in entries.items()}
+    dtypes = {name: str(entry["dtype"]) for name, entry in entries.items()}
+    return Tensors(shapes=shapes, dtypes=dtypes, metadata=metadata), end
+
+
+def refuse_scaled(name: str, tensors: Tensors) -> None:
+    """Raise ModelError, by name, for weights in eight bits with scales of their own.
+
+    ComfyUI's and others' scaled fp8: without its scale a weight is another number.
+    """
+    for tensor in tensors.shapes:
+        if _SCALES.search(tensor) or tensor.endswith(".comfy_quant"):
+            raise ModelError(
+                f"{name} holds weights in eight bits that are to be multiplied by scales "
+                f"({tensor}), which this version does not do. Look for the same model in float16."
+            )
 
 
 def weights_of(folder: Path, part: str, name: str) -> Weights:
@@ -103,7 +146,7 @@ def weights_of(folder: Path, part: str, name: str) -> Weights:
                 f"download is incomplete. {AGAIN}"
             )
         for file in files:
-            read_header(file)
+            refuse_scaled(where, read_header(file))
         return Weights(variant=variant, files=tuple(files))
     pickles = [file.name for file in (folder / part).iterdir() if file.suffix in PICKLES]
     if pickles:

@@ -8,77 +8,28 @@ A finished cell leaves between steps and another may take its place.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
 
 from core.diffusion.events import Record
 from core.diffusion.models.adapters import use_loras
-from core.diffusion.models.load import LoadedModel
+from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.models.loras import LoraFile, wanted_loras
 from core.diffusion.recipe.images import ReadInput
 from core.diffusion.recipe.schedule import beginning, call_sigmas, lay_out
 from core.diffusion.recipe.schedulers import SCHEDULERS
+from core.diffusion.sampling.cell import BatchCell
+from core.diffusion.sampling.guidance import guide
 from core.diffusion.sampling.memory import is_out_of_memory, on_device, with_room
 from core.diffusion.sampling.noise import initial_noise
-from core.diffusion.sampling.quantities import build_records, measure
-from core.diffusion.sampling.source_latents import Blend, Sources
-from core.diffusion.sampling.text_encoder import Conditioning, PromptEncoder
+from core.diffusion.sampling.prediction import PREDICTIONS, prediction_type_of
+from core.diffusion.sampling.quantities import measure
+from core.diffusion.sampling.source_latents import Blend, SourceLatents
+from core.diffusion.sampling.text_encoder import PromptEncoder
+from core.diffusion.sampling.timetable import unbuilt
 from core.diffusion.sampling.unet_rows import UNetRows
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
-from core.diffusion.trajectory import Trajectory
-
-
-@dataclass(eq=False)
-class BatchCell:
-    """One image on its way from noise to latents. Latents are (1, C, h, w).
-
-    `timesteps` and `sigmas` are those of the calls that are run: image-to-image leaves the first
-    of its scheduler's out, and where no step is left there are none. `generator` is the one that
-    drew the initial noise; a scheduler that takes one finds it in `step_kwargs`.
-    """
-
-    settings: GenerationSettings
-    strict: bool
-    record: Record
-    latents: torch.Tensor
-    cond: torch.Tensor
-    uncond: torch.Tensor | None
-    scheduler: Any
-    timesteps: torch.Tensor
-    sigmas: list[float]
-    step_kwargs: dict[str, Any]
-    generator: torch.Generator
-    added: tuple[torch.Tensor, ...] = ()
-    uncond_added: tuple[torch.Tensor, ...] = ()
-    blend: Blend | None = None
-    call: int = 0
-    most_rows: int = 0
-    failure: str = ""
-    x0: torch.Tensor | None = None
-    measured: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
-    all_x0: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
-    all_latents: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
-
-    @property
-    def total_calls(self) -> int:
-        """UNet calls of the whole run: PNDM makes n + 1 of n steps, Heun and DPM2 2n - 1."""
-        return len(self.sigmas)
-
-    @property
-    def rows(self) -> int:
-        return 1 if self.uncond is None else 2
-
-    @property
-    def is_done(self) -> bool:
-        return self.call == self.total_calls
-
-    def tell(self, words: Conditioning) -> None:
-        """From the next call on, the model hears of these prompts and this guidance."""
-        self.cond, self.uncond = words.cond, words.uncond
-        self.added, self.uncond_added = words.added, words.uncond_added
 
 
 class Batch:
@@ -88,15 +39,16 @@ class Batch:
         self, model: LoadedModel, *, max_rows: int, inputs: ReadInput | None = None
     ) -> None:
         self.model = model
-        self.sources = Sources(model, inputs)
+        self.sources = SourceLatents(model, inputs)
         self._unet = UNetRows(model, max_rows=max_rows)
         self.cells: list[BatchCell] = []
         self._loras: tuple[LoraFile, ...] = ()
         self._encode = PromptEncoder(model)
-        info = model.info
+        self._prediction = PREDICTIONS[prediction_type_of(model.info.scheduler_config)]
+        form = model.info.latent_format
         self.preview = (
-            torch.tensor(info.preview_weight, device=model.device),  # (C, 3)
-            torch.tensor(info.preview_bias, device=model.device),  # (3,)
+            torch.tensor(form.preview_weight, device=model.device),  # (C, 3)
+            torch.tensor(form.preview_bias, device=model.device),  # (3,)
         )
 
     @property
@@ -112,7 +64,9 @@ class Batch:
         """Whether a cell fits beside those in flight: rows are left, shape and LoRAs are theirs."""
         if not self.cells:
             return True
-        rows = sum(cell.rows for cell in self.cells) + self.model.info.family.rows(settings)
+        rows = sum(cell.rows for cell in self.cells) + self.model.info.family.rows(
+            settings.uses_guidance
+        )
         same = tuple(self.cells[0].latents.shape[1:]) == self.latent_shape(settings)
         try:
             same = same and wanted_loras(settings) == self._loras
@@ -131,7 +85,10 @@ class Batch:
         """
         model = self.model
         row = SCHEDULERS[settings.scheduler]
-        scheduler = row.build(model.info.scheduler_config)
+        try:
+            scheduler = row.build(model.info.scheduler_config)
+        except (ValueError, TypeError, NotImplementedError, ImportError) as error:
+            raise SettingsError([Problem(field="scheduler", reason=unbuilt(row, error))]) from error
         begin = beginning(settings, model.info.scheduler_config)
         # Timesteps stay on the CPU: reading one from the device would wait for it every step.
         reason = lay_out(row, scheduler, begin.schedule_steps, model.info.scheduler_config)
@@ -147,17 +104,17 @@ class Batch:
         latents, generator, blend = self._initial_latents(settings, scheduler, first, timesteps)
         loras = wanted_loras(settings)
         assert not self.cells or loras == self._loras, "has_room was not asked"
-        words = self._encode.condition(settings)
+        given = self._encode.condition(settings)
         self._loras = loras
         cell = BatchCell(
             settings=settings,
             strict=strict,
             record=record,
             latents=latents,
-            cond=words.cond,
-            uncond=words.uncond,
-            added=words.added,
-            uncond_added=words.uncond_added,
+            cond=given.cond,
+            uncond=given.uncond,
+            added=given.added,
+            uncond_added=given.uncond_added,
             scheduler=scheduler,
             timesteps=timesteps,
             sigmas=sigmas,
@@ -293,14 +250,13 @@ class Batch:
         """Predicted x0 of every cell, (cells, C, h, w), and what `measure` finds, where any cell
         records. Changes nothing, so that it can be run again.
         """
-        kind = str(self.model.info.scheduler_config.get("prediction_type", "epsilon"))
         sigma = on_device([cell.sigmas[cell.call] for cell in cells], self.model.device)
         x = torch.cat(list(x_vp)).float()
-        raw_preds = [torch.cat([row[i] for row in outputs]).float() for i in range(3)]
-        uncond, cond, guided = (to_epsilon(pred, x, sigma, kind) for pred in raw_preds)
-        x0 = to_x0(guided, x, sigma)
+        said = [torch.cat([row[i] for row in outputs]).float() for i in range(3)]
+        x0 = self._prediction.to_x0(said[2], x, sigma)
         if all(cell.record == "none" for cell in cells):
             return x0, None
+        uncond, cond, guided = (self._prediction.to_epsilon(one, x, sigma) for one in said)
         previous = torch.cat(
             [
                 now if cell.x0 is None else cell.x0
@@ -312,77 +268,11 @@ class Batch:
             raw=torch.cat([cell.latents for cell in cells]).float(),
             x0=x0,
             previous_x0=previous,
+            x0_cond=self._prediction.to_x0(said[1], x, sigma),
+            x0_uncond=self._prediction.to_x0(said[0], x, sigma),
             eps_cond=cond,
             eps_uncond=uncond,
             eps_guided=guided,
-            sigma=sigma,
             preview=self.preview,
         )
         return x0, measured
-
-
-def guide(uncond: torch.Tensor, cond: torch.Tensor, settings: GenerationSettings) -> torch.Tensor:
-    """Classifier-free guidance of one cell, (1, C, h, w), then guidance_rescale if any.
-
-    Sources: Ho and Salimans 2022, eq. 6 with guidance_scale = 1 + w; Lin et al. 2023, sec. 3.4.
-    The scale stays a Python number: as a bf16 tensor it would be rounded before it multiplies.
-    """
-    guided = uncond + settings.guidance_scale * (cond - uncond)
-    if settings.guidance_rescale > 0:
-        guided = rescale_noise_cfg(guided, cond, guidance_rescale=settings.guidance_rescale)
-    return guided
-
-
-def to_epsilon(
-    prediction: torch.Tensor, x_vp: torch.Tensor, sigma: torch.Tensor, prediction_type: str
-) -> torch.Tensor:
-    """What the model said, as the noise in x_VP. (B, C, h, w); sigma (B,).
-
-    v-prediction: Salimans and Ho 2022, appendix D.
-    """
-    alpha, noise = _alpha_and_noise(sigma)
-    if prediction_type == "v_prediction":
-        return alpha * prediction + noise * x_vp
-    if prediction_type == "sample":
-        return (x_vp - alpha * prediction) / noise
-    return prediction
-
-
-def to_x0(epsilon: torch.Tensor, x_vp: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-    """The clean latents that `epsilon` implies (Ho et al. 2020, eq. 15). (B, C, h, w)."""
-    alpha, noise = _alpha_and_noise(sigma)
-    return (x_vp - noise * epsilon) / alpha
-
-
-def _alpha_and_noise(sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """sqrt(abar) and sqrt(1 - abar), shaped to multiply (B, C, h, w)."""
-    alpha = (1 + sigma.square()).rsqrt().view(-1, 1, 1, 1)
-    return alpha, alpha * sigma.view(-1, 1, 1, 1)
-
-
-def trajectory_of(cell: BatchCell) -> Trajectory | None:
-    """What a cell has recorded so far, copied to the host once. Of a run without any step (image to
-    image of strength 0) that is no record, and the source's latents.
-    """
-    if cell.record == "none" or (cell.call == 0 and not cell.is_done):
-        return None
-    if cell.call == 0:
-        final = cell.latents.float().cpu().numpy() if cell.record == "latents" else None
-        none = None if final is None else final[:0]
-        return Trajectory(records=(), latents=final, pred_original_sample=none)
-    x0 = torch.cat(cell.all_x0).cpu()
-    records = build_records(
-        timesteps=[float(t) for t in cell.timesteps[: cell.call]],
-        sigmas=cell.sigmas[: cell.call],
-        measured=torch.stack(cell.measured).cpu(),
-        x0=x0,
-        guided=cell.uncond is not None,
-    )
-    if cell.record == "norms":
-        return Trajectory(records=records)
-    latents = cell.all_latents if cell.is_done else [*cell.all_latents, cell.latents.float()]
-    return Trajectory(
-        records=records,
-        latents=torch.cat(latents).cpu().numpy(),
-        pred_original_sample=x0.numpy(),
-    )

@@ -12,9 +12,9 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from core.diffusion.models.load import LoadedModel
+from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.models.placement import offload_mode
-from core.diffusion.sampling.threads import Lanes
+from core.diffusion.sampling.threads import Threads
 
 TILE = 8
 """Rows of every compiled call: one shape a size, so that each size is compiled once."""
@@ -41,7 +41,7 @@ class CompiledUNet:
         twin = copy.deepcopy(unet, shared)
         self.unet = compile(twin) if compile else torch.compile(twin, dynamic=False)
         self._sizes: dict[tuple[torch.Size, ...], Future[bool]] = {}
-        self._thread = Lanes(1, "lightbox-compile")
+        self._thread = Threads(1, "lightbox-compile")
 
     def is_warm(self, whole: tuple[torch.Tensor, ...], plain: Run, compiled: Run) -> bool:
         """Whether calls of this size may be compiled; the first time it is asked begins that."""

@@ -13,7 +13,8 @@ from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.trajectory import Trajectory
 
 if TYPE_CHECKING:
-    from core.diffusion.models.load import LoadedModel, ModelInfo
+    from core.diffusion.models.info import ModelInfo
+from core.diffusion.models.loaded import LoadedModel
 
 PIECE_SECONDS = 0.12
 """How long one piece of decoding may take: the batch waits for it."""
@@ -83,7 +84,7 @@ def decode(model: LoadedModel, latents: np.ndarray) -> np.ndarray:
     """
     import torch
 
-    from core.diffusion.models.load import ModelError
+    from core.diffusion.models.errors import ModelError
     from core.diffusion.sampling import vae as pixels
     from core.diffusion.sampling.memory import is_out_of_memory
 

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 CPU_INFO = Path("/proc/cpuinfo")
 
 
-class OneDNNProducts(TorchFunctionMode):
+class OneDNNMatmul(TorchFunctionMode):
     """Inside it, this thread's `linear` in float32 on a CPU is computed by oneDNN.
 
     PyTorch gives such products to MKL, which takes its AVX-512 path on Intel's processors alone.
@@ -43,12 +43,12 @@ def _linear(
     return functional.linear(input, weight, bias)
 
 
-def fast_products() -> Callable[[], AbstractContextManager[Any]]:
-    """What to compute a CPU's matrix products in: nothing but on AMD's, with a PyTorch that can."""
+def fast_matmul() -> Callable[[], AbstractContextManager[Any]]:
+    """Choose what a CPU multiplies matrices in: oneDNN on AMD's, with a PyTorch that can."""
     has_operator = torch.backends.mkldnn.is_available() and hasattr(
         torch.ops.mkldnn, "_linear_pointwise"
     )
-    return OneDNNProducts if has_operator and _is_amd() else nullcontext
+    return OneDNNMatmul if has_operator and _is_amd() else nullcontext
 
 
 def _is_amd() -> bool:

@@ -47,15 +47,16 @@ def measure(
     raw: torch.Tensor,
     x0: torch.Tensor,
     previous_x0: torch.Tensor,
+    x0_cond: torch.Tensor,
+    x0_uncond: torch.Tensor,
     eps_cond: torch.Tensor,
     eps_uncond: torch.Tensor,
     eps_guided: torch.Tensor,
-    sigma: torch.Tensor,
     preview: tuple[torch.Tensor, torch.Tensor],
 ) -> torch.Tensor:
     """The quantities of one step for B cells at once, (B, len(QUANTITIES) + 2 C), float32.
 
-    All latents are (B, C, h, w) in float32, `sigma` is (B,); `preview` is the linear
+    All latents are (B, C, h, w) in float32; `preview` is the linear
     latent-to-RGB weight (C, 3) and bias (3). After QUANTITIES come the channels' means and
     standard deviations. Stays on the device: nothing is copied to the host.
     """
@@ -74,7 +75,7 @@ def measure(
         raw.flatten(1).norm(dim=1),
         x0.flatten(1).norm(dim=1) / root,
         gap / root,
-        gap * sigma / root,
+        (x0_cond - x0_uncond).flatten(1).norm(dim=1) / root,  # sigma times the gap
         unit_gap.square().sum(1) / 2,
         parallel.abs() / root,
         (gap.square() - parallel.square()).clamp_min(0).sqrt() / root,

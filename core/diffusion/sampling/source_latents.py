@@ -1,4 +1,4 @@
-"""Sources: the latents that image-to-image cells start from, each picture encoded once."""
+"""Source latents: those that image-to-image cells start from, each picture encoded once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
-from core.diffusion.models.load import LoadedModel
+from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.recipe.images import InputError, ReadInput
 from core.diffusion.sampling.memory import is_out_of_memory
 from core.diffusion.sampling.vae import encode
@@ -48,7 +48,7 @@ class Blend:
         return (1 - self.mask) * kept + self.mask * latents
 
 
-class Sources:
+class SourceLatents:
     """Reads sources by their digest and encodes pictures. One model; not for several threads."""
 
     def __init__(self, model: LoadedModel, read: ReadInput | None) -> None:
@@ -78,11 +78,11 @@ class Sources:
             return torch.from_numpy(array)[None].to(model.device, model.dtype)
         posterior = self.posterior(settings)
         if settings.posterior == "mean":
-            return model.vae.config.scaling_factor * posterior.mean.to(model.dtype)
+            return model.info.latent_format.from_vae(posterior.mean.to(model.dtype))
         # SDXL's VAE is float32 beside a UNet of half precision: its draw is too.
         draw = torch.randn(posterior.mean.shape, generator=generator).to(posterior.mean)
         latents = posterior.mean + posterior.std * draw
-        return model.vae.config.scaling_factor * latents.to(model.dtype)
+        return model.info.latent_format.from_vae(latents.to(model.dtype))
 
     @torch.no_grad()
     def posterior(self, settings: GenerationSettings) -> Posterior:

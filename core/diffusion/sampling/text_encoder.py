@@ -14,7 +14,7 @@ from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 if TYPE_CHECKING:
     import torch
 
-    from core.diffusion.models.load import LoadedModel
+    from core.diffusion.models.loaded import LoadedModel
     from core.diffusion.models.loras import LoraFile
 
 
@@ -76,7 +76,7 @@ class Conditioning:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Embedded:
-    """One prompt: states of all towers (1, tokens, width), and SDXL's pooled one (1, width)."""
+    """One prompt: the states of all encoders (1, tokens, width), SDXL's pooled one (1, width)."""
 
     states: torch.Tensor
     pooled: torch.Tensor | None
@@ -86,7 +86,7 @@ class PromptEncoder:
     """Prompt -> embeddings (1, 77, width), each text encoded once and kept while in use.
 
     As the family's pipeline's `encode_prompt`: padded to the tokenizer's length, truncated, and
-    of each tower the states that its row names, or those of `clip_skip` layers before, weighed
+    of each encoder the states that its row names, or those of `clip_skip` layers before, weighed
     where the prompt has weights, side by side; one prompt a call, so that a prompt's embedding does
     not depend on its neighbours.
     """
@@ -113,7 +113,7 @@ class PromptEncoder:
             return self._known[key]
         states: list[torch.Tensor] = []
         pooled: torch.Tensor | None = None
-        for tower, tokenizer, encoder in self._model.towers():
+        for row, tokenizer, encoder in self._model.text_encoders():
             inputs = tokenized(
                 tokenizer,
                 prompt,
@@ -124,7 +124,7 @@ class PromptEncoder:
             )
             ids = inputs.input_ids.to(self._model.device)
             with torch.inference_mode():
-                if tower.hidden == "penultimate":
+                if row.hidden == "penultimate":
                     _check_skip(encoder, clip_skip, read_before_last=1)
                     found = encoder(ids, output_hidden_states=True)
                     states.append(found.hidden_states[-2 - clip_skip])
@@ -134,7 +134,7 @@ class PromptEncoder:
                     mask = inputs.attention_mask.to(self._model.device) if uses_mask else None
                     found = encoder(ids, attention_mask=mask, output_hidden_states=clip_skip > 0)
                     states.append(_before_last(encoder, found, clip_skip))
-                if tower.pooled:
+                if row.pooled:
                     pooled = found[0]
             if weights := token_weights(inputs, prompt):
                 states[-1] = weigh(states[-1], weights)

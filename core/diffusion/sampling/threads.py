@@ -16,7 +16,7 @@ R = TypeVar("R")
 _Work = tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]
 
 
-class Lanes:
+class Threads:
     """As a ThreadPoolExecutor, whose threads are daemons: Python's own pools take no more work from
     the moment the program begins to end, when the worker still has a step in hand.
 
@@ -44,7 +44,7 @@ class Lanes:
 
 
 @functools.cache
-def one_thread_each(count: int) -> Lanes:
+def one_thread_each(count: int) -> Threads:
     """The program's threads in which PyTorch uses one core each; the caller's keeps all."""
     import torch
 
@@ -54,9 +54,9 @@ def one_thread_each(count: int) -> Lanes:
         torch.get_num_threads()  # its first use in a thread would overrule what is set before
         torch.set_num_threads(1)
 
-    lanes = Lanes(count, "lightbox-lane", settle)
+    threads = Threads(count, "lightbox-row", settle)
     torch.set_num_threads(before)
-    return lanes
+    return threads
 
 
 def _serve(queue: SimpleQueue[_Work | None], prepare: Callable[[], object], ready: Barrier) -> None:

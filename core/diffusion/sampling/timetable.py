@@ -73,10 +73,17 @@ def timetable(
         changed["timestep_spacing"] = spacing
     if karras is not None:
         changed["use_karras_sigmas"] = karras
-    built = row.build(changed)
-    problem = lay_out(row, built, steps, changed)
-    times: list[float] = [] if problem else [float(t) for t in built.timesteps]
-    sigmas: list[float] = [] if problem else call_sigmas(row, built)
+    times: list[float] = []
+    sigmas: list[float] = []
+    try:
+        built = row.build(changed)
+    except (ValueError, TypeError, NotImplementedError, ImportError) as error:
+        problem = unbuilt(row, error)
+    else:
+        problem = lay_out(row, built, steps, changed)
+        if not problem:
+            times = [float(t) for t in built.timesteps]
+            sigmas = call_sigmas(row, built)
     calls = [
         Call(index=index, timestep=timestep, sigma=sigma, kind=_kind(row, index, len(times), steps))
         for index, (timestep, sigma) in enumerate(zip(times, sigmas, strict=True))
@@ -88,6 +95,15 @@ def timetable(
         karras=karras,
         calls=tuple(calls),
         problem=problem,
+    )
+
+
+def unbuilt(row: SchedulerRow, error: Exception) -> str:
+    """Say why a scheduler cannot be built from a model's scheduler configuration."""
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+    return (
+        f"{row.name} cannot be built from this model's scheduler_config.json ({first}): choose "
+        "another scheduler"
     )
 
 

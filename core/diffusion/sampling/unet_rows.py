@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from core.diffusion.models.adapters import active_loras
-from core.diffusion.models.load import LoadedModel
+from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.models.placement import bring
 from core.diffusion.sampling.compiled import TILE, CompiledUNet, compiled_unet, padded
 from core.diffusion.sampling.memory import (
@@ -17,7 +17,7 @@ from core.diffusion.sampling.memory import (
     is_out_of_memory,
     rows_that_fit,
 )
-from core.diffusion.sampling.onednn import fast_products
+from core.diffusion.sampling.onednn import fast_matmul
 from core.diffusion.sampling.threads import one_thread_each
 
 AS_DIFFUSERS = 2
@@ -25,7 +25,7 @@ AS_DIFFUSERS = 2
 
 FEWEST_ROWS = 2
 MOST_ROWS = 16
-"""Rows of a lane: with fewer a call costs more than it saves, with more they leave the cache."""
+"""Rows of a thread: with fewer a call costs more than it saves, with more they leave the cache."""
 
 
 CALLS_TO_RECOVER = 256
@@ -47,7 +47,7 @@ class UNetRows:
 
     On a CPU each core takes rows of its own. PyTorch would share each small operation among the
     cores and wait for the slowest each time. Which rows go together changes the order of
-    floating-point sums, as any batch does, and so does `fast_products`; one or two rows are always
+    floating-point sums, as any batch does, and so does `fast_matmul`; one or two rows are always
     run as diffusers runs them.
     """
 
@@ -68,8 +68,8 @@ class UNetRows:
         self._calls_since_out = 0
         is_cpu = model.device.type == "cpu"
         self._cores = (cores or torch.get_num_threads()) if is_cpu else 1
-        self._lanes = one_thread_each(self._cores) if self._cores > 1 else None
-        self._products = fast_products()
+        self._threads = one_thread_each(self._cores) if self._cores > 1 else None
+        self._matmul = fast_matmul()
 
     def __call__(
         self,
@@ -130,7 +130,7 @@ class UNetRows:
         if rows <= tile:
             return self._fast_call(whole)
         parts = zip(*(tensor.split(tile) for tensor in whole), strict=True)
-        run = self._lanes.map if self._lanes else map
+        run = self._threads.map if self._threads else map
         return torch.cat(list(run(self._fast_call, parts)))
 
     def _is_compiled(self, whole: tuple[torch.Tensor, ...]) -> bool:
@@ -161,7 +161,7 @@ class UNetRows:
         return torch.cat([self(*part) for part in parts])
 
     def _fast_call(self, tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:
-        with self._products():  # it counts for one thread alone
+        with self._matmul():  # it counts for one thread alone
             return self._call(*tensors)
 
     def _call(self, *tensors: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from core.diffusion.models.load import LoadedModel
+from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.sampling.memory import is_out_of_memory, with_room
 from core.diffusion.sampling.threads import one_thread_each
 
@@ -94,7 +94,7 @@ def _decode_one(model: LoadedModel, latents: torch.Tensor) -> torch.Tensor | Run
 
 def _decoded(model: LoadedModel, latents: torch.Tensor) -> torch.Tensor:
     vae: Any = model.vae
-    scaled = latents.to(vae.dtype) / vae.config.scaling_factor
+    scaled = model.info.latent_format.to_vae(latents.to(vae.dtype))
     sides = [side * model.info.vae_scale_factor for side in scaled.shape[2:]]
     return _with_tiles(model, lambda: vae.decode(scaled, return_dict=False)[0], sides[0] * sides[1])
 

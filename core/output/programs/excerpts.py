@@ -42,8 +42,8 @@ class Lines:
 
 
 DENOISE = "core/diffusion/sampling/batch.py"
-GUIDANCE = DENOISE
-PREDICTION = DENOISE
+GUIDANCE = "core/diffusion/sampling/guidance.py"
+PREDICTION = "core/diffusion/sampling/prediction.py"
 """Files of `guide`, and of `to_epsilon` and `to_x0`."""
 
 EXCERPTS: Mapping[str, Excerpt] = {
@@ -70,7 +70,7 @@ EXCERPTS: Mapping[str, Excerpt] = {
     "decode": Excerpt(
         file="core/diffusion/sampling/vae.py",
         function="_decoded",
-        first="scaled = latents",
+        first="scaled = model.info.latent_format",
         last="return _with_tiles(",
     ),
     "branch": Excerpt(file="core/diffusion/inside/branch.py", function="_use"),

@@ -16,7 +16,6 @@ from core.output.programs.excerpts import GUIDANCE, PREDICTION, ROOT, ExcerptErr
 PROMPT_WEIGHTS = "core/diffusion/recipe/prompt_weights.py"
 SOURCES: Mapping[str, str] = {
     "guide": GUIDANCE,
-    "to_epsilon": PREDICTION,
     "to_x0": PREDICTION,
     "weigh": PROMPT_WEIGHTS,
 }

@@ -136,7 +136,7 @@ def watched_step(prediction, timestep, latents, **options):
     at = {first}len(seen)
     sigma = torch.tensor([float({sigma})], device=x.device)
     kind = pipe.scheduler.config.prediction_type
-    seen.append(to_x0(to_epsilon(prediction.float(), x, sigma, kind), x, sigma))
+    seen.append(to_x0(prediction.float(), x, sigma, kind))
     return plain_step(prediction, timestep, latents, **options)
 
 
@@ -214,7 +214,7 @@ def snippet(
 
 def _snapshot(settings: GenerationSettings, first_call: int) -> str:
     return _SNAPSHOT.format(
-        functions=quoted("to_epsilon", "to_x0"),
+        functions=quoted("to_x0"),
         call=settings.snapshot,
         sigma=_SIGMA[SCHEDULERS[settings.scheduler].sigma_at],
         first=f"{first_call} + " if first_call else "",

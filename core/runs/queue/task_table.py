@@ -64,7 +64,7 @@ TASKS: dict[str, TaskRow] = {
         function=f"{_MODEL_TASKS}:mistake",
         label="The mistake",
         needs_model=True,
-        results=(f"{ANATOMY}:Mishap", SETTINGS),
+        results=(f"{ANATOMY}:MadeMistake", SETTINGS),
     ),
     "round trip": TaskRow(
         function=f"{_MODEL_TASKS}:round_trip",
@@ -77,7 +77,7 @@ TASKS: dict[str, TaskRow] = {
         label="What each starts from",
         needs_model=True,
         results=(
-            "core.diffusion.inside.round_trip:Begun",
+            "core.diffusion.inside.round_trip:NoisedInput",
             "core.diffusion.recipe.schedule:Start",
         ),
     ),

@@ -14,7 +14,7 @@ import PIL.Image
 
 from core.diffusion.events import Generation, Record
 from core.diffusion.models.load import ModelInfo
-from core.diffusion.sampling.threads import Lanes
+from core.diffusion.sampling.threads import Threads
 from core.output.texts.infotext import write_png
 
 Score = Callable[[PIL.Image.Image, str, ModelInfo], float | None]
@@ -38,7 +38,7 @@ class Encoding:
 
     def __init__(self, score: Score) -> None:
         self._score = score
-        self._lane = Lanes(1, "lightbox-encoding")
+        self._lane = Threads(1, "lightbox-encoding")
         self._images: dict[str, Encoded] = {}
 
     def __len__(self) -> int:

@@ -36,7 +36,7 @@ def branch(context: TaskContext, settings: GenerationSettings, change: Mapping[s
 
 
 def mistake(context: TaskContext, settings: GenerationSettings, mistake: str) -> Work:
-    """A mistake beside the right picture, by its name in MISTAKES: Mishap."""
+    """A mistake beside the right picture, by its name in MISTAKES: MadeMistake."""
     from core.diffusion.inside import mistakes
 
     return mistakes.make_mistake(context.model, settings, mistake)
@@ -52,7 +52,7 @@ def round_trip(context: TaskContext, settings: GenerationSettings, source: str) 
 def noised_inputs(
     context: TaskContext, settings: GenerationSettings, changes: Sequence[Mapping[str, Any]]
 ) -> Work:
-    """What the settings with each of these changes start from: a list of Begun."""
+    """What the settings with each of these changes start from: a list of NoisedInput."""
     from core.diffusion.inside import round_trip as trips
 
     strip = [replace(settings, **change) for change in changes]

@@ -408,7 +408,7 @@ class Runner:
             self._dispatch.complete(digest, one.record)
 
     def _rows(self, settings: GenerationSettings) -> int:
-        return self.slot.info.family.rows(settings)
+        return self.slot.info.family.rows(settings.uses_guidance)
 
     def _scored(self, image: PIL.Image.Image, prompt: str, model: ModelInfo) -> float | None:
         """In the encoding's thread. A picture is worth keeping without its score."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from core.diffusion.models.load import ModelError
 from core.diffusion.recipe.images import InputError
-from core.diffusion.sampling.threads import Lanes
+from core.diffusion.sampling.threads import Threads
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.runs.queue.results import ResultError
 from core.runs.queue.task_table import TASKS
@@ -114,8 +114,8 @@ class TaskRunner:
         self._turns = OwnerTurns()
         self._in_hand: _Task | None = None
         """Chosen by `waiting`, so that the model is loaded for the task that then gets it."""
-        self._pool = Lanes(POOL_THREADS, "lightbox-task")
-        self._writer = Lanes(1, "lightbox-result")
+        self._pool = Threads(POOL_THREADS, "lightbox-task")
+        self._writer = Threads(1, "lightbox-result")
         self._in_pool = 0
         self._unwritten: dict[str, tuple[TaskWord, str]] = {}
         """Ends that could not be written down (a full disk), until they can."""

@@ -219,14 +219,15 @@ def test_saturated_is_what_the_preview_shows_at_0_or_255(model: LoadedModel) -> 
         raw=noise,
         x0=levels,
         previous_x0=levels,
+        x0_cond=levels,
+        x0_uncond=levels,
         eps_cond=noise,
         eps_uncond=noise,
         eps_guided=noise,
-        sigma=torch.ones(1),
         preview=(weight, torch.zeros(3)),
     )
-    info = replace(
-        model.info, preview_weight=tuple(map(tuple, weight.tolist())), preview_bias=(0.0,) * 3
-    )
+    rows = tuple(map(tuple, weight.tolist()))
+    form = replace(model.info.latent_format, preview_weight=rows, preview_bias=(0.0,) * 3)
+    info = replace(model.info, latent_format=form)
     shown = np.isin(preview_rgb(levels[0].numpy(), info), (0, 255)).mean()
     assert float(found[0, QUANTITIES.index("saturation")]) == pytest.approx(shown, abs=1e-6)

@@ -24,6 +24,7 @@ from core.diffusion.events import (
     Started,
     Stepped,
 )
+from core.diffusion.models.latent_format import SD_LATENTS
 from core.diffusion.models.load import ModelError, ModelInfo
 from core.diffusion.settings import GenerationSettings
 from core.diffusion.trajectory import StepRecord, Trajectory
@@ -71,10 +72,8 @@ def info(name: str = "bundled") -> ModelInfo:
         default_scheduler="DPM++ 2M",
         example_prompts=(),
         vae_scale_factor=8,
-        latent_channels=4,
+        latent_format=SD_LATENTS,
         scheduler_config={},
-        preview_weight=((0.0, 0.0, 0.0),) * 4,
-        preview_bias=(0.0, 0.0, 0.0),
     )
 
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from core.diffusion.engine import Engine
-from core.diffusion.inside.anatomy import Mishap
+from core.diffusion.inside.anatomy import MadeMistake
 from core.diffusion.inside.attention import attend
 from core.diffusion.inside.mistake_table import MISTAKES
 from core.diffusion.inside.mistakes import make_mistake
@@ -26,7 +26,7 @@ SETTINGS = replace(SHORT, num_inference_steps=8)
 
 
 @pytest.fixture(scope="module")
-def made(model: LoadedModel) -> dict[str, Mishap]:
+def made(model: LoadedModel) -> dict[str, MadeMistake]:
     return {name: finish(make_mistake(model, SETTINGS, name)) for name in MISTAKES}
 
 
@@ -42,7 +42,7 @@ def test_a_run_that_cannot_go_on_ends(model: LoadedModel, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_the_right_picture_is_right_and_the_wrong_one_is_not(
-    engine: Engine, made: dict[str, Mishap], name: str
+    engine: Engine, made: dict[str, MadeMistake], name: str
 ) -> None:
     found = made[name]
     assert max_difference(found.right, engine.generate([found.settings], strict=True)[0].image) == 0
@@ -134,13 +134,15 @@ def test_each_is_held_against_diffusers() -> None:
 
 
 @pytest.mark.parametrize("name", MISUSED)
-def test_it_is_diffusers_misused(model: LoadedModel, made: dict[str, Mishap], name: str) -> None:
+def test_it_is_diffusers_misused(
+    model: LoadedModel, made: dict[str, MadeMistake], name: str
+) -> None:
     with torch.no_grad():
         assert max_difference(made[name].wrong, MISUSED[name](model)) == 0
 
 
 def test_the_right_noise_of_the_straight_line_is_slerps(
-    model: LoadedModel, made: dict[str, Mishap]
+    model: LoadedModel, made: dict[str, MadeMistake]
 ) -> None:
     mixed = slerp(noise(3), noise(4), 0.5)
     assert float(mixed.std()) == pytest.approx(1, abs=0.05)
@@ -151,7 +153,7 @@ def test_the_right_noise_of_the_straight_line_is_slerps(
 
 
 def test_the_model_works_as_before(
-    model: LoadedModel, engine: Engine, made: dict[str, Mishap]
+    model: LoadedModel, engine: Engine, made: dict[str, MadeMistake]
 ) -> None:
     image = engine.generate([SETTINGS], strict=True)[0].image
     settings: GenerationSettings = made["clipped"].settings

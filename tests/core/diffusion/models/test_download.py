@@ -43,7 +43,7 @@ class Hub:
                 self.answer(with_body=True)
 
             def answer(self, *, with_body: bool) -> None:
-                if match := re.match(r"/api/models/somebody/toy(/revision/\w+)?\?", self.path):
+                if match := re.match(r"/api/models/somebody/toy(/revision/\w+)?(\?|$)", self.path):
                     siblings = [
                         {"rfilename": name, "size": path.stat().st_size}
                         for name, path in hub.files().items()
@@ -126,9 +126,22 @@ def test_stopped_it_goes_on_where_it_was(hub: Hub) -> None:
     assert set(again) <= set(hub.files()) - set(before[:-1]), "what had come came again"
 
 
+@pytest.mark.parametrize("variant", ["bf16", "fp32", "non_ema"])
+def test_the_only_variant_there_is_comes(hub: Hub, variant: str) -> None:
+    plain = hub.folder / "vae" / "diffusion_pytorch_model.safetensors"
+    plain.rename(plain.with_name(f"diffusion_pytorch_model.{variant}.safetensors"))
+    fetch("somebody/toy")
+    assert describe("somebody/toy").revision == COMMIT
+
+
 def test_a_revision_is_kept_to(hub: Hub) -> None:
     fetch(f"somebody/toy@{COMMIT}")
     assert describe(f"somebody/toy@{COMMIT}").revision == COMMIT
+
+
+def test_a_branch_is_found_again_by_its_name(hub: Hub) -> None:
+    fetch("somebody/toy@fp16")
+    assert describe("somebody/toy@fp16").revision == COMMIT
 
 
 def test_no_connection_says_what_is_missing_and_where(

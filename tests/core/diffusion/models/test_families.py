@@ -16,7 +16,9 @@ from PIL import Image
 
 from core.diffusion.engine import Engine, GenerationError
 from core.diffusion.models import single_file
-from core.diffusion.models.families import FAMILIES, Configs, ModelError, family_of
+from core.diffusion.models.errors import ModelError
+from core.diffusion.models.families import FAMILIES, Configs
+from core.diffusion.models.folder_family import family_of
 from core.diffusion.models.load import LoadedModel, describe, list_models, load_model
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.sampling.text_encoder import guidance_embedding
@@ -111,7 +113,7 @@ def test_a_family_is_known_by_its_configurations(family: str, engines: dict[str,
     assert info.default_scheduler == row.default_scheduler
     trained = published(family, "unet")["sample_size"] * 8
     assert (info.default_width, info.default_height) == (row.default_side or trained,) * 2
-    assert info.preview_weight == row.preview_weight
+    assert info.latent_format.preview_weight == row.latent_format.preview_weight
 
 
 def test_sizes_are_those_that_the_families_were_trained_on(engines: dict[str, Engine]) -> None:

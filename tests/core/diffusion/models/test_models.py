@@ -118,6 +118,6 @@ def test_the_linear_preview_is_the_fitted_formula() -> None:
     latents = torch.randn(4, 5, 6, generator=torch.Generator().manual_seed(0)).numpy()
     picture = preview_rgb(latents, info)
     assert picture.shape == (5, 6, 3)
-    value = sum(latents[c, 2, 3] * info.preview_weight[c][1] for c in range(4))
-    expected = round((min(max(value + info.preview_bias[1], -1), 1) + 1) * 127.5)
+    value = sum(latents[c, 2, 3] * info.latent_format.preview_weight[c][1] for c in range(4))
+    expected = round((min(max(value + info.latent_format.preview_bias[1], -1), 1) + 1) * 127.5)
     assert abs(int(picture[2, 3, 1]) - expected) <= 1

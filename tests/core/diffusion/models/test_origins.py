@@ -238,7 +238,7 @@ def without(start: str) -> dict[str, tuple[int, ...]]:
             "inpainting or editing model",
         ),
         (
-            {"model.diffusion_model.x": (1,), "conditioner.embedders.0.model.x": (1,)},
+            {"model.diffusion_model.label_emb.x": (1,), "conditioner.embedders.0.model.x": (1,)},
             "is the SDXL refiner",
         ),
     ],
@@ -290,6 +290,7 @@ def test_broken_files_say_what_happened_to_them(root: Path) -> None:
         b"version https://git-lfs.github.com/spec/v1\noid": "pointer of Git LFS",
         whole[:40]: "ends within its header",
         whole[:-4]: "was not copied or downloaded to the end",
+        whole + b"four": "has 4 bytes behind its last tensor",
         b"<html>" + b" " * 400: "is no safetensors file",
         struct.pack("<Q", 4) + b"[[[[": "is no safetensors file",
         struct.pack("<Q", 9) + b'{"a": {}}': "is no safetensors file",

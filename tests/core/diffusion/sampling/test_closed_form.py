@@ -13,7 +13,8 @@ import torch
 
 from core.diffusion.models.load import LoadedModel
 from core.diffusion.recipe.schedulers import SCHEDULERS
-from core.diffusion.sampling.batch import Batch, BatchCell
+from core.diffusion.sampling.batch import Batch
+from core.diffusion.sampling.cell import BatchCell
 from core.diffusion.sampling.noise import seeded_noise
 from core.diffusion.settings import GenerationSettings
 

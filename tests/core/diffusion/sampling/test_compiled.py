@@ -55,7 +55,7 @@ def inputs(rows: int, side: int = 8) -> tuple[torch.Tensor, ...]:
 @pytest.fixture(autouse=True)
 def to_the_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not compiled is computed as PyTorch does, so that it can be told from what is."""
-    monkeypatch.setattr(rows_module, "fast_products", lambda: nullcontext)
+    monkeypatch.setattr(rows_module, "fast_matmul", lambda: nullcontext)
 
 
 def plain(model: LoadedModel, given: tuple[torch.Tensor, ...]) -> torch.Tensor:

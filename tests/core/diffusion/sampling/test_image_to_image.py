@@ -16,7 +16,7 @@ from core.diffusion.recipe.images import InputError, input_digest
 from core.diffusion.recipe.schedule import beginning, start_of, unet_calls
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.sampling.batch import Batch
-from core.diffusion.sampling.source_latents import Sources
+from core.diffusion.sampling.source_latents import SourceLatents
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.diffusion.trajectory import Trajectory
 from tests.conftest import max_difference
@@ -108,7 +108,7 @@ def pipeline_image(model: LoadedModel, settings: GenerationSettings, **more: Any
 
 def source_of(model: LoadedModel, settings: GenerationSettings) -> np.ndarray:
     """The clean latents (C, h, w) of a settings' source."""
-    sources = Sources(model, INPUTS.__getitem__)
+    sources = SourceLatents(model, INPUTS.__getitem__)
     return sources.latents(settings, torch.Generator())[0].numpy()
 
 

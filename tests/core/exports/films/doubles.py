@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from core.diffusion.events import Computed, Generation
+from core.diffusion.models.latent_format import SD_LATENTS
 from core.diffusion.models.load import ModelInfo
 from core.diffusion.settings import GenerationSettings
 from core.diffusion.trajectory import Trajectory
@@ -20,13 +21,14 @@ from tests.core.runs.doubles import RECORD, info
 
 SIDE = 64
 SCALING = 0.5
+LATENTS = replace(SD_LATENTS, scaling_factor=SCALING)
 
 
 @dataclass(eq=False)
 class FilmModel:
     """LoadedModel's interface as far as frames need it; counts what it decodes."""
 
-    info: ModelInfo = field(default_factory=info)
+    info: ModelInfo = field(default_factory=lambda: replace(info(), latent_format=LATENTS))
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
     decoded: int = 0

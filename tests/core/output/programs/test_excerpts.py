@@ -14,7 +14,7 @@ MEANT = {
     "call": "self._unet(",
     "guidance": "settings.guidance_scale * (cond - uncond)",
     "step": "scheduler.step(",
-    "decode": "vae.config.scaling_factor",
+    "decode": "latent_format.to_vae(",
     "branch": "cell.settings = settings",
     "hand over": "set_begin_index(",
     "attention": "get_attention_scores(",

@@ -21,7 +21,7 @@ from core.diffusion.models.load import BUNDLED_FOLDER, load_model
 from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.recipe.prompt_weights import has_weights, plain_text, weigh
 from core.diffusion.recipe.schedulers import SCHEDULERS
-from core.diffusion.sampling import batch
+from core.diffusion.sampling import guidance, prediction
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.output.programs.quoted import SOURCES, quoted
 from core.output.programs.snippet import snippet
@@ -186,10 +186,9 @@ def test_no_path_of_this_computer_is_in_a_program(tmp_path: Path) -> None:
 def test_the_samplers_own_functions_are_quoted() -> None:
     """Their bodies stand in the program as they stand in the source, docstring and all."""
     bodies = {
-        "to_x0": (batch.to_x0, replace(PLAIN, snapshot=2)),
-        "to_epsilon": (batch.to_epsilon, replace(PLAIN, snapshot=2)),
+        "to_x0": (prediction.to_x0, replace(PLAIN, snapshot=2)),
         "weigh": (weigh, replace(PLAIN, prompt="a (red:1.4) apple")),
-        "guide": (batch.guide, replace(PLAIN, init_image="0" * 64, guidance_rescale=0.4)),
+        "guide": (guidance.guide, replace(PLAIN, init_image="0" * 64, guidance_rescale=0.4)),
     }
     assert set(bodies) == set(SOURCES)
     for name, (function, settings) in bodies.items():

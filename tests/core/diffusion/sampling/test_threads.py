@@ -10,11 +10,11 @@ import time
 
 import pytest
 
-from core.diffusion.sampling.threads import Lanes
+from core.diffusion.sampling.threads import Threads
 
 
 def test_results_come_in_order_and_errors_come_out() -> None:
-    lanes = Lanes(3, "test")
+    lanes = Threads(3, "test")
     assert lanes.map(lambda x: x * x, range(20)) == [x * x for x in range(20)]
     with pytest.raises(ZeroDivisionError):
         lanes.map(lambda x: 1 // x, [1, 0, 2])
@@ -23,7 +23,7 @@ def test_results_come_in_order_and_errors_come_out() -> None:
 
 def test_every_thread_is_prepared_before_any_work() -> None:
     prepared: list[str] = []
-    lanes = Lanes(3, "test", lambda: prepared.append(threading.current_thread().name))
+    lanes = Threads(3, "test", lambda: prepared.append(threading.current_thread().name))
     assert sorted(prepared) == ["test-0", "test-1", "test-2"]
     assert lanes.submit(len, prepared).result() == 3
 
@@ -32,7 +32,7 @@ def test_the_threads_end_with_the_object() -> None:
     def alive() -> int:
         return sum(thread.name.startswith("ending") for thread in threading.enumerate())
 
-    lanes = Lanes(2, "ending")
+    lanes = Threads(2, "ending")
     assert alive() == 2
     del lanes
     gc.collect()
@@ -44,8 +44,8 @@ def test_the_threads_end_with_the_object() -> None:
 
 def test_work_is_taken_until_the_program_has_ended() -> None:
     code = (
-        "import atexit; from core.diffusion.sampling.threads import Lanes;"
-        "lanes = Lanes(1, 'late');"
+        "import atexit; from core.diffusion.sampling.threads import Threads;"
+        "lanes = Threads(1, 'late');"
         "atexit.register(lambda: print(lanes.submit(pow, 2, 5).result()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

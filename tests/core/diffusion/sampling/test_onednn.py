@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from core.diffusion.models.load import LoadedModel
 from core.diffusion.sampling import onednn as products
-from core.diffusion.sampling.onednn import OneDNNProducts, fast_products
+from core.diffusion.sampling.onednn import OneDNNMatmul, fast_matmul
 from core.diffusion.sampling.unet_rows import UNetRows
 
 pytestmark = pytest.mark.skipif(
@@ -30,14 +30,14 @@ def test_a_product_is_that_of_double_precision(shape: tuple[int, ...], has_bias:
     exact = functional.linear(
         values.double(), weight.double(), None if bias is None else bias.double()
     )
-    with torch.no_grad(), OneDNNProducts():
+    with torch.no_grad(), OneDNNMatmul():
         found = functional.linear(values, bias=bias, weight=weight)
     torch.testing.assert_close(found.double(), exact, atol=1e-4, rtol=1e-5)
 
 
 def test_what_lies_crosswise_in_memory() -> None:
     values, weight = given(96, 7, 2).permute(2, 1, 0), given(96, 48).T
-    with torch.no_grad(), OneDNNProducts():
+    with torch.no_grad(), OneDNNMatmul():
         found = functional.linear(values, weight)
     exact = values.double() @ weight.T.double()
     torch.testing.assert_close(found.double(), exact, atol=1e-4, rtol=1e-5)
@@ -45,7 +45,7 @@ def test_what_lies_crosswise_in_memory() -> None:
 
 def test_other_precisions_are_computed_as_they_were() -> None:
     values, weight = given(5, 96).bfloat16(), given(48, 96).bfloat16()
-    with torch.no_grad(), OneDNNProducts():
+    with torch.no_grad(), OneDNNMatmul():
         found = functional.linear(values, weight)
     assert torch.equal(found, functional.linear(values, weight))
 
@@ -56,14 +56,14 @@ def test_on_amd_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = {}
     for maker in ("AuthenticAMD", "GenuineIntel"):
         info.write_text(f"processor : 0\nvendor_id : {maker}\n")
-        found[maker] = fast_products()
+        found[maker] = fast_matmul()
     info.unlink()
     monkeypatch.setattr("platform.processor", lambda: "AMD64 Family 25, AuthenticAMD")
-    found["Windows"] = fast_products()
+    found["Windows"] = fast_matmul()
     assert found == {
-        "AuthenticAMD": OneDNNProducts,
+        "AuthenticAMD": OneDNNMatmul,
         "GenuineIntel": nullcontext,
-        "Windows": OneDNNProducts,
+        "Windows": OneDNNMatmul,
     }
 
 
@@ -73,12 +73,12 @@ def test_rows_of_one_cell_are_always_as_diffusers_computes_them(
 ) -> None:
     entered: list[int] = []
 
-    class Counted(OneDNNProducts):
+    class Counted(OneDNNMatmul):
         def __enter__(self) -> Counted:
             entered.append(1)
             return super().__enter__()
 
-    monkeypatch.setattr("core.diffusion.sampling.unet_rows.fast_products", lambda: Counted)
+    monkeypatch.setattr("core.diffusion.sampling.unet_rows.fast_matmul", lambda: Counted)
     unet = UNetRows(model, max_rows=32, cores=2)
     whole = (
         given(rows, 4, 16, 16),

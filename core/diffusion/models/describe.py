@@ -1,0 +1,240 @@
+"""Describing a model: its family, its defaults and its fingerprint, from its files alone.
+
+Imports no torch. Where models are is said in origins.py, what family they are of in families.py.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from core.diffusion.models.download import Report, fetch
+from core.diffusion.models.errors import IncompleteError, ModelError
+from core.diffusion.models.families import TWO_ENCODERS, Configs, Family
+from core.diffusion.models.folder_family import family_of
+from core.diffusion.models.hashes import file_sha256
+from core.diffusion.models.info import ModelInfo
+from core.diffusion.models.latent_format import SD_LATENTS, LatentFormat
+from core.diffusion.models.markers import yaml_beside
+from core.diffusion.models.origins import Origin, is_hub_id, locate
+from core.diffusion.models.scheduler_config import as_loaded
+from core.diffusion.models.single_file import recognise
+from core.diffusion.models.weights import read_json, refuse_code, weights_of
+
+State = tuple[tuple[str, int, int], ...]
+"""Name, size and modification time of every file: changes when the model does."""
+
+_TEXT_PARTS = tuple(part for row in TWO_ENCODERS for part in (row.tokenizer, row.encoder))
+_ALL_PARTS = (*_TEXT_PARTS, "unet", "vae", "scheduler")
+
+
+def describe(source: str) -> ModelInfo:
+    """Reads a model's JSON files and fingerprints its weights (cached until a file changes).
+
+    `source` is "bundled", a name in a model root, a folder in diffusers layout, a .safetensors
+    checkpoint, or a hub id whose files are in the local Hugging Face cache. Raises ModelError.
+    """
+    origin = locate(source)
+    if origin.path.is_file():
+        beside = yaml_beside(origin.path)
+        files = [origin.path, *([beside] if beside.is_file() else [])]
+        return _describe_file(origin, _state_of(files))
+    return _describe_folder(origin, _state(origin.path))
+
+
+def ensure_here(source: str, report: Report | None = None) -> ModelInfo:
+    """The description, after a download where something is missing that the hub may have.
+
+    Raises ModelError, and whatever `report` raises.
+    """
+    if is_on_its_hub(source):
+        fetch(source, report)
+    return describe(source)
+
+
+def is_on_its_hub(source: str) -> bool:
+    """Whether something of a hub's model is missing here, so that a download may bring it."""
+    try:
+        describe(source)
+    except IncompleteError:
+        with suppress(ModelError):
+            if not locate(source).revision:  # a folder of that name, which is no copy of the hub's
+                return False
+        return is_hub_id(source)
+    except ModelError:
+        return False
+    return False
+
+
+def _state(folder: Path) -> State:
+    files = [folder / "model_index.json", folder / "lightbox.json", folder / "preview.json"]
+    for name in _ALL_PARTS:
+        files += sorted((folder / name).glob("*")) if (folder / name).is_dir() else []
+    return _state_of(file for file in files if file.is_file())
+
+
+def _state_of(files: Any) -> State:
+    return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+
+
+@functools.lru_cache(maxsize=32)
+def _describe_folder(origin: Origin, state: State) -> ModelInfo:
+    folder = origin.path
+    # A snapshot's folder is called by its commit.
+    called = origin.source if origin.revision else folder.name
+    index = read_json(folder / "model_index.json")
+    refuse_code(folder, _ALL_PARTS, origin.root, called)
+    unet, scheduler = (
+        read_json(folder / part / file) if (folder / part).is_dir() else {}
+        for part, file in (("unet", "config.json"), ("scheduler", "scheduler_config.json"))
+    )
+    family = family_of(called, Configs(index=index, unet=unet, scheduler=scheduler))
+    scheduler, is_mended = as_loaded(scheduler, str(index.get("_class_name")))
+    missing = [name for name in family.parts if not (folder / name).is_dir()]
+    if missing:
+        raise IncompleteError(
+            f"{called} lacks {', '.join(missing)}: the copy or download is incomplete. Copy or "
+            "download the model again."
+        )
+    weights = [
+        file for part in family.weighed_parts for file in weights_of(folder, part, called).files
+    ]
+    card = _optional(folder / "lightbox.json")
+    zeroes = bool(index.get("force_zeros_for_empty_prompt", True)) and family.base == "SDXL"
+    return _info(
+        origin,
+        family,
+        folder,
+        scheduler=scheduler,
+        name=str(card.get("name") or called),
+        card=card,
+        fingerprint=_fingerprint(folder, family, state, weights, zeroes, is_mended),
+        zeroes=zeroes,
+    )
+
+
+@functools.lru_cache(maxsize=32)
+def _describe_file(origin: Origin, state: State) -> ModelInfo:
+    file = origin.path
+    if not file.resolve().is_relative_to(origin.root.resolve()):
+        raise ModelError(
+            f"{file.name} is a link that leads out of the folder of models, and is not followed. "
+            "Move the file in, or name its own folder in LIGHTBOX_MODELS."
+        )
+    found = recognise(file)
+    fingerprint = file_sha256(file)
+    if found.by_name or found.scheduler_changes:
+        # The same bytes under another name would be another model.
+        said = f"{fingerprint} {found.family.name} {sorted(found.scheduler_changes.items())}"
+        fingerprint = hashlib.sha256(said.encode()).hexdigest()
+    scheduler = read_json(found.folder / "scheduler" / "scheduler_config.json")
+    return _info(
+        origin,
+        found.family,
+        found.folder,
+        scheduler=scheduler | found.scheduler_changes,
+        name=file.stem,
+        card={},
+        fingerprint=fingerprint,
+        zeroes=found.family.base == "SDXL",
+    )
+
+
+def _info(
+    origin: Origin,
+    family: Family,
+    folder: Path,
+    *,
+    scheduler: dict[str, Any],
+    name: str,
+    card: Mapping[str, Any],
+    fingerprint: str,
+    zeroes: bool,
+) -> ModelInfo:
+    """What a row of FAMILIES says, unless the model's own card (lightbox.json) knows better."""
+    vae, unet = (read_json(folder / part / "config.json") for part in ("vae", "unet"))
+    if vae.get("latents_mean"):
+        raise ModelError(
+            f"{name} has latents with a mean of their own (Playground 2.5), which this version "
+            "does not run: use an SDXL model."
+        )
+    factor = 2 ** (len(vae["block_out_channels"]) - 1)
+    sample_size = unet.get("sample_size") or 64
+    trained = int(sample_size if isinstance(sample_size, int) else sample_size[0]) * factor
+    side = family.default_side or trained
+    return ModelInfo(
+        source=origin.source,
+        name=name,
+        folder=folder,
+        fingerprint=fingerprint,
+        default_width=int(card.get("default_width", side)),
+        default_height=int(card.get("default_height", side)),
+        default_guidance_scale=float(
+            card.get("default_guidance_scale", family.default_guidance_scale)
+        ),
+        default_num_inference_steps=int(
+            card.get("default_num_inference_steps", family.default_num_inference_steps)
+        ),
+        default_scheduler=str(card.get("default_scheduler", family.default_scheduler)),
+        example_prompts=tuple(card.get("example_prompts", ())),
+        vae_scale_factor=factor,
+        latent_format=_latent_format(name, family, vae, _optional(folder / "preview.json")),
+        scheduler_config=scheduler,
+        family_name=family.name,
+        file=origin.path if origin.path.is_file() else None,
+        revision=origin.revision,
+        zeroes_empty_negative=zeroes,
+    )
+
+
+def _latent_format(
+    name: str, family: Family, vae: Mapping[str, Any], fitted: Mapping[str, Any]
+) -> LatentFormat:
+    """The family's, but for what the VAE's configuration and a preview fitted to it say."""
+    known, channels = family.latent_format, int(vae["latent_channels"])
+    if not fitted and channels != known.channels:
+        raise ModelError(f"{name} has {channels} latent channels; 4 are supported.")
+    return replace(
+        known,
+        channels=channels,
+        # diffusers' AutoencoderKL has SD's where its configuration says nothing.
+        scaling_factor=float(vae.get("scaling_factor", SD_LATENTS.scaling_factor)),
+        shift_factor=float(vae.get("shift_factor") or 0.0),
+        preview_weight=tuple(map(tuple, fitted.get("weight", known.preview_weight))),
+        preview_bias=tuple(fitted.get("bias", known.preview_bias)),
+    )
+
+
+def _optional(file: Path) -> dict[str, Any]:
+    return read_json(file) if file.is_file() else {}
+
+
+def _fingerprint(
+    folder: Path,
+    family: Family,
+    state: State,
+    weights: list[Path],
+    zeroes: bool,
+    is_mended: bool,
+) -> str:
+    """What gives other pixels gives another fingerprint: the weights that are read, vocabulary,
+    configurations.
+    """
+    whole = hashlib.sha256()
+    for path, _, _ in state:
+        file = Path(path)
+        name = file.relative_to(folder).as_posix()
+        is_read = file.suffix in (".json", ".txt") or file in weights
+        if file.parent.name in family.parts and is_read:
+            whole.update(f"{name}\0".encode())
+            whole.update(bytes.fromhex(file_sha256(file)))
+    if zeroes:
+        whole.update(b"zeroes empty negative prompt")
+    if is_mended:  # versions before this one ran it as it is written
+        whole.update(b"scheduler configuration mended as the pipeline does")
+    return whole.hexdigest()
