@@ -40,7 +40,7 @@ SDXL = [
     replace(PLAIN, prompt="a (red:1.4) apple", prompt_2="a sphere", prompt_blend=0.5),
     replace(PLAIN, prompt="a (red:1.4) apple", guidance_scale=1.0),
     replace(PLAIN, snapshot=1),
-    replace(PLAIN, clip_skip=2, negative_prompt="green"),
+    replace(PLAIN, clip_skip=1, negative_prompt="green"),
     replace(PLAIN, clip_skip=1, prompt_2="a glass sphere", prompt_blend=0.3),
     replace(PLAIN, clip_skip=1, prompt="a (red:1.4) apple", negative_prompt="green"),
     replace(PLAIN, init_image="0" * 64, strength=0.6, num_inference_steps=3),
