@@ -82,7 +82,7 @@ def explain(error: Exception) -> tuple[str, str, str]:
     """Title, what happened, what to do next. An unexpected error is logged, not shown."""
     match error:
         case FolderInUse():
-            return "Another app holds the data folder", str(error), ""
+            return "Another app is using the data folder", str(error), ""
         case StoreError():
             return "The data folder cannot be used", str(error), ""
         case ModelError():

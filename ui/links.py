@@ -23,7 +23,7 @@ SOURCE_PAGES = (SWEEP.prefix, IMAGE_TO_IMAGE.prefix)
 """The pages whose settings may have a source picture."""
 
 MOST_RUNS = 64
-"""How many runs a page lays over each other."""
+"""The largest number of runs in one figure."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -102,7 +102,7 @@ def send_film(sweep: Sweep) -> None:
 
 
 def send_runs(runtime: Runtime, digests: Sequence[str]) -> None:
-    """Open the Latents page with the runs of these pictures laid over each other."""
+    """Open the Latents page with the runs of these pictures in one figure."""
     st.switch_page(LATENTS.path, query_params=lay_over(runtime, LATENTS.prefix, digests))
 
 
@@ -119,7 +119,7 @@ def lay_over(runtime: Runtime, prefix: str, digests: Sequence[str]) -> dict[str,
     shown = kept[:MOST_RUNS]
     if len(shown) < len(digests):
         why = (
-            f"a page lays up to {MOST_RUNS} runs over each other"
+            f"a page shows up to {MOST_RUNS} runs in one figure"
             if len(shown) < len(kept)
             else "the others are not computed yet, or were deleted"
         )

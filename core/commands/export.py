@@ -31,7 +31,7 @@ def add_to(commands: Any) -> None:
         metavar="FILE",
         help=f"one of {SUFFIXES}; may be given again",
     )
-    export.add_argument("--title", default="", help="stands above the grid")
+    export.add_argument("--title", default="", help="the title above the grid")
     export.add_argument(
         "--data", type=Path, metavar="FOLDER", help="where images are kept (LIGHTBOX_DATA)"
     )
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     if len(reasons) == len(plan.cells):
         raise UsageError(f'nothing of it is stored: run "sweep {options.spec}" first')
     if reasons:
-        say(f"note: {len(reasons)} of {len(plan.cells)} cells are not computed and stand empty")
+        say(f"note: {len(reasons)} of {len(plan.cells)} cells are not computed and are left empty")
     title = SheetOptions(title=options.title)
     exported = SweepExport(store=store, sweep=sweep, plan=plan, reasons=reasons, options=title)
     write_exports(exported, options.out)

@@ -125,7 +125,7 @@ class Trajectory:
 
 def _damaged() -> TrajectoryError:
     return TrajectoryError(
-        "The stored trajectory is damaged. Compute the image again to record it anew.",
+        "The stored trajectory is damaged. Compute the image again to record it again.",
         is_damaged=True,
     )
 

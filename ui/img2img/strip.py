@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def show_strip(runtime: Runtime, form: Form, board: Board) -> None:
     """The finished strip, compared, or measured."""
     look = st.segmented_control(
-        "Look at",
+        "View",
         list(LOOKS),
         default=LOOKS[0],
         required=True,
@@ -68,7 +68,7 @@ def say_start(settings: GenerationSettings, start: Start) -> None:
     if start.num_executed_steps == 0:
         st.info(
             f"Strength {settings.strength:g} of {settings.num_inference_steps} steps rounds down "
-            "to no step: this is the source through the VAE and back.",
+            "to no step: this is the source encoded and decoded by the VAE.",
             icon=":material/info:",
         )
     elif words := _about_the_end(settings, start):
@@ -114,11 +114,11 @@ def _show_pictures(runtime: Runtime, form: Form, board: Board) -> None:
                 st.image(begins[index].picture, width="stretch", output_format="PNG", alt=words)
                 st.caption("  \n".join(_facts(settings, start)))
     st.caption(
-        "Above what came out, below what the loop started from: the source with the noise of its "
-        "first step, as the decoder sees it."
+        "Top: the result. Bottom: what the loop started from, the source with the noise of its "
+        "first step, decoded."
     )
     if any(begin.start.num_executed_steps == 0 for begin in begins or ()):
-        st.caption("Where no step is left, it is the source through the VAE and back.")
+        st.caption("Where no step is left, it is the source encoded and decoded by the VAE.")
     for cell, begin in zip(board.cells, begins or (), strict=False):
         if words := _about_the_end(cell.at.settings, begin.start):
             st.caption(words)
@@ -144,7 +144,9 @@ def _show_distances(runtime: Runtime, form: Form, board: Board) -> None:
     done = board.done()
     source = form.source.picture
     if len(done) < 2 or source is None:
-        st.info("Run the strip first: then the way from the source to the prompt stands here.")
+        st.info(
+            "Run the strip first: the distances to the source and to the prompt are plotted here."
+        )
         return
     digests = sorted({cell.digest for cell in done})
     found: dict[str, Likeness] | None = await_task(
@@ -162,12 +164,12 @@ def _show_distances(runtime: Runtime, form: Form, board: Board) -> None:
     figures: list[tuple[str, str, list[tuple[float, float]]]] = [
         (
             "SSIM to the source",
-            "1 is the same picture: it looks at structure in small windows.",
+            "1 is the same picture: it compares structure in small windows.",
             _line(done, lambda digest: found[digest].ssim),
         ),
         (
             "CLIP cosine to the source",
-            "1 is the same to CLIP: it looks at what the picture shows.",
+            "1 is the same to CLIP: it compares what the pictures show.",
             _line(done, lambda digest: found[digest].clip),
         ),
         (

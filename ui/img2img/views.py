@@ -35,7 +35,7 @@ from ui.views import picture_bytes
 if TYPE_CHECKING:
     from core.diffusion.inside.round_trip import RoundTrip
 
-SIDE = 112  # pixels on the screen: three stand side by side on a telephone
+SIDE = 112  # pixels on the screen: three stand side by side on a phone
 
 
 def show_views(runtime: Runtime, form: Form, button: DeltaGenerator) -> None:
@@ -81,7 +81,7 @@ def show_source(runtime: Runtime, form: Form) -> DeltaGenerator:
     if not source.is_latents:
         pictures.append((source.picture, f"What the VAE gets: {source.width} × {source.height}"))
     if form.mask is not None:
-        pictures.append((Image.fromarray(form.mask), "The mask: white is made anew"))
+        pictures.append((Image.fromarray(form.mask), "The mask: white is inpainted"))
     row = st.container(horizontal=True, gap="small")
     with row:
         for picture, words in pictures:
@@ -101,7 +101,8 @@ def show_source(runtime: Runtime, form: Form) -> DeltaGenerator:
             ),
         )
     if trip is not None:
-        words = "Its own latents, decoded" if source.is_latents else "Through the VAE and back"
+        through_vae = "Encoded and decoded by the VAE"
+        words = "Its own latents, decoded" if source.is_latents else through_vae
         with row:
             show_small(trip.picture, f"{words}: what strength 0 looks like")
     return row
@@ -120,7 +121,7 @@ def _run_button(plan: Plan, job: Job | None) -> None:
     is_running = job is not None and not job.is_over
     count = plan.to_compute
     is_ready = not plan.problems and count > 0 and not is_running
-    why = "It is running." if is_running else "It is stored already: look below."
+    why = "It is running." if is_running else "It is stored already: see below."
     if plan.problems:
         why = "See what is wrong below."
     st.button(
@@ -150,7 +151,7 @@ def _show_one(runtime: Runtime, form: Form, board: Board, row: DeltaGenerator) -
             show_small(begins[0].picture, "What the loop starts from")
         say_start(form.settings, begins[0].start)
     if image is None:
-        st.info("Press Run: the noise is laid on the source, and the prompt takes it away.")
+        st.info("Press Run: noise is added to the source and denoised with the prompt.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption("Before and after", width="stretch")
@@ -219,7 +220,7 @@ def _open_as_sweep(runtime: Runtime, form: Form, sweep_form: SweepForm) -> None:
         key=f"{PREFIX}:as_sweep",
         type="tertiary",
         icon=SWEEP.icon,
-        help="The same grid on the Sweep page: flipbook, numbers, and taking it home.",
+        help="The same grid on the Sweep page: flipbook, numbers and export.",
     ):
         form.keep(runtime)
         send_sweep(sweep_form.sweep)

@@ -89,13 +89,13 @@ def look_form(runs: Sequence[Run], focus: int) -> Look:
             **BOUND,
         )
         along = st.segmented_control(
-            "Over",
+            "X axis",
             list(_ALONG),
             default="Step",
             required=True,
             key=f"{PREFIX}_along",
-            help="The step index hides how unevenly schedulers lay their steps; sigma and log-SNR "
-            "show it.",
+            help="The step index hides how unevenly schedulers space their steps; sigma and "
+            "log-SNR show it.",
             **BOUND,
         )
         colours = _colouring(runs)

@@ -115,7 +115,10 @@ def _show_pictures(trajectory: Trajectory, image: StoredImage, step: int) -> Non
     try:
         info = describe(image.settings.model)
     except ModelError:
-        st.caption("The model of this picture is not here: its latents are shown as numbers only.")
+        st.caption(
+            "The model of this picture is not on this machine: its latents are shown as "
+            "numbers only."
+        )
     else:
         _show_rgb(now, preview_rgb(now.x, info), preview_rgb(now.x0, info))
     of_x0 = st.segmented_control(

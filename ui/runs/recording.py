@@ -103,7 +103,7 @@ def records_of(_store: Store, folder: str, digest: str) -> tuple[StepRecord, ...
     """
     trajectory = _store.trajectory(digest)
     if trajectory is None:
-        raise StoreError("Nothing is recorded of this picture any more.")
+        raise StoreError("The recording of this picture no longer exists.")
     return trajectory.records
 
 

@@ -18,9 +18,9 @@ HELD = ("init_image", "mask_image")
 """The settings that no control shows: the address and the session carry them."""
 
 POSTERIORS = {
-    "sample": "A draw, seeded: the VAE's encoder names a mean and a spread for each latent, and "
-    "diffusers draws from them.",
-    "mean": "The mean alone: no chance before the noise.",
+    "sample": "A seeded random draw: the VAE's encoder gives a mean and a standard deviation for "
+    "each latent, and diffusers samples from them.",
+    "mean": "Posterior mean: no random draw.",
 }
 
 

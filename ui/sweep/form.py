@@ -208,7 +208,7 @@ def _say(row: AxisRow, found: ParsedValues | None, problems: Sequence[SweepProbl
     few = shown if len(shown) <= 8 else [*shown[:6], "…", shown[-1]]
     words = f"{len(shown)}: {' · '.join(few)}"
     if found.duplicates:
-        words += f" (said twice: {', '.join(row.show(value) for value in found.duplicates)})"
+        words += f" (given twice: {', '.join(row.show(value) for value in found.duplicates)})"
     st.caption(plain(words))
 
 

@@ -1,4 +1,4 @@
-"""Another future of a run: guidance, prompt or scheduler changed from UNet call k on.
+"""Branch of a run: guidance, prompt or scheduler changed from UNet call k on.
 
 The run is made again up to call k, which is exact and brings the scheduler's memory and the
 generator with it; from there the cell goes on with other settings. Prompt switching (Hertz et al.

@@ -43,7 +43,7 @@ def list_models() -> list[str]:
     """What `load_model` can take here: "bundled", then the folders and .safetensors checkpoints
     in LIGHTBOX_MODELS, then the models in the Hugging Face cache.
 
-    Names, not paths: they stand in every picture that is taken home.
+    Names, not paths: they stand in every picture that is exported.
     """
     rooted = sorted(name for root in model_roots() for name, _ in _entries(root))
     return list(dict.fromkeys([BUNDLED, *rooted, *cached_models()]))

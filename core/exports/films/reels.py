@@ -58,8 +58,8 @@ class Reels:
         """
         if model.info.fingerprint != image.model_fingerprint:
             raise TaskError(
-                f"{image.model_name} has changed since it made this picture: it would decode "
-                "other frames. Generate the picture anew."
+                f"{image.model_name} has changed since it made this picture: it would decode other "
+                "frames. Generate the picture again."
             )
         trajectory = self._store.trajectory(image.digest)
         if trajectory is None or trajectory.latents is None:

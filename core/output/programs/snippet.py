@@ -122,7 +122,7 @@ if not hasattr(pipe.text_encoder, "text_model"):
 """
 
 _SNAPSHOT = """\
-# The picture that the model believes in at UNet call {call}: diffusers does not return it, so the
+# The picture that the model predicts at UNet call {call}: diffusers does not return it, so the
 # scheduler's step is watched. scale_model_input makes the latents variance preserving.
 {functions}
 

@@ -31,7 +31,7 @@ with torch.no_grad():
 """
 
 _MASK = """\
-mask = Image.open("{file}")  # white is painted anew
+mask = Image.open("{file}")  # white is inpainted
 """
 
 # The two pipelines call it for the noise alone: the posterior draws elsewhere.

@@ -125,8 +125,8 @@ def missing_note(texts: Iterable[str]) -> str:
     )
     more = f" and {len(letters) - _MOST_NAMED} more" if len(letters) > _MOST_NAMED else ""
     return (
-        f"No font on this computer has {named}{more}: boxes stand in their places. Install a font "
-        "that has them, such as Noto Sans CJK or Noto Color Emoji, and start the app again."
+        f"No font on this computer has {named}{more}: boxes are shown instead. Install a font that "
+        "has them, such as Noto Sans CJK or Noto Color Emoji, and start the app again."
     )
 
 

@@ -14,7 +14,7 @@ from core.runs.store.store import Store
 CRASHES_ALLOWED = 3
 SET_ASIDE = (
     f"Set aside: the app stopped unexpectedly {CRASHES_ALLOWED} times while this was being "
-    "computed. It may need more memory than there is: try a smaller size, then begin again."
+    "computed. It may need more memory than there is: try a smaller size, then start again."
 )
 
 
