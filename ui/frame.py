@@ -31,7 +31,7 @@ _P = ParamSpec("_P")
 
 @contextmanager
 def open_page(page: Page) -> Generator[Runtime]:
-    """Draws the frame and yields the runtime; whatever the page raises becomes a message.
+    """Draw the frame and yield the runtime; whatever the page raises becomes a message.
 
     The status is drawn last, below the model that a page chooses in the sidebar, so that it knows
     of what the page has just submitted.

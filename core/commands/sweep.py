@@ -18,7 +18,7 @@ from core.sweeps.sweep import Sweep
 
 
 def add_to(commands: Any) -> None:
-    """Adds the command to argparse's subparsers."""
+    """Add the command to argparse's subparsers."""
     sweep = commands.add_parser("sweep", help="compute the grid of a spec file; see examples/")
     sweep.set_defaults(run=run)
     sweep.add_argument("spec", help="a TOML file, or the name of a saved sweep")

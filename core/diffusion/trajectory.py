@@ -80,7 +80,7 @@ class Trajectory:
 
     @property
     def final_latent_rms(self) -> float | None:
-        """Of the last call; None where no step was run."""
+        """Return the latent RMS of the last call; None where no step was run."""
         return self.records[-1].latent_rms if self.records else None
 
     def to_bytes(self) -> bytes:

@@ -73,7 +73,7 @@ def made(runtime: Runtime, film: Film, format: FileFormat) -> Path | None:
 
 
 def curves_of(film: Film, footage: Footage) -> list[Curve]:
-    """Of one run the RMS of x_t and of its predicted x0; of a sweep one of them a cell."""
+    """Return the RMS of x_t and of its predicted x0 of one run; one of them a cell of a sweep."""
     curves: list[Curve] = []
     for shot, name in zip(footage.shots, footage.names, strict=True):
         calls = [film.call(shot, index) for index in range(film.count)]

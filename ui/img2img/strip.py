@@ -86,7 +86,9 @@ def _about_the_end(settings: GenerationSettings, start: Start) -> str:
 
 
 def _is_noise_alone(settings: GenerationSettings, start: Start) -> bool:
-    """Whether the loop leaves the source out, as it does where a masked run has every step."""
+    """Return whether the loop leaves the source out, as it does where a masked run has every
+    step.
+    """
     if not settings.mask_image or start.num_executed_steps == 0:
         return False
     return beginning(settings, describe(settings.model).scheduler_config).first_step == 0

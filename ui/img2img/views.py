@@ -142,7 +142,7 @@ def _note_click() -> None:
 
 
 def _show_one(runtime: Runtime, form: Form, board: Board, row: DeltaGenerator) -> None:
-    """Before and after, with what the loop started from and everything that made it."""
+    """Show before and after, with what the loop started from and everything that made it."""
     cell = board.cells[0]
     image = runtime.store.get(cell.digest) if cell.state == "done" else None
     begins = begun(runtime, form, [form.settings])
@@ -170,7 +170,7 @@ def _show_one(runtime: Runtime, form: Form, board: Board, row: DeltaGenerator) -
 
 
 def _show_inpainted(form: Form, data: bytes) -> None:
-    """Before, mask and after, side by side."""
+    """Show before, mask and after, side by side."""
     assert form.mask is not None
     trio = (
         (form.source.picture, "Before"),

@@ -44,7 +44,7 @@ _cursor = component(
 
 
 def show_step(runtime: Runtime, runs: Sequence[Run], look: Look, image: StoredImage) -> None:
-    """Runs alone when the slider moves: the figures stay, only their cursor is told."""
+    """Run alone when the slider moves: the figures stay, only their cursor is told."""
 
     @st.fragment
     @safe
@@ -154,7 +154,9 @@ def _show_rgb(now: StepLatents, x: np.ndarray, x0: np.ndarray) -> None:
 
 
 def _picture(pixels: np.ndarray, caption: str, alt: str = "") -> None:
-    """As an address of its own: the file of a moving slider is gone before it is fetched."""
+    """Return the picture's address, one of its own: the file of a moving slider is gone before
+    it is fetched.
+    """
     st.image(
         inline(enlarged_png(pixels, LONGEST)),
         caption=caption,

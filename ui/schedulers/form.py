@@ -101,7 +101,9 @@ def lab_form(model: ModelInfo) -> list[Timetable]:
 
 
 def _distinct(tables: Sequence[Timetable]) -> list[Timetable]:
-    """Of a scheduler's timetables that are the same calls the first; the others are said."""
+    """Return, of a scheduler's timetables that are the same calls, the first; the others are
+    said.
+    """
     first: dict[tuple[str, tuple[Call, ...]], Timetable] = {}
     same: dict[str, list[str]] = {}
     for table in tables:
@@ -158,7 +160,7 @@ def _counts(text: str) -> list[int]:
 
 
 def _check_lists() -> None:
-    """Says what a link names that there is not: the controls drop it without a word."""
+    """Say what a link names that there is not: the controls drop it without a word."""
     known = {"names": SCHEDULERS, "spacing": (AS_IS, *SPACINGS), "levels": (OWN, KARRAS)}
     unknown = [
         value

@@ -150,7 +150,9 @@ def _ready_changes(run: Run) -> None:
 
 
 def _is_same_guidance(wanted: float | None, own: float) -> bool:
-    """Up to 1 guidance is off (diffusers' rule), whatever the number says."""
+    """Compare two guidance scales: up to 1 guidance is off (diffusers' rule), whatever the
+    number says.
+    """
     return wanted is None or wanted == own or (wanted <= 1 and own <= 1)
 
 
@@ -173,7 +175,7 @@ def _hold(run: Run) -> None:
 
 
 def _third(calls: int) -> int:
-    """Where objects are decided but not yet drawn: about a third of the way."""
+    """Return where objects are decided but not yet drawn: about a third of the way."""
     return max(1, calls // 3)
 
 

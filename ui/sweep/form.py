@@ -95,7 +95,7 @@ def sweep_form(model: ModelInfo) -> SweepForm:
 
 
 def put_axes(model: ModelInfo, axes: dict[str, str]) -> None:
-    """Sets which parameters vary, each with its example values; the others stop varying."""
+    """Set which parameters vary, each with its example values; the others stop varying."""
     if not (st.session_state.get(key("prompt")) or "").strip() and model.example_prompts:
         st.session_state[key("prompt")] = model.example_prompts[0]
     for side in SIDES:

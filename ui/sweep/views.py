@@ -53,7 +53,9 @@ def looks() -> tuple[Parameter, ...]:
 
 
 def places() -> tuple[DeltaGenerator, DeltaGenerator]:
-    """Where the grid and the controls go: side by side, or the controls below a wide grid."""
+    """Return where the grid and the controls go: side by side, or the controls below a wide
+    grid.
+    """
     in_link = st.query_params.get(key("wide")) == "true"  # before its control is first drawn
     if st.session_state.get(key("wide"), in_link):
         return st.container(), st.container()

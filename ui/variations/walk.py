@@ -72,7 +72,9 @@ SECOND_PASS = Pass(
 
 @dataclass(frozen=True, kw_only=True)
 class Walk:
-    """From `base` along `axes`, all at the same `places` in [0, 1]; `closes` leads back to it."""
+    """A walk from `base` along `axes`, all at the same `places` in [0, 1]; `closes` leads back to
+    it.
+    """
 
     base: GenerationSettings
     axes: tuple[str, ...]

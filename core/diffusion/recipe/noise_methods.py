@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def slerp(source: torch.Tensor, other: torch.Tensor, strength: float) -> torch.Tensor:
-    """Along the great circle from the source to the other; near-parallel noises are mixed
-    in a straight line, where the sine in the denominator vanishes.
+    """Move along the great circle from the source to the other; near-parallel noises are mixed in a
+    straight line, where the sine in the denominator vanishes.
 
     Source: Shoemake, "Animating rotation with quaternion curves", 1985.
     """
@@ -56,7 +56,7 @@ def column_slerp(source: torch.Tensor, other: torch.Tensor, strength: float) -> 
 
 
 def blend(source: torch.Tensor, other: torch.Tensor, strength: float) -> torch.Tensor:
-    """Along the straight line between the two, then scaled to the source's norm."""
+    """Move along the straight line between the two, then scale to the source's norm."""
     mixed = (1 - strength) * source + strength * other
     return mixed * (source.norm() / mixed.norm())
 

@@ -95,7 +95,7 @@ def schedule_steps(steps: int, strength: float, exact_steps: bool) -> int:
 def beginning(
     settings: RunSettings, scheduler_config: Mapping[str, Any] | None = None
 ) -> Beginning:
-    """Where the run of these settings begins.
+    """Return where the run of these settings begins.
 
     diffusers' rule: min(int(n * strength), n) steps are run, rounded down, so that strength 0.99
     of 10 steps runs 9 and 0.58 of 50 runs 28. `match_noise` needs the model's
@@ -140,7 +140,7 @@ def start_of(settings: RunSettings, scheduler_config: Mapping[str, Any]) -> Star
 
 
 def lay_out(row: SchedulerRow, scheduler: Any, count: int, config: Mapping[str, Any]) -> str:
-    """Sets the timesteps of `count` steps; returns why they cannot be run, "" where they can.
+    """Set the timesteps of `count` steps; return why they cannot be run, "" where they can.
 
     A schedule may be too dense for the model's own timesteps: steps_offset moves it beyond the
     last one, or rounding doubles some, which divides by zero.

@@ -51,7 +51,7 @@ class Reels:
     def shoot(
         self, model: LoadedModel, image: StoredImage, kinds: Sequence[Kind], decoder: Decoder
     ) -> Iterator[int]:
-        """Makes reels of these kinds; yields the number of frames done, a piece at a time.
+        """Make reels of these kinds; yield the number of frames done, a piece at a time.
 
         Raises TaskError where the model is another than the one that made the picture, or where
         no tensors were recorded; StoreError, ModelError, OSError.
@@ -76,7 +76,7 @@ class Reels:
             before += len(latents)
 
     def tidy(self, images: Sequence[StoredImage], kinds: Sequence[Kind], decoder: Decoder) -> None:
-        """Removes the reels not asked for longest, beyond KEPT_BYTES; never these."""
+        """Remove the reels not asked for longest, beyond KEPT_BYTES; never these."""
         names = {_name(image, kind, decoder) for image in images for kind in kinds}
         self._shelf.tidy(keep={self._shelf.folder / name for name in names})
 

@@ -20,7 +20,7 @@ class Along:
     is_falling: bool = False
 
     def place(self, record: StepRecord) -> float | None:
-        """Where a record stands; None where the axis has no place for it (sigma 0)."""
+        """Return where a record stands; None where the axis has no place for it (sigma 0)."""
         return drawable(self.of(record), self.is_log)
 
 

@@ -292,7 +292,9 @@ def _step(settings: GenerationSettings, variation: Variation) -> str:
 
 
 def gives_embeddings(settings: GenerationSettings) -> bool:
-    """Whether the pipeline is given `prompt_embeds` (and `unconditional`) in place of texts."""
+    """Return whether the pipeline is given `prompt_embeds` (and `unconditional`) in place of
+    texts.
+    """
     return settings.matters("prompt_blend") or any(has_weights(text) for text in _texts(settings))
 
 

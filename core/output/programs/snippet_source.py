@@ -95,7 +95,9 @@ def pipeline_class(settings: GenerationSettings) -> str:
 
 
 def begins(settings: GenerationSettings, model_source: str | Path) -> Beginning:
-    """Where the run begins; only matched noise needs to look at the model. Raises ModelError."""
+    """Return where the run begins; only matched noise needs to look at the model. Raises
+    ModelError.
+    """
     config = describe(str(model_source)).scheduler_config if settings.match_noise else None
     return beginning(settings, config)
 
