@@ -43,7 +43,7 @@ def show_strip(runtime: Runtime, form: Form, board: Board) -> None:
         _show_pictures(runtime, form, board)
 
 
-def begun(
+def noised_inputs(
     runtime: Runtime, form: Form, strip: Sequence[GenerationSettings]
 ) -> list[NoisedInput] | None:
     """What each of these settings starts from; None while the decoder looks."""
@@ -105,7 +105,7 @@ def _facts(settings: GenerationSettings, start: Start) -> list[str]:
 
 
 def _show_pictures(runtime: Runtime, form: Form, board: Board) -> None:
-    begins = begun(runtime, form, [cell.at.settings for cell in board.cells])
+    begins = noised_inputs(runtime, form, [cell.at.settings for cell in board.cells])
     grid = st.grid("auto", min_column_width=96, gap="small")
     for index, cell in enumerate(board.cells):
         with grid.cell(), st.container(gap="xxsmall"):

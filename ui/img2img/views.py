@@ -24,7 +24,7 @@ from ui.grid.grid import develop, show_end, show_grid
 from ui.grid.plan import SweepForm, prepare, show_plan
 from ui.grid.state import GridState
 from ui.img2img.form import BOUND, PREFIX, STATE, VIEWS, Form, grid_form, key, one_form, strip_form
-from ui.img2img.strip import begun, say_start, show_strip
+from ui.img2img.strip import noised_inputs, say_start, show_strip
 from ui.runs.media import served
 from ui.runs.result import show_actions, show_facts, show_settings
 from ui.runs.tasks import await_task, request_of
@@ -145,7 +145,7 @@ def _show_one(runtime: Runtime, form: Form, board: Board, row: DeltaGenerator) -
     """Show before and after, with what the loop started from and everything that made it."""
     cell = board.cells[0]
     image = runtime.store.get(cell.digest) if cell.state == "done" else None
-    begins = begun(runtime, form, [form.settings])
+    begins = noised_inputs(runtime, form, [form.settings])
     if begins is not None:
         with row:
             show_small(begins[0].picture, "What the loop starts from")
