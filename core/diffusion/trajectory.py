@@ -125,7 +125,7 @@ class Trajectory:
 
 def _damaged() -> TrajectoryError:
     return TrajectoryError(
-        "The stored trajectory is damaged. Compute the image again to record it again.",
+        "The stored trajectory is damaged. Compute the image again to record its steps.",
         is_damaged=True,
     )
 

@@ -137,7 +137,7 @@ def test_another_future_is_shown_beside_the_first(app: App) -> None:
     at.number_input(key="steps_other_guidance").set_value(12.0).run()
     settled(at)
     text = shown(at)
-    assert "As it was" in text
+    assert "The original run" in text
     assert "Changed from call 1 on" in text
     at.slider(key="steps_from").set_value(3).run()
     assert "Changed from call 3 on" in shown(settled(at))
