@@ -25,7 +25,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code: 0, 1 failed, 2 bad input, 130 cancelled."""
+    """Run one command and return its exit code: 0, 1 failed, 2 bad input, 130 cancelled."""
     try:
         options = _parser().parse_args(arguments)
         return options.run(options)

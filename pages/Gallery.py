@@ -33,7 +33,7 @@ with open_page(GALLERY) as runtime:
             st.caption(f"{total:,} picture{'s' if total != 1 else ''}", width="stretch")
             selection_bar()
         if total == 0:
-            show_empty(":material/search_off:", "Nothing fits", "Take a word or a filter away.")
+            show_empty(":material/search_off:", "No matches", "Remove a word or a filter.")
         else:
             top = st.container()
             with st.container(horizontal_alignment="center"):

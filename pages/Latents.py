@@ -18,7 +18,7 @@ with open_page(LATENTS) as runtime:
     broken = False
     if runs:
         controls = st.container()
-        # The step comes first, so that on a telephone its slider is above the figures.
+        # The step comes first, so that on a phone its slider is above the figures.
         panel, figures = st.columns([0.32, 0.68], gap="medium")
         stage = panel.container(border=True)
         with stage:

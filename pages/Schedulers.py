@@ -17,6 +17,6 @@ with open_page(SCHEDULER_LAB) as runtime:
     if tables:
         show_tables(tables)
     else:
-        show_empty(SCHEDULER_LAB.icon, "Nothing to lay out", "Choose a scheduler and its steps.")
+        show_empty(SCHEDULER_LAB.icon, "Nothing to show", "Choose a scheduler and its steps.")
     if broken:
         st.rerun()  # with the address mended

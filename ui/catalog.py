@@ -37,15 +37,15 @@ HOME = Page(
     path="streamlit_app.py",
     title="Home",
     icon=":material/wb_iridescent:",
-    summary="What this is, and what was made last.",
+    summary="What this app is, and the latest pictures.",
     prefix="home",
 )
 GENERATE = Page(
     path="pages/Generate.py",
     title="Generate",
     icon=":material/photo_camera:",
-    summary="Type a prompt and watch the picture develop, step by step. Every setting of the "
-    "sampler is in reach, and in the address.",
+    summary="Type a prompt and watch the picture being denoised, step by step. Every setting of "
+    "the sampler can be changed, and is part of the address.",
     prefix="generate",
     receives="settings",
     has_model=True,
@@ -54,8 +54,8 @@ SWEEP = Page(
     path="pages/Sweep.py",
     title="Sweep",
     icon=":material/grid_on:",
-    summary="Change one setting along the columns, another down the rows, and watch the whole "
-    "grid develop at once. Compare any two cells, measure them, take the grid home.",
+    summary="Change one setting along the columns, another down the rows, and watch the whole grid "
+    "denoise at once. Compare any two cells, measure them, export the grid.",
     prefix="sweep",
     receives="settings",
     has_model=True,
@@ -64,8 +64,8 @@ GALLERY = Page(
     path="pages/Gallery.py",
     title="Gallery",
     icon=":material/photo_library:",
-    summary="Every picture made here, newest first, with all that made it: search, filter, open, "
-    "and send one back to work on.",
+    summary="Every picture made here, newest first, with all its settings: search, filter, open, "
+    "and send one to another page.",
     prefix="gallery",
     receives="image",
 )
@@ -73,8 +73,8 @@ IMAGE_TO_IMAGE = Page(
     path="pages/Image_to_image.py",
     title="Image to image",
     icon=":material/imagesmode:",
-    summary="Lay noise on a picture and let a prompt take it away again: any strength beside any "
-    "other, what each one starts from, and only a part of the picture where you like.",
+    summary="Add noise to a picture and denoise it with a prompt: compare strengths side by side, "
+    "see what each one starts from, or inpaint only part of the picture.",
     prefix="img2img",
     receives="image",
     has_model=True,
@@ -83,8 +83,8 @@ LATENTS = Page(
     path="pages/Latents.py",
     title="Latents",
     icon=":material/ssid_chart:",
-    summary="What happens between noise and picture, in curves: norms, guidance, settling, of one "
-    "run or of many laid over each other, and the latents themselves at any step.",
+    summary="Plots of what happens between noise and picture: norms, guidance and settling, of one "
+    "run or of several in one figure, and the latents themselves at any step.",
     prefix="latents",
     receives="image",
 )
@@ -92,16 +92,16 @@ SCHEDULER_LAB = Page(
     path="pages/Schedulers.py",
     title="Schedulers",
     icon=":material/timeline:",
-    summary="Where the steps of a scheduler lie, before any picture is made: timesteps, noise "
-    "levels and UNet calls, with every spacing and Karras' side by side.",
+    summary="The timesteps, noise levels and UNet calls of any scheduler, before any picture is "
+    "made, with every spacing and Karras' levels side by side.",
     prefix="schedulers",
 )
 FILM = Page(
     path="pages/Film.py",
     title="Film",
     icon=":material/movie:",
-    summary="Watch a picture, or a whole grid, come out of the noise: play it, step through it "
-    "frame by frame, and take it home as a film.",
+    summary="Watch a picture, or a whole grid, being denoised: play it, step through it frame by "
+    "frame, and export it as a film.",
     prefix="film",
     receives="image",
 )
@@ -110,8 +110,8 @@ STEPS = Page(
     title="Step by step",
     icon=":material/account_tree:",
     summary="The pipeline taken apart on your own prompt: tokens, noise, one call of the model, "
-    "guidance, the scheduler's formula. Change the future from any step on, and break it on "
-    "purpose.",
+    "guidance, the scheduler's formula. Change the prompt, the guidance or the scheduler from any "
+    "step on, and see six common mistakes.",
     prefix="steps",
     receives="settings",
     has_model=True,
@@ -120,8 +120,8 @@ VARIATIONS = Page(
     path="pages/Variations.py",
     title="Variations",
     icon=":material/family_history:",
-    summary="Pictures like this one: vary the noise that it starts from in eight ways, raise "
-    "families of children, and walk from seed to seed.",
+    summary="Pictures similar to one you have: vary the noise that it starts from in eight ways, "
+    "make variations of variations, and walk from seed to seed.",
     prefix="variations",
     receives="image",
 )

@@ -21,7 +21,7 @@ def note_click(prefix: str) -> None:
 
 
 def is_clicked(prefix: str) -> bool:
-    """Whether this run is the one that a click on the page's button began."""
+    """Return whether this run is the one that a click on the page's button began."""
     return f"{prefix}:{CLICK}" in st.session_state
 
 

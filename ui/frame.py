@@ -31,7 +31,7 @@ _P = ParamSpec("_P")
 
 @contextmanager
 def open_page(page: Page) -> Generator[Runtime]:
-    """Draws the frame and yields the runtime; whatever the page raises becomes a message.
+    """Draw the frame and yield the runtime; whatever the page raises becomes a message.
 
     The status is drawn last, below the model that a page chooses in the sidebar, so that it knows
     of what the page has just submitted.
@@ -82,7 +82,7 @@ def explain(error: Exception) -> tuple[str, str, str]:
     """Title, what happened, what to do next. An unexpected error is logged, not shown."""
     match error:
         case FolderInUse():
-            return "Another app holds the data folder", str(error), ""
+            return "Another app is using the data folder", str(error), ""
         case StoreError():
             return "The data folder cannot be used", str(error), ""
         case ModelError():

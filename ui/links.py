@@ -23,7 +23,7 @@ SOURCE_PAGES = (SWEEP.prefix, IMAGE_TO_IMAGE.prefix)
 """The pages whose settings may have a source picture."""
 
 MOST_RUNS = 64
-"""How many runs a page lays over each other."""
+"""The largest number of runs in one figure."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ def _parameter(row: Setting, choices: tuple[str, ...] = ()) -> Parameter:
 
 
 def check_address(prefix: str, parameters: Sequence[Parameter]) -> bool:
-    """Says once what a link had that cannot be used. True when something was found just now.
+    """Say once what a link had that cannot be used. True when something was found just now.
 
     The message stays until `forget_problems`: the address itself is mended at once. It also says
     which model `put_settings` had to leave out.
@@ -146,7 +146,7 @@ def forget_problems(prefix: str) -> None:
 
 
 def put_settings(prefix: str, values: Mapping[str, object]) -> dict[str, str]:
-    """Sets a page's controls before they are drawn: in a callback, or from another page.
+    """Set a page's controls before they are drawn: in a callback, or from another page.
 
     Returns them as parameters of the address. A model that this machine does not have is left
     out: the page keeps its own, and says so.
@@ -188,7 +188,7 @@ def _from_address(field: str, text: str) -> object:
 
 
 def put_runs(prefix: str, digests: Sequence[str]) -> dict[str, str]:
-    """Sets whose runs a page shows, as `put_settings` does its controls."""
+    """Set whose runs a page shows, as `put_settings` does its controls."""
     name = f"{prefix}_images"
     kept = list(dict.fromkeys(digests))[:MOST_RUNS]
     st.session_state[name] = kept
@@ -196,7 +196,7 @@ def put_runs(prefix: str, digests: Sequence[str]) -> dict[str, str]:
 
 
 def mend_address(prefix: str, defaults: Mapping[str, object]) -> None:
-    """Puts the default where a broken value was cut to size instead of dropped ("1.5" to 1)."""
+    """Put the default where a broken value was cut to size instead of dropped ("1.5" to 1)."""
     for name in st.session_state.pop(f"{prefix}:mend", ()):
         field = name.removeprefix(f"{prefix}_")
         if field in defaults:

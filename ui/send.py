@@ -102,12 +102,12 @@ def send_film(sweep: Sweep) -> None:
 
 
 def send_runs(runtime: Runtime, digests: Sequence[str]) -> None:
-    """Open the Latents page with the runs of these pictures laid over each other."""
+    """Open the Latents page with the runs of these pictures in one figure."""
     st.switch_page(LATENTS.path, query_params=lay_over(runtime, LATENTS.prefix, digests))
 
 
 def lay_over(runtime: Runtime, prefix: str, digests: Sequence[str]) -> dict[str, str]:
-    """Makes a page show those that are stored, in their order; it says how many it leaves out.
+    """Make a page show those that are stored, in their order, and say how many are left out.
 
     Returns them for the address, as `put_runs` does.
     """
@@ -119,7 +119,7 @@ def lay_over(runtime: Runtime, prefix: str, digests: Sequence[str]) -> dict[str,
     shown = kept[:MOST_RUNS]
     if len(shown) < len(digests):
         why = (
-            f"a page lays up to {MOST_RUNS} runs over each other"
+            f"a page shows up to {MOST_RUNS} runs in one figure"
             if len(shown) < len(kept)
             else "the others are not computed yet, or were deleted"
         )
@@ -129,7 +129,7 @@ def lay_over(runtime: Runtime, prefix: str, digests: Sequence[str]) -> dict[str,
 
 
 def start_from(image: StoredImage) -> dict[str, str]:
-    """Sets Image to image to this picture's own latents; returns what the address says."""
+    """Set Image to image to this picture's own latents; return what the address says."""
     prefix = IMAGE_TO_IMAGE.prefix
     settings = {name: getattr(image.settings, name) for name in TAKEN_ALONG}
     query = put_settings(prefix, {**settings, "from": "Stored", "start": "Its own latents"})
@@ -137,7 +137,7 @@ def start_from(image: StoredImage) -> dict[str, str]:
 
 
 def make_again(settings: GenerationSettings) -> dict[str, str]:
-    """Sets Image to image to the settings of a picture that was made from another."""
+    """Set Image to image to the settings of a picture that was made from another."""
     prefix = IMAGE_TO_IMAGE.prefix
     for uploaded in ("upload", "mask"):
         st.session_state.pop(f"{prefix}:{uploaded}", None)

@@ -23,7 +23,7 @@ class UsageError(Exception):
 
 
 def whole(text: str) -> int:
-    """For argparse: a whole number, or an error in words."""
+    """Read a whole number for argparse; raise an error in words."""
     try:
         return int(text)
     except ValueError:
@@ -31,7 +31,7 @@ def whole(text: str) -> int:
 
 
 def number(text: str) -> float:
-    """For argparse: a number, or an error in words."""
+    """Read a number for argparse; raise an error in words."""
     try:
         return float(text)
     except ValueError:
@@ -39,7 +39,7 @@ def number(text: str) -> float:
 
 
 def truth(text: str) -> bool:
-    """For argparse: true or false, or an error in words."""
+    """Read true or false for argparse; raise an error in words."""
     if text.lower() not in ("true", "false"):
         raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
     return text.lower() == "true"
@@ -93,5 +93,5 @@ class ProgressLine:
 
 
 def say(text: str) -> None:
-    """To stderr: stdout carries the names of the files alone."""
+    """Print to stderr: stdout carries the names of the files alone."""
     print(text, file=sys.stderr)

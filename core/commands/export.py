@@ -19,7 +19,7 @@ SUFFIXES = ", ".join(BY_SUFFIX)
 
 
 def add_to(commands: Any) -> None:
-    """Adds the command to argparse's subparsers."""
+    """Add the command to argparse's subparsers."""
     export = commands.add_parser("export", help="write a sweep's stored cells to files")
     export.set_defaults(run=run)
     export.add_argument("spec", help="a TOML file, or the name of a saved sweep")
@@ -31,7 +31,7 @@ def add_to(commands: Any) -> None:
         metavar="FILE",
         help=f"one of {SUFFIXES}; may be given again",
     )
-    export.add_argument("--title", default="", help="stands above the grid")
+    export.add_argument("--title", default="", help="the title above the grid")
     export.add_argument(
         "--data", type=Path, metavar="FOLDER", help="where images are kept (LIGHTBOX_DATA)"
     )
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     if len(reasons) == len(plan.cells):
         raise UsageError(f'nothing of it is stored: run "sweep {options.spec}" first')
     if reasons:
-        say(f"note: {len(reasons)} of {len(plan.cells)} cells are not computed and stand empty")
+        say(f"note: {len(reasons)} of {len(plan.cells)} cells are not computed and are left empty")
     title = SheetOptions(title=options.title)
     exported = SweepExport(store=store, sweep=sweep, plan=plan, reasons=reasons, options=title)
     write_exports(exported, options.out)
@@ -64,12 +64,12 @@ def check_targets(targets: Sequence[Path]) -> None:
 
 
 def needs_steps(targets: Sequence[Path]) -> bool:
-    """Whether any of them is a film, which shows every step of every cell."""
+    """Return whether any of them is a film, which shows every step of every cell."""
     return any(BY_SUFFIX[target.suffix.lower()].is_film for target in targets)
 
 
 def write_exports(exported: SweepExport, targets: Sequence[Path]) -> None:
-    """Writes every file and prints its name. Raises UsageError for one that cannot be made."""
+    """Write every file and print its name. Raises UsageError for one that cannot be made."""
     for target in targets:
         try:
             for path, data in _files(exported, BY_SUFFIX[target.suffix.lower()], target):

@@ -32,7 +32,7 @@ MAX_COUNT = 1000
 
 
 def add_to(commands: Any) -> None:
-    """Adds the command to argparse's subparsers."""
+    """Add the command to argparse's subparsers."""
     generate = commands.add_parser("generate", help="make one image, or one for each of --count")
     generate.set_defaults(run=run)
     for name, row in SETTINGS.items():
@@ -110,7 +110,7 @@ def _batch(settings: GenerationSettings, count: int) -> list[GenerationSettings]
 
 
 def _targets(out: Path, wanted: Sequence[GenerationSettings]) -> list[Path]:
-    """Where each picture goes; found out before anything is computed."""
+    """Return where each picture goes; found out before anything is computed."""
     if out.suffix.lower() != ".png":
         raise UsageError(f"--out {out}: pictures are written as PNG, so name it {out.stem}.png")
     check_writable(out)

@@ -42,7 +42,7 @@ def compute(
 
 
 def _see_through(store: Store, queue: Queue, job_id: str) -> None:
-    """Waits for the job with a worker of our own, or with the one that holds the folder."""
+    """Wait for the job with a worker of our own, or with the one that holds the folder."""
     worker: Worker | None = None
     checked = float("-inf")
     line = ProgressLine()

@@ -18,7 +18,7 @@ from core.sweeps.sweep import Sweep
 
 
 def add_to(commands: Any) -> None:
-    """Adds the command to argparse's subparsers."""
+    """Add the command to argparse's subparsers."""
     sweep = commands.add_parser("sweep", help="compute the grid of a spec file; see examples/")
     sweep.set_defaults(run=run)
     sweep.add_argument("spec", help="a TOML file, or the name of a saved sweep")
@@ -31,7 +31,7 @@ def add_to(commands: Any) -> None:
         help=f"write the grid to a file, one of {SUFFIXES}; may be given again",
     )
     sweep.add_argument(
-        "--plan", action="store_true", help="say what it would cost, and compute nothing"
+        "--plan", action="store_true", help="print what it would cost, and compute nothing"
     )
     sweep.add_argument("--save", metavar="NAME", help="keep the sweep under a name, for the app")
     sweep.add_argument(

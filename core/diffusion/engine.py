@@ -86,15 +86,17 @@ class Engine:
         return self._batch.max_rows
 
     def has_room(self, settings: GenerationSettings) -> bool:
-        """Whether `admit` would find a place now: rows are left, or it needs none."""
+        """Return whether `admit` would find a place now: rows are left, or it needs none."""
         return self.rides_along(settings) or self._batch.has_room(settings)
 
     def rides_along(self, settings: GenerationSettings) -> bool:
-        """Whether a run in flight will come by these settings: they cost no row of their own."""
+        """Return whether a run in flight will come by these settings: they cost no row of their
+        own.
+        """
         return self._shared_cell(settings) is not None
 
     def admit(self, request: Request) -> None:
-        """Adds a cell to the batch. Raises SettingsError for settings that cannot be run, and
+        """Add a cell to the batch. Raises SettingsError for settings that cannot be run, and
         InputError where the source picture of image-to-image is not there.
         """
         if request.key in self._riders:
@@ -168,7 +170,7 @@ class Engine:
     def run(
         self, requests: Iterable[Request], *, preview: Callable[[str], bool] | None = None
     ) -> Iterator[Event]:
-        """Runs all requests through the continuous batch. To stop, cease to iterate."""
+        """Run all requests through the continuous batch. To stop, cease to iterate."""
         waiting = iter(requests)
         pending = next(waiting, None)
         own: set[str] = set()

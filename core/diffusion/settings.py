@@ -97,7 +97,7 @@ class GenerationSettings:
 
     @property
     def uses_guidance(self) -> bool:
-        """Whether a step costs two UNet rows (conditional and unconditional) or one."""
+        """Return whether a step costs two UNet rows (conditional and unconditional) or one."""
         return self.guidance_scale > 1
 
     def to_dict(self) -> dict[str, Any]:
@@ -133,7 +133,7 @@ class GenerationSettings:
         return cls(**clean)
 
     def matters(self, name: str) -> bool:
-        """Whether a setting has an effect on the pixels here, as its row says."""
+        """Return whether a setting has an effect on the pixels here, as its row says."""
         return SETTINGS[name].matters(self)
 
     def canonical(self, loras: Sequence[Sequence[str | float]] | None = None) -> dict[str, Any]:

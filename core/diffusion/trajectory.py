@@ -80,7 +80,7 @@ class Trajectory:
 
     @property
     def final_latent_rms(self) -> float | None:
-        """Of the last call; None where no step was run."""
+        """Return the latent RMS of the last call; None where no step was run."""
         return self.records[-1].latent_rms if self.records else None
 
     def to_bytes(self) -> bytes:
@@ -125,7 +125,7 @@ class Trajectory:
 
 def _damaged() -> TrajectoryError:
     return TrajectoryError(
-        "The stored trajectory is damaged. Compute the image again to record it anew.",
+        "The stored trajectory is damaged. Compute the image again to record its steps.",
         is_damaged=True,
     )
 

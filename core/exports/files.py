@@ -22,7 +22,7 @@ def stored_bytes(path: Path | None) -> bytes | None:
 
 
 def add_file(archive: zipfile.ZipFile, name: str, data: bytes, *, compress: bool = False) -> None:
-    """Adds a file without a date, so that equal content gives equal archives."""
+    """Add a file without a date, so that equal content gives equal archives."""
     info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
     info.compress_type = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
     info.external_attr = 0o644 << 16

@@ -72,7 +72,7 @@ class ExportFormat:
         return "" if self.kind == "file" else sweep.size(self.sheet or "film").note
 
     def holds(self, sweep: Sweep) -> bool:
-        """Whether the file restores this sweep when it is read again."""
+        """Return whether the file restores this sweep when it is read again."""
         return self.sheet is not None and carries_sweep(sweep, self.sheet)
 
 

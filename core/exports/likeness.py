@@ -77,7 +77,7 @@ def likeness_to_source(
 def spaced_evenly(
     places: Sequence[float], steps: Sequence[float], *, decimals: int = 5
 ) -> list[float]:
-    """As many places as there are, at equal distances along the way.
+    """Return as many places as there are, at equal distances along the way.
 
     `steps` are the distances from each place to the next; a way that closes on itself has one
     more, back to the first place, which then stands at 1. Between two places the way is taken

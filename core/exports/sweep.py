@@ -118,7 +118,7 @@ class SweepExport:
 
     @property
     def is_large(self) -> bool:
-        """Whether one HTML file would be too large with the pictures inside."""
+        """Return whether one HTML file would be too large with the pictures inside."""
         return inlined_size(self.cells()) > INLINE_LIMIT
 
     def page(self) -> bytes:

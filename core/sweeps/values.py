@@ -64,7 +64,9 @@ def parse_values(text: str, kind: type[int | float | str]) -> list[Any]:
 
 
 def read_values(text: str, kind: type[int | float | str]) -> ParsedValues:
-    """As `parse_values`, and says which duplicates were dropped. Raises ValuesError."""
+    """Read an axis' values as `parse_values` does, and say which duplicates were dropped. Raises
+    ValuesError.
+    """
     items = _split(text)
     if not items:
         raise ValuesError([ValueProblem(place=0, text=text, reason="there are no values")])

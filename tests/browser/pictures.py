@@ -157,7 +157,7 @@ def lay_over(visitor: Visitor, server: Server, shown: GenerationSettings) -> Non
 def take_apart(visitor: Visitor) -> None:
     """The guidance of one call, with another scale than the run's."""
     page = visitor.open("/Step_by_step?steps_call=8&steps_scale=12", **SIZE)
-    heading = page.get_by_text("4 · Guidance is an arrow")
+    heading = page.get_by_text("4 · Guidance is a vector")
     heading.wait_for(timeout=120_000)
     settle(page)
     heading.evaluate("heading => heading.scrollIntoView({ block: 'start' })")

@@ -168,7 +168,7 @@ def test_a_sweep_becomes_one_film(visitor: Visitor) -> None:
         "seed": 77,  # no other test's: two cells are missing, or none
         "x": "Steps",
         "x_values": "3, 5",
-        "view": "Take home",
+        "view": "Export",
     }
     page = visitor.open("/Sweep?" + urlencode({f"sweep_{k}": v for k, v in sweep.items()}))
     run, done = (
@@ -196,7 +196,7 @@ def test_a_sweep_becomes_one_film(visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_telephone(visitor: Visitor, recorded: StoredImage, scheme: str) -> None:
+def test_it_fits_a_phone(visitor: Visitor, recorded: StoredImage, scheme: str) -> None:
     page = open_film(visitor, recorded, width=400, height=850, color_scheme=scheme)
     assert overflow(page) <= 0
     box = page.locator("video").bounding_box()

@@ -55,9 +55,9 @@ def test_open_send_and_delete(visitor: Visitor, server: Server) -> None:
     before = server.store.count()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Delete", exact=True).click()
-    dialog.get_by_role("button", name="Keep").wait_for()
+    dialog.get_by_role("button", name="Cancel").wait_for()
     assert server.store.count() == before
-    dialog.get_by_role("button", name="Delete for good").click()
+    dialog.get_by_role("button", name="Delete permanently").click()
     wait_until(lambda: server.store.get(newest.digest) is None, "the picture to go")
     expect(dialog).to_have_count(0)
     wait_until(lambda: not newest.path.exists(), "its file to go")

@@ -58,7 +58,7 @@ def test_an_upload_is_previewed_as_it_is_cropped(
     moved = page.get_by_role("slider", name="Left to right")
     moved.focus()
     moved.press("Home")
-    page.get_by_text("Through the VAE and back").first.wait_for()
+    page.get_by_text("Encoded and decoded by the VAE").first.wait_for()
     wait_until(lambda: bool((preview(page)[:, :, 2] == 0).all()), "the left part, all red")
     page.get_by_role("radio", name="Pad", exact=True).click()
     wait_until(lambda: bool((preview(page)[0] == 255).all()), "white above")
@@ -87,12 +87,16 @@ def test_a_picture_from_the_clipboard(visitor: Visitor, photo: Path) -> None:
     assert np.array_equal(preview(page), prepare(upload, 128, 128, "crop"))
 
 
-def test_pictures_stand_side_by_side_on_a_telephone(visitor: Visitor) -> None:
+def test_pictures_stand_side_by_side_on_a_phone(visitor: Visitor) -> None:
     page = visitor.open(
         f"/Image_to_image?img2img_masked=true&img2img_prompt=an+owl&{QUICK}", width=400, height=800
     )
     rows = (
-        ("What the VAE gets: 128 × 128", "The mask: white is made anew", "Through the VAE"),
+        (
+            "What the VAE gets: 128 × 128",
+            "The mask: white is inpainted",
+            "Encoded and decoded by the VAE",
+        ),
         ("Before", "Mask", "After"),
     )
     page.locator("img[alt^='Through the VAE']").wait_for()

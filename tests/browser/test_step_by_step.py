@@ -47,7 +47,7 @@ def test_the_sliders_show_another_call_and_the_next_x0_of_another_guidance(
     visitor: Visitor,
 ) -> None:
     page = opened(visitor, call=3)
-    page.get_by_text("4 · Guidance is an arrow").wait_for()
+    page.get_by_text("4 · Guidance is a vector").wait_for()
     timestep = page.get_by_test_id("stMetricValue").first
     before = timestep.inner_text()
     slider(page, "UNet call").focus()
@@ -69,19 +69,19 @@ def test_the_sliders_show_another_call_and_the_next_x0_of_another_guidance(
 
 
 def test_both_futures_stand_side_by_side(visitor: Visitor) -> None:
-    page = opened(visitor, view="Another future", prompt="a red apple")
-    page.get_by_text("Nothing is different yet").wait_for()
+    page = opened(visitor, view="Changed run", prompt="a red apple")
+    page.get_by_text("Nothing has changed yet").wait_for()
     page.get_by_role("button", name="Ideas").click()
     page.get_by_text("Other words from here").click()
     page.get_by_text("Changed from call 2 on").wait_for()
     settle(page)
-    before = pixels(page, "The run as it was")
-    after = pixels(page, "The other future")
+    before = pixels(page, "The original run")
+    after = pixels(page, "The changed run")
     assert before != after
     expect(page.get_by_label("Prompt from there on")).to_have_value("a yellow apple")
     one, other = (
         page.get_by_role("img", name=name).bounding_box()
-        for name in ("The run as it was", "The other future")
+        for name in ("The original run", "The changed run")
     )
     assert one is not None
     assert other is not None
@@ -93,12 +93,12 @@ def test_both_futures_stand_side_by_side(visitor: Visitor) -> None:
         page.keyboard.press("ArrowRight")
     page.get_by_text("Changed from call 5 on").wait_for()
     settle(page)
-    later = pixels(page, "The other future")
+    later = pixels(page, "The changed run")
     assert later != after
     again = visitor.open(page.url.removeprefix(visitor.url))
     again.get_by_text("Changed from call 5 on").wait_for()
     settle(again)
-    assert pixels(again, "The other future") == later, "the address says it all"
+    assert pixels(again, "The changed run") == later, "the address says it all"
 
 
 def test_maps_come_when_they_are_asked_for(visitor: Visitor) -> None:
@@ -123,7 +123,7 @@ def test_the_notebook_can_be_taken_home(visitor: Visitor, tmp_path: Path) -> Non
 
 
 def test_every_mistake_has_its_two_pictures(visitor: Visitor) -> None:
-    page = opened(visitor, view="Broken on purpose", num_inference_steps=3)
+    page = opened(visitor, view="Mistakes", num_inference_steps=3)
     wait_until(lambda: page.get_by_role("img", name="Wrong").count() == 6, "the mistakes")
     settle(page)
     assert page.get_by_role("img", name="Right").count() == 6
@@ -131,15 +131,15 @@ def test_every_mistake_has_its_two_pictures(visitor: Visitor) -> None:
 
 VIEWS = {
     "The run": "6 · The decoder makes the picture",
-    "Another future": "Changed from call 3 on",
+    "Changed run": "Changed from call 3 on",
     "Attention": "Compute the maps",
-    "Broken on purpose": "They differ by",
+    "Mistakes": "They differ by",
 }
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", VIEWS)
-def test_it_fits_a_telephone(visitor: Visitor, view: str, scheme: str) -> None:
+def test_it_fits_a_phone(visitor: Visitor, view: str, scheme: str) -> None:
     path = link(
         view=view,
         num_inference_steps=3,
@@ -147,7 +147,7 @@ def test_it_fits_a_telephone(visitor: Visitor, view: str, scheme: str) -> None:
     )
     page = visitor.open(path, width=400, height=850, color_scheme=scheme)
     page.get_by_text(VIEWS[view]).last.wait_for()
-    if view == "Broken on purpose":
+    if view == "Mistakes":
         wait_until(lambda: page.get_by_role("img", name="Wrong").count() == 6, "the mistakes")
     settle(page)
     name = view.lower().replace(" ", "-")

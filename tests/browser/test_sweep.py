@@ -1,4 +1,4 @@
-"""Sweeps in a real browser: a grid develops, is compared, extended, taken home and restored."""
+"""Sweeps in a real browser: a grid develops, is compared, extended, exported and restored."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_two_cells_are_compared(ready: Page) -> None:
 def test_every_format_comes_home_and_the_picture_restores_the_sweep(
     ready: Page, tmp_path: Path, chromium: Browser, visitor: Visitor
 ) -> None:
-    show(ready, "Take home")
+    show(ready, "Export")
     files = {title: download(ready, title, tmp_path) for title in FORMATS}
     sweep = read_sweep(files["PNG"].read_bytes())
     assert sweep.shape() == (2, 2, 1)
@@ -199,7 +199,7 @@ def test_every_format_comes_home_and_the_picture_restores_the_sweep(
 
 
 def test_the_film_of_the_grid(ready: Page, tmp_path: Path) -> None:
-    show(ready, "Take home")
+    show(ready, "Export")
     ready.get_by_role("button", name=re.compile("^(.* )?(Record 4 cells|MP4)$")).first.wait_for()
     record = ready.get_by_role("button", name="Record 4 cells")
     if record.count():
@@ -211,7 +211,7 @@ def test_the_film_of_the_grid(ready: Page, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_telephone(visitor: Visitor, scheme: str) -> None:
+def test_it_fits_a_phone(visitor: Visitor, scheme: str) -> None:
     page = visitor.open(link(**TWO_BY_TWO), width=400, height=850, color_scheme=scheme)
     assert overflow(page) <= 0
     expect(page.get_by_role("button", name="Guidance × Steps")).to_be_visible()

@@ -123,7 +123,7 @@ def test_a_sent_picture_comes_before_the_sweep_in_view(app: App) -> None:
         ("show", "Latents", {"kinds": ("latents",)}),
         ("show", "Prediction", {"kinds": ("x0",)}),
         ("decoder", "Preview", {"decoder": "preview"}),
-        ("order", "There and back", {"there_and_back": True}),
+        ("order", "Forward and back", {"there_and_back": True}),
         ("size", "2×", {"scale": 2}),
     ],
 )
@@ -215,7 +215,7 @@ def test_making_can_be_stopped_and_begun_again(app: App, monkeypatch: pytest.Mon
     wait_for(lambda: any("stopped" in (box.proto.title or "") for box in at.run().info))
     assert not at.get("video")
     released.append(1)
-    (again,) = [button for button in at.button if button.label == "Begin again"]
+    (again,) = [button for button in at.button if button.label == "Start again"]
     play(again.click().run())
     assert at.get("video")
 
@@ -472,7 +472,7 @@ def test_the_sweep_page_sends_its_sweep_here(app: App) -> None:
         sweep_prompt=sweep.base.prompt,
         sweep_x="Steps",
         sweep_x_values="2, 4",
-        sweep_view="Take home",
+        sweep_view="Export",
         sweep_seed="0",
         sweep_width="64",
         sweep_height="64",

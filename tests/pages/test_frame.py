@@ -42,7 +42,7 @@ def test_every_page_opens_with_its_title_and_the_links(app: App, path: str) -> N
     [
         (
             FolderInUse("The folder is taken.", pid=12, host="here"),
-            "Another app holds the data folder",
+            "Another app is using the data folder",
         ),
         (StoreError("The folder is read-only."), "The data folder cannot be used"),
     ],
@@ -111,7 +111,7 @@ def test_a_page_that_makes_pictures_chooses_its_model_in_the_sidebar(app: App, p
 
 def test_home_shows_a_card_a_page_and_the_newest_pictures(app: App) -> None:
     at = app.open()
-    assert "Nothing has been made yet" in [box.value for box in at.subheader]
+    assert "No pictures yet" in [box.value for box in at.subheader]
     image = app.put(3)
     at.run()
     assert f"home:open:{image.digest}" in [button.key for button in at.button]

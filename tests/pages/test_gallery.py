@@ -44,7 +44,7 @@ def test_search_and_filters_and_their_links(app: App) -> None:
 def test_nothing_found_says_so(app: App) -> None:
     app.put(1)
     at = app.open(GALLERY, gallery_search="zebra")
-    assert [box.value for box in at.subheader] == ["Nothing fits"]
+    assert [box.value for box in at.subheader] == ["No matches"]
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_it_opens_with_a_sample_and_says_what_the_run_will_be(app: App) -> None:
     at = opened(app)
     assert not messages(at)
     assert "What the VAE gets: 128 × 128" in shown(at)
-    assert "Through the VAE and back: what strength 0 looks like" in shown(at)
+    assert "Encoded and decoded by the VAE: what strength 0 looks like" in shown(at)
     assert "8 of 10 steps · from timestep" in shown(at)
     assert at.button(key="img2img:run").label == "Run"
     assert not list((app.store.folder / "inputs").rglob("*.png")), "nothing is kept before Run"
@@ -286,7 +286,7 @@ def test_several_shapes_make_one_mask(app: App) -> None:
 
 def test_an_uploaded_mask(app: App) -> None:
     at = opened(app, img2img_masked="true", img2img_mask_from="Upload")
-    assert "White is made anew" in shown(at)
+    assert "White is inpainted" in shown(at)
     half = Image.new("L", (32, 32), 0)
     half.paste(255, (0, 0, 32, 16))
     buffer = io.BytesIO()

@@ -410,7 +410,7 @@ def test_pictures_are_laid_over_and_taken_away(app: App) -> None:
     assert named(at) == second.digest
     assert len(curves(at, "x0_rms")) == 1
     at.text_input(key="latents:search").set_value("nothing like this").run()
-    assert "No picture fits." in captions(at)
+    assert "No picture matches." in captions(at)
 
 
 def test_all_cells_of_a_sweep_are_taken(app: App) -> None:

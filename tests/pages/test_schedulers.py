@@ -124,7 +124,7 @@ def test_too_many_combinations_are_cut_and_too_many_steps_left_out(app: App) -> 
 
 def test_nothing_chosen_is_an_empty_place(app: App) -> None:
     at = choose(app.open(PAGE))
-    assert "Nothing to lay out" in [box.value for box in at.subheader]
+    assert "Nothing to show" in [box.value for box in at.subheader]
     assert not at.exception
 
 

@@ -133,11 +133,11 @@ def test_a_drawn_seed_is_shown(app: App) -> None:
 
 def test_another_future_is_shown_beside_the_first(app: App) -> None:
     at = opened(app, steps_view=FUTURE)
-    assert "Nothing is different yet" in shown(at)
+    assert "Nothing has changed yet" in shown(at)
     at.number_input(key="steps_other_guidance").set_value(12.0).run()
     settled(at)
     text = shown(at)
-    assert "As it was" in text
+    assert "The original run" in text
     assert "Changed from call 1 on" in text
     at.slider(key="steps_from").set_value(3).run()
     assert "Changed from call 3 on" in shown(settled(at))
@@ -145,7 +145,7 @@ def test_another_future_is_shown_beside_the_first(app: App) -> None:
     assert "After call 3 everything is as before again" in shown(settled(at))
     assert not messages(at)
     at.button(key="steps:as before").click().run()
-    assert "Nothing is different yet" in shown(settled(at))
+    assert "Nothing has changed yet" in shown(settled(at))
 
 
 @pytest.mark.parametrize(("own", "other"), [("1", 1.0), ("1", 0.5), ("0.5", 1.0), ("4", 4.0)])
@@ -153,7 +153,7 @@ def test_guidance_that_acts_as_before_is_no_change(app: App, own: str, other: fl
     at = opened(app, steps_view=FUTURE, steps_guidance_scale=own)
     at.number_input(key="steps_other_guidance").set_value(other).run()
     assert is_at_rest()
-    assert "Nothing is different yet" in shown(at)
+    assert "Nothing has changed yet" in shown(at)
 
 
 def test_another_prompt_and_another_scheduler_from_a_call_on(app: App) -> None:
@@ -180,7 +180,7 @@ def test_attention_only_when_asked(app: App) -> None:
     assert "up to" not in shown(at)
     at.button(key="steps:attend").click().run()
     assert "steps:attend" not in [button.key for button in at.button], "it has been asked"
-    assert "asks every token" not in shown(at)
+    assert "divides its attention" not in shown(at)
     settled(at)
     text = shown(at)
     assert "**red**" in text
@@ -324,10 +324,10 @@ def test_a_stop_says_so_and_can_begin_again(app: App) -> None:
     stop.click().run()
     wait_for(is_at_rest, PATIENCE)
     at.run()
-    assert [box.proto.title for box in at.info] == ["Taking the run apart: stopped"]
-    again = next(button for button in at.button if button.label == "Begin again")
+    assert [box.proto.title for box in at.info] == ["Running step by step: stopped"]
+    again = next(button for button in at.button if button.label == "Start again")
     at.number_input(key="steps_num_inference_steps").set_value(2)
-    assert again.label == "Begin again"
+    assert again.label == "Start again"
     settled(at.run())
     assert [heading[0] for heading in headings(at)] == list("123456")
 

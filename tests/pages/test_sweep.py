@@ -312,7 +312,7 @@ def test_a_running_sweep_is_found_without_its_link(app: App) -> None:
 
 
 def test_a_sweep_that_is_recorded_is_found_too(app: App) -> None:
-    at = view(finished(app), "Take home")
+    at = view(finished(app), "Export")
     app.lab.hold()
     at.button(key="sweep:record").click().run()
     at.text_area(key="sweep_prompt").set_value("an owl").run()
@@ -465,7 +465,7 @@ def test_snapshots_of_one_run_are_its_work_once() -> None:
 
 
 def test_every_way_home_is_offered(app: App) -> None:
-    at = view(finished(app), "Take home")
+    at = view(finished(app), "Export")
     labels = [button.proto.label for button in at.get("download_button")]
     assert labels == ["PNG", "JPEG", "WebP", "PDF", "Web page", "CSV", "Cells (ZIP)"]
     at.button(key="sweep:record").click().run()
@@ -473,7 +473,7 @@ def test_every_way_home_is_offered(app: App) -> None:
     at.session_state["sweep:opened"] = (0, 0, 0)
     assert "latents of every step kept" in captions(at.run())
     at.session_state["sweep:opened"] = None
-    view(at, "Take home")
+    view(at, "Export")
     labels = [button.proto.label for button in at.get("download_button")]
     assert labels[4:6] == ["MP4", "GIF"]
 
@@ -482,12 +482,12 @@ def test_a_picture_that_cannot_hold_the_sweep_says_so(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.output.sheet.sheet_text._MAX_EXIF", 100)
-    at = view(finished(app), "Take home")
+    at = view(finished(app), "Export")
     helps = {one.proto.label: one.proto.help for one in at.get("download_button")}
     assert "too long for a JPEG to hold" in helps["JPEG"]
     assert "too long for a WebP to hold" in helps["WebP"]
-    assert "The sweep is inside" in helps["PNG"]
-    assert "The sweep is inside" in helps["PDF"]
+    assert "The file contains the sweep" in helps["PNG"]
+    assert "The file contains the sweep" in helps["PDF"]
 
 
 def test_the_largest_grid_that_can_be_dropped_is_what_the_server_takes(app: App) -> None:
@@ -509,7 +509,7 @@ def test_a_file_that_could_not_be_made_says_why(app: App) -> None:
 
     with pytest.raises(SheetError):
         watched(fails, problem)()
-    at = view(finished(app), "Take home")
+    at = view(finished(app), "Export")
     assert not messages(at)
     at.session_state["sweep:not_made"] = problem
     assert messages(at.run()) == ["This file could not be made: Too *wide* for one picture."]
@@ -589,7 +589,7 @@ def test_a_picture_without_a_sweep_says_so(app: App) -> None:
     picture = write_png(made.image, made.settings, app.model, made.computed)
     at = app.open(PAGE)
     at.file_uploader(key="sweep:drop").upload("cell.png", picture).run()
-    assert messages(at)[0].startswith("No sweep could be taken from this file")
+    assert messages(at)[0].startswith("No sweep could be read from this file")
 
 
 def test_what_a_person_typed_is_never_read_as_markup(app: App) -> None:

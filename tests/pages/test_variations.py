@@ -131,7 +131,7 @@ def test_at_strength_0_the_child_is_the_source_and_nothing_is_made(app: App) -> 
 
 @pytest.mark.parametrize(
     ("method", "words"),
-    [("blend", "As far as slerp at 0.156."), ("rotate", "A turn of 72°.")],
+    [("blend", "As much as slerp at 0.156."), ("rotate", "A turn of 72°.")],
 )
 def test_a_strength_is_explained(app: App, method: str, words: str) -> None:
     at = open_with(app, app.put(3), variations_method=METHODS[method].label)

@@ -22,7 +22,7 @@ KINDS: dict[str, tuple[Kind, ...]] = {
     "Prediction": ("x0",),
 }
 DECODERS: dict[str, Decoder] = {"VAE": "vae", "Preview": "preview"}
-ORDERS = {"Forward": False, "There and back": True}
+ORDERS = {"Forward": False, "Forward and back": True}
 FIT = "Fit"
 SIZES = (FIT, *(f"{scale}×" for scale in range(1, MAX_SCALE + 1)))
 FIT_RUN, FIT_CELL = 384, 128
@@ -67,14 +67,14 @@ def cut_form(source: Source, longest: int) -> Cut:
         list(KINDS),
         "cells" if of_sweep else "show",
         default="Prediction" if of_sweep else "Both",
-        help="The noisy latents that the UNet gets at each step, drawn as if they were finished; "
+        help="The noisy latents that the UNet gets at each step, decoded as if they were finished; "
         "or the finished picture that it predicts from them; or both side by side.",
     )
     decoder = _choice(
         "Decoded by",
         list(DECODERS),
         "decoder",
-        help="The VAE draws every frame at full quality, as it draws the finished picture. The "
+        help="The VAE decodes every frame at full quality, as it does the finished picture. The "
         "preview is a linear map of the latents: instant, small and blurred.",
     )
     order = _choice("Direction", list(ORDERS), "order")
@@ -83,7 +83,7 @@ def cut_form(source: Source, longest: int) -> Cut:
         "Size",
         list(SIZES),
         "size",
-        help="Enlarged by a whole number every pixel stays what it is: a square.",
+        help="Enlarging by a whole number keeps every pixel a sharp square.",
     )
     caption = st.toggle(
         "Caption",
@@ -119,7 +119,7 @@ def _pace() -> tuple[int, float]:
         "Frames a second", 1, MAX_FPS, DEFAULT_FPS, key=key("fps"), **BOUND
     )
     hold: float = right.number_input(
-        "Hold the end (s)",
+        "Hold the last frame (s)",
         0.0,
         MAX_HOLD,
         DEFAULT_HOLD,

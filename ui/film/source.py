@@ -177,8 +177,8 @@ def _choose_sweep(runtime: Runtime) -> Sweep | None:
         show_empty(
             SWEEP.icon,
             "No sweep yet",
-            "Run one, and the whole grid plays here as one film. Sweeps run in this browser are "
-            "offered, and all that were saved.",
+            "Run one, and the whole grid plays here as one film. The list has the sweeps run in "
+            "this browser and all saved ones.",
         )
         st.page_link(SWEEP.path, label="Run a sweep", icon=SWEEP.icon)
         return None

@@ -1,4 +1,4 @@
-"""The film: made on the worker, played, stepped through, and taken home."""
+"""The film: made on the worker, played, stepped through, and exported."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ def made(runtime: Runtime, film: Film, format: FileFormat) -> Path | None:
     if await_task(runtime, request, label) is None:
         return None
     path = film.find(format)
-    if path is None or film.undeveloped():  # made once, and removed since: make it anew
+    if path is None or film.undeveloped():  # made once, and removed since: make it again
         runtime.tasks.submit(request, owner_id(), again=True)
         st.rerun()
     return path
 
 
 def curves_of(film: Film, footage: Footage) -> list[Curve]:
-    """Of one run the RMS of x_t and of its predicted x0; of a sweep one of them a cell."""
+    """Return the RMS of x_t and of its predicted x0 of one run; one of them a cell of a sweep."""
     curves: list[Curve] = []
     for shot, name in zip(footage.shots, footage.names, strict=True):
         calls = [film.call(shot, index) for index in range(film.count)]
@@ -132,13 +132,13 @@ def _show_files(runtime: Runtime, film: Film) -> None:
     """One file of each kind; what is not made yet is made when its kind is chosen."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         chosen = st.segmented_control(
-            "Take it home",
+            "Export",
             list(FILES),
             default="MP4",
             required=True,
             key=f"{PREFIX}:file",
-            help="GIF plays everywhere with 256 colours a frame; WebP is smaller and truer; the "
-            "frames come once each, as PNG files in a ZIP.",
+            help="GIF plays everywhere, with 256 colours a frame; WebP is smaller and has all "
+            "colours; PNG frames are one file a frame, in a ZIP.",
         )
         place = st.container(width="content")
         if film.sweep is None:
@@ -162,8 +162,8 @@ def _show_files(runtime: Runtime, film: Film) -> None:
 def _what_to_see(film: Film) -> str:
     if film.sweep is None:
         return (
-            "x_t, variance preserving, stays near the noise's 1. The predicted x₀ moves until "
-            "the UNet has made up its mind."
+            "x_t, variance preserving, stays near 1, as noise has it. The predicted x₀ changes "
+            "until the picture is decided."
         )
     which = "predicted x₀" if film.cut.kinds == ("x0",) else "noisy latents"
     cells = "each cell" if len(film.filmed) <= MOST_CURVES else f"the first {MOST_CURVES} cells"

@@ -182,16 +182,16 @@ def _confirm_delete(runtime: Runtime, digests: list[str]) -> None:
 
 def _ask(runtime: Runtime, digests: Sequence[str]) -> None:
     noun = "this picture" if len(digests) == 1 else f"these {len(digests)} pictures"
-    st.text(f"Delete {noun} for good? The files are removed from the disk.")
+    st.text(f"Delete {noun} permanently? The files are removed from the disk.")
     with st.container(horizontal=True):
-        if st.button("Delete for good", key="gallery:really", type="primary"):
+        if st.button("Delete permanently", key="gallery:really", type="primary"):
             count = runtime.store.delete(digests)
             _close()
             _forget_ticks()
             _set_deleting([])
             st.toast(f"{count} deleted", icon=":material/delete:")
             st.rerun()
-        if st.button("Keep", key="gallery:keep"):
+        if st.button("Cancel", key="gallery:keep"):
             _set_deleting([])
             st.session_state.pop(SURE, None)
             st.rerun()

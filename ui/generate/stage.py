@@ -73,7 +73,7 @@ def show_stage(runtime: Runtime, form: Form) -> None:
     else:
         show_empty(
             GENERATE.icon,
-            "Nothing on the table yet",
+            "No picture yet",
             "Type a prompt above, or take an example, and press Generate.",
         )
 
@@ -185,12 +185,14 @@ def _show_finished(runtime: Runtime, job: Job) -> None:
             args=(job.id,),
         )
     if job.state == "cancelled":
-        what = f"{len(done)} of {len(cells)} pictures were finished" if done else "Nothing is kept"
+        what = "No picture was finished"
+        if done:
+            what = f"{len(done)} of {len(cells)} pictures were finished"
         st.info(f"{what}.", title="Stopped", icon=":material/stop_circle:")
     images = {cell.digest: runtime.store.get(cell.digest or "") for cell in done}
     kept = [image for image in images.values() if image is not None]
     if len(kept) < len(done):
-        st.info("A picture was deleted since. Generate again to make it anew.")
+        st.info("A picture has been deleted. Press Generate to make it again.")
     if kept:
         _show_result(runtime, kept[0] if len(kept) == 1 else _pick(runtime, job, kept))
 
@@ -217,7 +219,7 @@ def _pick(runtime: Runtime, job: Job, images: Sequence[StoredImage]) -> StoredIm
 def _show_result(runtime: Runtime, image: StoredImage) -> None:
     """The row above the picture is as high as the progress was: the picture does not jump."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"Developed {ago(image.created_at)}", width="stretch")
+        st.caption(f"Made {ago(image.created_at)}", width="stretch")
         show_actions(runtime, image, GENERATE)
     data = picture_bytes(runtime.store, image.digest)
     if data is not None:

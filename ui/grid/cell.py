@@ -43,7 +43,7 @@ def _dialog(
     st.markdown(f"**{plain(board.values_of(cell))}**")
     if cell.twin is not None:
         twin = plain(board.values_of(board.cells[cell.twin]))
-        st.caption(f"The same image by arithmetic as {twin}: computed once.")
+        st.caption(f"These settings give the same image as {twin}: computed once.")
     if image is None:
         _show_unfinished(runtime, board, cell)
         return
@@ -88,7 +88,7 @@ def _show_buttons(
         "Latents of all cells",
         key=state.name("latents"),
         icon=LATENTS.icon,
-        help="What happened in every finished cell, in curves laid over each other.",
+        help="The curves of every finished cell in one figure.",
     ):
         state.close()
         send_runs(runtime, done)
@@ -99,7 +99,7 @@ def _show_unfinished(runtime: Runtime, board: Board, cell: BoardCell) -> None:
     if cell.state == "failed":
         show_error("This cell failed", cell.reason, "Retry failed runs it again.")
     elif cell.state in ("running", "pending"):
-        st.info("This cell is still developing. It opens when it is finished.")
+        st.info("This cell is still being computed. It opens when it is finished.")
     else:
         why = "was deleted" if cell.is_deleted else "has not been computed"
         st.info(f"This cell {why}. Run computes what is missing.")

@@ -42,7 +42,7 @@ def show_compare(runtime: Runtime, board: Board) -> None:
     """Two cells to choose, the settings in which they differ, and the pictures."""
     done = {cell.index: cell for cell in board.done()}
     if len(done) < 2:
-        st.info("Comparing takes two finished cells.")
+        st.info("Comparing needs two finished cells.")
         return
     left, right = st.columns(2, gap="small")
     with left:
@@ -63,7 +63,7 @@ def show_flipbook(runtime: Runtime, board: Board, *, closes: bool = False) -> No
     from its last value to its first.
     """
     if len(board.cells) > FLIPBOOK_LIMIT:
-        st.info(f"The flipbook holds up to {FLIPBOOK_LIMIT:,} cells. Take some values away.")
+        st.info(f"The flipbook holds up to {FLIPBOOK_LIMIT:,} cells. Remove some values.")
         return
     axes = [
         {

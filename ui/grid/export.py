@@ -32,7 +32,7 @@ def show_export(runtime: Runtime, board: Board) -> None:
     """Every way of taking a sweep home; files are made when they are asked for."""
     waiting = len(board.cells) - len(board.done())
     if waiting:
-        st.caption(f"{waiting} cells are not finished: they stand empty, with the reason.")
+        st.caption(f"{waiting} cells are not finished: they are left empty, with the reason.")
     st.subheader("The grid as a picture", anchor=False)
     taken = takeaway(runtime.store, board, _sheet_options(board.state))
     _show_sheets(board, taken)
@@ -93,7 +93,7 @@ def _sheet_options(state: GridState) -> SheetOptions:
             "Margin", 0, 200, None, key=state.name("margin"), placeholder="auto", width=110
         )
         legend = st.checkbox("Legend", value=True, key=state.name("legend"))
-        black = st.checkbox("On black", key=state.name("black"))
+        black = st.checkbox("Black background", key=state.name("black"))
     return SheetOptions(
         title=(title or "").strip(),
         cell_size=CELL_SIZES[size or "As stored"],
@@ -120,7 +120,7 @@ def _show_sheets(board: Board, taken: SweepExport) -> None:
             if size is not None and size.note:
                 notes[size.note] = None
             words = f", {size.width} × {size.height} pixels" if size else ""
-            inside = "The sweep is inside: drop it here to restore it."
+            inside = "The file contains the sweep: drop it on this page to restore it."
             if not row.holds(board.sweep):
                 able = " and ".join(r.label for r in FORMATS.values() if r.holds(board.sweep))
                 inside = f"The sweep is too long for a {row.label} to hold: {able} restore it."
@@ -145,7 +145,7 @@ def _show_films(runtime: Runtime, board: Board, taken: SweepExport) -> None:
         "Open in Film",
         key=board.state.name("open_film"),
         icon=FILM.icon,
-        help="To play it here: decoded by the VAE, with captions, at any speed.",
+        help="Play it in the app: decoded by the VAE, with captions, at any speed.",
     ):
         send_film(board.sweep)
     recorded = runtime.store.holds([cell.digest for cell in done], "latents")

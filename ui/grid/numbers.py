@@ -54,7 +54,7 @@ def show_numbers(runtime: Runtime, board: Board) -> None:
 
 
 def takeaway(store: Store, board: Board, options: SheetOptions) -> SweepExport:
-    """The sweep as it is now, to be taken home."""
+    """The sweep as it is now, to be exported."""
     reference = reference_of(board)
     return SweepExport(
         store=store,

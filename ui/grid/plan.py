@@ -97,7 +97,7 @@ def show_plan(form: SweepForm, plan: Plan) -> None:
     if size := _sheet_size(form.sweep, plan):
         parts.append(size)
     if form.draws_seed:
-        parts.append(f"seed {form.sweep.base.seed} was drawn")
+        parts.append(f"random seed {form.sweep.base.seed}")
     st.caption(" · ".join(parts))
 
 

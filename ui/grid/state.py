@@ -71,7 +71,7 @@ class GridState:
         st.session_state.pop(self.name(clicks.OPENED), None)
 
     def take_clicked(self) -> bool:
-        """Whether a cell was clicked since this was asked last."""
+        """Return whether a cell was clicked since this was asked last."""
         return bool(st.session_state.pop(self.name(clicks.CLICKED), False))
 
     # Cells to measure against and to compare, also chosen by widgets of these names

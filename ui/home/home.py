@@ -16,9 +16,9 @@ RECENT = 6
 def show_intro() -> None:
     st.title("See what diffusion does", anchor=False)
     st.markdown(
-        "A light table for Stable Diffusion. Lay pictures side by side to see what each setting "
-        "does, watch every one of them develop out of noise, and take them home with all that "
-        "made them. What is shown is what the sampler did.",
+        "A light table for Stable Diffusion. Put pictures side by side to see what each setting "
+        "does, watch each of them being denoised, and export them with all their settings. What is "
+        "shown is exactly what the sampler did.",
         width=640,
     )
 
@@ -38,12 +38,12 @@ def show_cards() -> None:
 
 def show_recent(runtime: Runtime) -> None:
     """The newest pictures, each a click from the Gallery."""
-    st.subheader("Made last", anchor=False)
+    st.subheader("Latest pictures", anchor=False)
     images = runtime.store.search(limit=RECENT)
     if not images:
         show_empty(
             GENERATE.icon,
-            "Nothing has been made yet",
+            "No pictures yet",
             "The bundled model is ready: a first picture takes a second or two.",
         )
         return
@@ -75,5 +75,5 @@ def show_machine(runtime: Runtime) -> None:
     grid.metric("Model", plain(status.model or "starting"))
     device = f"{status.device} · {status.dtype}" if status.device else "starting"
     grid.metric("Device", plain(device))
-    grid.metric("Pictures kept", f"{runtime.store.count():,}")
-    st.caption(f"Kept in {plain(str(runtime.store.folder))}")
+    grid.metric("Stored pictures", f"{runtime.store.count():,}")
+    st.caption(f"Stored in {plain(str(runtime.store.folder))}")

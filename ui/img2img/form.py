@@ -123,7 +123,7 @@ def prompt_box(model: ModelInfo) -> tuple[DeltaGenerator, DeltaGenerator]:
             "Prompt",
             key=key("prompt"),
             height=76,
-            placeholder="What the noise is to become: describe the picture, press Ctrl+Enter",
+            placeholder="Describe the picture, then press Ctrl+Enter",
             label_visibility="collapsed",
             **BOUND,
         )

@@ -32,7 +32,7 @@ FILE = f"{PREFIX}:mask"
 def mask_form(width: int, height: int) -> np.ndarray | None:
     """uint8 (height, width), 255 where the picture is made anew; None for the whole picture."""
     if not st.toggle(
-        "Make only a part anew",
+        "Inpaint part of the picture",
         key=f"{PREFIX}_masked",
         help="Inpainting with any model: after each step, what is outside the mask is put back "
         "from the source, with as much noise as the next step expects.",
@@ -51,10 +51,10 @@ def mask_form(width: int, height: int) -> np.ndarray | None:
     mask = _uploaded(width, height) if way == WAYS[1] else _drawn(width, height)
     if mask is None:
         return None
-    if st.toggle("The other way round", key=f"{PREFIX}_inverted", **BOUND):
+    if st.toggle("Invert the mask", key=f"{PREFIX}_inverted", **BOUND):
         mask = 255 - mask
     share = float((mask > 0).mean())
-    st.caption(f"{share:.0%} of the picture is made anew. The mask counts in blocks of a latent.")
+    st.caption(f"{share:.0%} of the picture is inpainted. The mask has the latents' resolution.")
     return mask
 
 
@@ -97,7 +97,7 @@ def _uploaded(width: int, height: int) -> np.ndarray | None:
         type=["png", "jpg", "jpeg", "webp"],
         key=f"{PREFIX}:mask_file",
         max_upload_size=MAX_BYTES // 2**20,
-        help="White is made anew, black stays. It is stretched to the frame.",
+        help="White is inpainted, black is kept. It is stretched to the frame.",
         label_visibility="collapsed",
         on_change=_take,
     )
@@ -106,7 +106,7 @@ def _uploaded(width: int, height: int) -> np.ndarray | None:
         st.caption("The mask of an earlier run.")
         return kept
     if data is None:
-        st.caption("White is made anew, black stays.")
+        st.caption("White is inpainted, black is kept.")
         return None
     try:
         return prepare_mask(open_picture(data), width, height)

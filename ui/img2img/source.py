@@ -156,7 +156,7 @@ def _own(runtime: Runtime) -> _Opened | None:
     try:
         kept = runtime.store.inputs.read(held)
     except InputError as error:
-        show_error("The source is gone", str(error))
+        show_error("The source picture is missing", str(error))
         return None
     st.caption("The source of an earlier run, as it was prepared.")
     if kept.dtype != np.uint8:
@@ -200,15 +200,15 @@ def _stored(runtime: Runtime, model: ModelInfo) -> _Opened | None:
             default=STARTS[0],
             required=True,
             key=f"{PREFIX}_start",
-            help="Its latents are what the loop ended with: nothing is lost on the way through "
-            "the VAE's encoder.",
+            help="The latents that its run ended with are used directly: nothing is lost in the "
+            "VAE's encoder.",
             **BOUND,
         )
     else:
         start = STARTS[1]
         st.caption(
-            f"It starts from its pixels. Its latents are those of {plain(image.model_name)}: "
-            "another model's VAE would decode something else."
+            f"Its pixels are used. Its latents are those of {plain(image.model_name)}: another "
+            "model's VAE would decode them to another picture."
         )
     try:
         picture = open_picture(runtime.store.image_bytes(image.digest))
@@ -238,7 +238,7 @@ def _fit(picture: Image.Image, width: int, height: int) -> np.ndarray:
         required=True,
         key=f"{PREFIX}_fit",
         format_func=FITS.__getitem__,
-        help="Crop fills the frame, pad shows all of it on white, stretch bends it.",
+        help="Crop fills the frame, pad shows all of it on white, stretch distorts it.",
         **BOUND,
     )
     mode: ResizeMode = chosen if chosen in FITS else "crop"

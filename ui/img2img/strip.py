@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def show_strip(runtime: Runtime, form: Form, board: Board) -> None:
     """The finished strip, compared, or measured."""
     look = st.segmented_control(
-        "Look at",
+        "View",
         list(LOOKS),
         default=LOOKS[0],
         required=True,
@@ -43,7 +43,7 @@ def show_strip(runtime: Runtime, form: Form, board: Board) -> None:
         _show_pictures(runtime, form, board)
 
 
-def begun(
+def noised_inputs(
     runtime: Runtime, form: Form, strip: Sequence[GenerationSettings]
 ) -> list[NoisedInput] | None:
     """What each of these settings starts from; None while the decoder looks."""
@@ -68,7 +68,7 @@ def say_start(settings: GenerationSettings, start: Start) -> None:
     if start.num_executed_steps == 0:
         st.info(
             f"Strength {settings.strength:g} of {settings.num_inference_steps} steps rounds down "
-            "to no step: this is the source through the VAE and back.",
+            "to no step: this is the source encoded and decoded by the VAE.",
             icon=":material/info:",
         )
     elif words := _about_the_end(settings, start):
@@ -86,7 +86,9 @@ def _about_the_end(settings: GenerationSettings, start: Start) -> str:
 
 
 def _is_noise_alone(settings: GenerationSettings, start: Start) -> bool:
-    """Whether the loop leaves the source out, as it does where a masked run has every step."""
+    """Return whether the loop leaves the source out, as it does where a masked run has every
+    step.
+    """
     if not settings.mask_image or start.num_executed_steps == 0:
         return False
     return beginning(settings, describe(settings.model).scheduler_config).first_step == 0
@@ -103,7 +105,7 @@ def _facts(settings: GenerationSettings, start: Start) -> list[str]:
 
 
 def _show_pictures(runtime: Runtime, form: Form, board: Board) -> None:
-    begins = begun(runtime, form, [cell.at.settings for cell in board.cells])
+    begins = noised_inputs(runtime, form, [cell.at.settings for cell in board.cells])
     grid = st.grid("auto", min_column_width=96, gap="small")
     for index, cell in enumerate(board.cells):
         with grid.cell(), st.container(gap="xxsmall"):
@@ -114,11 +116,11 @@ def _show_pictures(runtime: Runtime, form: Form, board: Board) -> None:
                 st.image(begins[index].picture, width="stretch", output_format="PNG", alt=words)
                 st.caption("  \n".join(_facts(settings, start)))
     st.caption(
-        "Above what came out, below what the loop started from: the source with the noise of its "
-        "first step, as the decoder sees it."
+        "Top: the result. Bottom: what the loop started from, the source with the noise of its "
+        "first step, decoded."
     )
     if any(begin.start.num_executed_steps == 0 for begin in begins or ()):
-        st.caption("Where no step is left, it is the source through the VAE and back.")
+        st.caption("Where no step is left, it is the source encoded and decoded by the VAE.")
     for cell, begin in zip(board.cells, begins or (), strict=False):
         if words := _about_the_end(cell.at.settings, begin.start):
             st.caption(words)
@@ -144,7 +146,9 @@ def _show_distances(runtime: Runtime, form: Form, board: Board) -> None:
     done = board.done()
     source = form.source.picture
     if len(done) < 2 or source is None:
-        st.info("Run the strip first: then the way from the source to the prompt stands here.")
+        st.info(
+            "Run the strip first: the distances to the source and to the prompt are plotted here."
+        )
         return
     digests = sorted({cell.digest for cell in done})
     found: dict[str, Likeness] | None = await_task(
@@ -162,12 +166,12 @@ def _show_distances(runtime: Runtime, form: Form, board: Board) -> None:
     figures: list[tuple[str, str, list[tuple[float, float]]]] = [
         (
             "SSIM to the source",
-            "1 is the same picture: it looks at structure in small windows.",
+            "1 is the same picture: it compares structure in small windows.",
             _line(done, lambda digest: found[digest].ssim),
         ),
         (
             "CLIP cosine to the source",
-            "1 is the same to CLIP: it looks at what the picture shows.",
+            "1 is the same to CLIP: it compares what the pictures show.",
             _line(done, lambda digest: found[digest].clip),
         ),
         (

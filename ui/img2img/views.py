@@ -24,7 +24,7 @@ from ui.grid.grid import develop, show_end, show_grid
 from ui.grid.plan import SweepForm, prepare, show_plan
 from ui.grid.state import GridState
 from ui.img2img.form import BOUND, PREFIX, STATE, VIEWS, Form, grid_form, key, one_form, strip_form
-from ui.img2img.strip import begun, say_start, show_strip
+from ui.img2img.strip import noised_inputs, say_start, show_strip
 from ui.runs.media import served
 from ui.runs.result import show_actions, show_facts, show_settings
 from ui.runs.tasks import await_task, request_of
@@ -35,7 +35,7 @@ from ui.views import picture_bytes
 if TYPE_CHECKING:
     from core.diffusion.inside.round_trip import RoundTrip
 
-SIDE = 112  # pixels on the screen: three stand side by side on a telephone
+SIDE = 112  # pixels on the screen: three stand side by side on a phone
 
 
 def show_views(runtime: Runtime, form: Form, button: DeltaGenerator) -> None:
@@ -81,7 +81,7 @@ def show_source(runtime: Runtime, form: Form) -> DeltaGenerator:
     if not source.is_latents:
         pictures.append((source.picture, f"What the VAE gets: {source.width} × {source.height}"))
     if form.mask is not None:
-        pictures.append((Image.fromarray(form.mask), "The mask: white is made anew"))
+        pictures.append((Image.fromarray(form.mask), "The mask: white is inpainted"))
     row = st.container(horizontal=True, gap="small")
     with row:
         for picture, words in pictures:
@@ -101,7 +101,8 @@ def show_source(runtime: Runtime, form: Form) -> DeltaGenerator:
             ),
         )
     if trip is not None:
-        words = "Its own latents, decoded" if source.is_latents else "Through the VAE and back"
+        through_vae = "Encoded and decoded by the VAE"
+        words = "Its own latents, decoded" if source.is_latents else through_vae
         with row:
             show_small(trip.picture, f"{words}: what strength 0 looks like")
     return row
@@ -120,7 +121,7 @@ def _run_button(plan: Plan, job: Job | None) -> None:
     is_running = job is not None and not job.is_over
     count = plan.to_compute
     is_ready = not plan.problems and count > 0 and not is_running
-    why = "It is running." if is_running else "It is stored already: look below."
+    why = "It is running." if is_running else "It is stored already: see below."
     if plan.problems:
         why = "See what is wrong below."
     st.button(
@@ -141,16 +142,16 @@ def _note_click() -> None:
 
 
 def _show_one(runtime: Runtime, form: Form, board: Board, row: DeltaGenerator) -> None:
-    """Before and after, with what the loop started from and everything that made it."""
+    """Show before and after, with what the loop started from and everything that made it."""
     cell = board.cells[0]
     image = runtime.store.get(cell.digest) if cell.state == "done" else None
-    begins = begun(runtime, form, [form.settings])
+    begins = noised_inputs(runtime, form, [form.settings])
     if begins is not None:
         with row:
             show_small(begins[0].picture, "What the loop starts from")
         say_start(form.settings, begins[0].start)
     if image is None:
-        st.info("Press Run: the noise is laid on the source, and the prompt takes it away.")
+        st.info("Press Run: noise is added to the source and denoised with the prompt.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption("Before and after", width="stretch")
@@ -169,7 +170,7 @@ def _show_one(runtime: Runtime, form: Form, board: Board, row: DeltaGenerator) -
 
 
 def _show_inpainted(form: Form, data: bytes) -> None:
-    """Before, mask and after, side by side."""
+    """Show before, mask and after, side by side."""
     assert form.mask is not None
     trio = (
         (form.source.picture, "Before"),
@@ -219,7 +220,7 @@ def _open_as_sweep(runtime: Runtime, form: Form, sweep_form: SweepForm) -> None:
         key=f"{PREFIX}:as_sweep",
         type="tertiary",
         icon=SWEEP.icon,
-        help="The same grid on the Sweep page: flipbook, numbers, and taking it home.",
+        help="The same grid on the Sweep page: flipbook, numbers and export.",
     ):
         form.keep(runtime)
         send_sweep(sweep_form.sweep)

@@ -1,4 +1,4 @@
-"""The figures of the Latents page, each with its sentence, and what can be taken home of them."""
+"""The figures of the Latents page, each with its sentence, and its exports."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ class Look:
 
 
 def parameters(steps: int) -> tuple[Parameter, ...]:
-    """Of a run in view with so many recorded steps. A step that a longer run has left behind is no
-    broken link: the slider takes the last one.
+    """Return the parameters of a run in view with so many recorded steps. A step that a longer run
+    has left behind is no broken link: the slider takes the last one.
     """
     is_first = STEP not in st.session_state
     return (
@@ -53,7 +53,7 @@ def defaults(steps: int) -> dict[str, object]:
 
 
 def default_step(steps: int) -> int:
-    """Where most pictures have just been decided: a third of the way."""
+    """Return where most pictures have just been decided: a third of the way."""
     return max(1, round(steps / 3))
 
 
@@ -89,13 +89,13 @@ def look_form(runs: Sequence[Run], focus: int) -> Look:
             **BOUND,
         )
         along = st.segmented_control(
-            "Over",
+            "X axis",
             list(_ALONG),
             default="Step",
             required=True,
             key=f"{PREFIX}_along",
-            help="The step index hides how unevenly schedulers lay their steps; sigma and log-SNR "
-            "show it.",
+            help="The step index hides how unevenly schedulers space their steps; sigma and "
+            "log-SNR show it.",
             **BOUND,
         )
         colours = _colouring(runs)
@@ -110,7 +110,7 @@ def look_form(runs: Sequence[Run], focus: int) -> Look:
 
 
 def norm_form(runs: Sequence[Run]) -> tuple[bool, int | None]:
-    """Whether the raw norm takes the place of the latent RMS, and whose RMS: None is all."""
+    """Return whether the raw norm takes the place of the latent RMS, and whose RMS: None is all."""
     count = max(len(run.records[0].channel_mean) for run in runs)
     options = [ALL_CHANNELS, *(f"Channel {index + 1}" for index in range(count))]
     if st.session_state.get(CHANNEL) not in options:

@@ -25,7 +25,7 @@ def runs_of(runtime: Runtime, images: Sequence[StoredImage]) -> list[Run]:
     ]
     empty = [run for run in runs if not run.records]
     if empty:
-        st.info("No step was run for a picture chosen here, so there is nothing to draw of it.")
+        st.info("No step was run for a picture chosen here, so there is nothing to plot.")
     return [run for run in runs if run.records]
 
 
@@ -44,7 +44,7 @@ def channel_square(store: Store, run: Run, channel: int) -> float | None:
 def _channel_squares(_store: Store, folder: str, digest: str) -> tuple[float, ...]:
     trajectory = _store.trajectory(digest)
     if trajectory is None or trajectory.pred_original_sample is None:
-        raise StoreError("Nothing is recorded of this picture any more.")
+        raise StoreError("The recording of this picture no longer exists.")
     last = trajectory.pred_original_sample[-1].astype(float)
     return tuple((last**2).mean((1, 2)).tolist())
 

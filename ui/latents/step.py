@@ -44,7 +44,7 @@ _cursor = component(
 
 
 def show_step(runtime: Runtime, runs: Sequence[Run], look: Look, image: StoredImage) -> None:
-    """Runs alone when the slider moves: the figures stay, only their cursor is told."""
+    """Run alone when the slider moves: the figures stay, only their cursor is told."""
 
     @st.fragment
     @safe
@@ -115,7 +115,10 @@ def _show_pictures(trajectory: Trajectory, image: StoredImage, step: int) -> Non
     try:
         info = describe(image.settings.model)
     except ModelError:
-        st.caption("The model of this picture is not here: its latents are shown as numbers only.")
+        st.caption(
+            "The model of this picture is not on this machine: its latents are shown as "
+            "numbers only."
+        )
     else:
         _show_rgb(now, preview_rgb(now.x, info), preview_rgb(now.x0, info))
     of_x0 = st.segmented_control(
@@ -151,7 +154,9 @@ def _show_rgb(now: StepLatents, x: np.ndarray, x0: np.ndarray) -> None:
 
 
 def _picture(pixels: np.ndarray, caption: str, alt: str = "") -> None:
-    """As an address of its own: the file of a moving slider is gone before it is fetched."""
+    """Return the picture's address, one of its own: the file of a moving slider is gone before
+    it is fetched.
+    """
     st.image(
         inline(enlarged_png(pixels, LONGEST)),
         caption=caption,

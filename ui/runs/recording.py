@@ -103,7 +103,7 @@ def records_of(_store: Store, folder: str, digest: str) -> tuple[StepRecord, ...
     """
     trajectory = _store.trajectory(digest)
     if trajectory is None:
-        raise StoreError("Nothing is recorded of this picture any more.")
+        raise StoreError("The recording of this picture no longer exists.")
     return trajectory.records
 
 
@@ -134,12 +134,14 @@ def _offer(runtime: Runtime, images: Sequence[StoredImage], level: Level) -> Non
 
 
 def _name_of(images: Sequence[StoredImage], level: Level) -> str:
-    """By digests too: what a stopped or failed job left undone is a question of its own."""
+    """Name it by digests too: what a stopped or failed job left undone is a question of its own."""
     return f"{level}:{','.join(sorted(image.digest for image in images))}"
 
 
 def can_repeat(image: StoredImage) -> bool:
-    """Whether the model that made it is here unchanged, so that its settings give it again."""
+    """Return whether the model that made it is here unchanged, so that its settings give it
+    again.
+    """
     try:
         fingerprint = describe(image.settings.model).fingerprint
     except ModelError:

@@ -107,10 +107,10 @@ def _likeness(image: StoredImage) -> str:
 
 _HELP = {
     "Time": "From the start of its first step to the stored picture, with whatever else was "
-    "developing beside it.",
-    "CLIP score": "How well the picture fits its prompt in the eyes of CLIP: 100 times "
-    "the cosine of the two embeddings. The bundled model brings its own; for others "
-    f"{PUBLISHED_CLIPS[1]} is asked, where it is in the Hugging Face cache.",
+    "computed in the same batch.",
+    "CLIP score": "How well the picture fits its prompt according to CLIP: 100 times the cosine "
+    f"of the two embeddings. The bundled model brings its own; for others {PUBLISHED_CLIPS[1]} is "
+    "asked, where it is in the Hugging Face cache.",
 }
 
 

@@ -1,4 +1,4 @@
-"""Choosing stored pictures whose runs a page looks into: one, or several laid over each other."""
+"""Choosing stored pictures whose runs a page looks into: one, or several in one figure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def pick_runs(runtime: Runtime, prefix: str, *, several: bool) -> list[StoredIma
         show_empty(
             GENERATE.icon,
             "No pictures yet",
-            "Every picture is recorded while it develops: make one, and look inside it here.",
+            "Every picture is recorded while it is made: generate one, and see its steps here.",
         )
         st.page_link(GENERATE.path, label="Generate one", icon=GENERATE.icon)
         return []
@@ -83,7 +83,7 @@ def _show_strip(
 
 
 def _choice(runtime: Runtime, prefix: str, chosen: Sequence[StoredImage], *, several: bool) -> None:
-    """Runs alone, so that a tick does not close it; a choice draws the page anew."""
+    """Run alone, so that a tick does not close it; a choice draws the page anew."""
     label = "Choose pictures" if several else "Choose another picture"
     popover = st.popover(label, key=f"{prefix}:choose", icon=":material/photo_library:")
     with popover, st.container(width=560):
@@ -117,7 +117,7 @@ def _search(runtime: Runtime, prefix: str, chosen: list[str], *, several: bool) 
     )
     images = runtime.store.search((text or "").strip(), limit=OFFERED)
     if not images:
-        st.caption("No picture fits.")
+        st.caption("No picture matches.")
     grid = st.grid(4, min_column_width=120, gap="small")
     for image in images:
         with grid.cell(), st.container(gap="xxsmall"):
@@ -125,7 +125,7 @@ def _search(runtime: Runtime, prefix: str, chosen: list[str], *, several: bool) 
                 show_picture(data, image)
             is_in = image.digest in chosen
             if st.button(
-                "Take away" if several and is_in else "Lay over" if several else "Show",
+                "Remove" if several and is_in else "Add" if several else "Show",
                 key=f"{prefix}:pick:{image.digest}",
                 icon=":material/check_box:" if is_in else ":material/add:",
                 type="primary" if is_in else "secondary",

@@ -20,7 +20,7 @@ LOOK_BACK = 12  # jobs of this browser, single pictures among them
 
 
 def show_sweeps(runtime: Runtime, prefix: str) -> bool:
-    """A button a sweep, which lays all its stored cells over each other. True after a click."""
+    """A button a sweep, which shows all its stored cells in one figure. True after a click."""
     last = [job for job in runtime.queue.jobs(owner=owner_id(), limit=LOOK_BACK) if is_sweep(job)]
     saved = runtime.store.sweeps()
     if not last and not saved:

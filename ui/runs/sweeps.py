@@ -16,7 +16,7 @@ def label_of(sweep: Sweep) -> str:
 
 
 def is_sweep(job: Job) -> bool:
-    """Whether it computes a sweep, by which it is found again after a reload."""
+    """Return whether it computes a sweep, by which it is found again after a reload."""
     return job.is_sweep
 
 

@@ -28,7 +28,7 @@ def await_task(runtime: Runtime, request: TaskRequest, label: str = "") -> Any |
     """The result of a task; until it is there a progress line, and None.
 
     The task runs once for all reruns, pages and sessions that ask for the same. A failed or
-    stopped one says so and offers to begin again.
+    stopped one says so and offers to start again.
     """
     tasks, key = runtime.tasks, request.key
     label = label or TASKS[request.name].label
@@ -45,11 +45,11 @@ def await_task(runtime: Runtime, request: TaskRequest, label: str = "") -> Any |
         _wait(tasks, key, label)
         return None
     if state.state == "failed":
-        show_error(f"{label}: this did not work", state.reason)
+        show_error(f"{label} failed", state.reason)
     else:
-        st.info("Nothing of it is kept.", title=f"{label}: stopped", icon=":material/stop_circle:")
+        st.info("Nothing was kept.", title=f"{label}: stopped", icon=":material/stop_circle:")
     st.button(
-        "Begin again",
+        "Start again",
         key=f"task again:{key}",
         icon=":material/refresh:",
         on_click=tasks.submit,

@@ -31,7 +31,7 @@ FIRST = ["DDIM", "PNDM", "Euler", "Heun", "DPM++ 2M", "DPM++ 2M Karras"]
 AS_IS = "As the model"
 OWN, KARRAS = "Own", "Karras"
 KARRAS_HELP = (
-    "Karras lays the noise levels themselves: between the first and the last one of the chosen "
+    "Karras spaces the noise levels themselves: between the first and the last one of the chosen "
     "spacing, and for DPM++, UniPC and DEIS over the model's whole range, whatever the spacing."
 )
 BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
@@ -74,7 +74,7 @@ def lab_form(model: ModelInfo) -> list[Timetable]:
             default=[AS_IS],
             selection_mode="multi",
             key=f"{PREFIX}_spacing",
-            help=f"How the steps are laid over the timesteps. The bundled model says {own}.",
+            help=f"How the steps are spaced over the timesteps. The bundled model has {own}.",
             **BOUND,
         )
         levels = st.pills(
@@ -101,7 +101,9 @@ def lab_form(model: ModelInfo) -> list[Timetable]:
 
 
 def _distinct(tables: Sequence[Timetable]) -> list[Timetable]:
-    """Of a scheduler's timetables that are the same calls the first; the others are said."""
+    """Return, of a scheduler's timetables that are the same calls, the first; the others are
+    said.
+    """
     first: dict[tuple[str, tuple[Call, ...]], Timetable] = {}
     same: dict[str, list[str]] = {}
     for table in tables:
@@ -158,7 +160,7 @@ def _counts(text: str) -> list[int]:
 
 
 def _check_lists() -> None:
-    """Says what a link names that there is not: the controls drop it without a word."""
+    """Say what a link names that there is not: the controls drop it without a word."""
     known = {"names": SCHEDULERS, "spacing": (AS_IS, *SPACINGS), "levels": (OWN, KARRAS)}
     unknown = [
         value

@@ -26,12 +26,13 @@ from ui.views import plain
 def show_tables(tables: Sequence[Timetable]) -> None:
     """Figures over the chosen measure, then the numbers."""
     chosen = st.segmented_control(
-        "Over",
+        "X axis",
         list(MEASURES),
         default="log-SNR",
         required=True,
         key=f"{PREFIX}_over",
-        help="The timestep is the training's clock; sigma and log-SNR are the noise itself.",
+        help="The timestep is the index that the model was trained on; sigma and log-SNR measure "
+        "the noise.",
         **BOUND,
     )
     measure = MEASURES[chosen or "log-SNR"]

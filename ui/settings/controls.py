@@ -134,7 +134,7 @@ def _seed(prefix: str, first: int, has_count: bool) -> tuple[int, int]:
         MAX_COUNT,
         1,
         key=key("count", prefix),
-        help="With consecutive seeds, developed together.",
+        help="With consecutive seeds, computed in one batch.",
         **BOUND,
     )
     last: int | None = st.session_state.get(LAST_SEED)
@@ -154,10 +154,10 @@ def _seed(prefix: str, first: int, has_count: bool) -> tuple[int, int]:
 
 def _draw_button(prefix: str) -> None:
     st.button(
-        "Draw",
+        "Random seed",
         key=f"{prefix}:draw",
         icon=":material/casino:",
-        help="Set the seed to -1: every click draws another.",
+        help="Set the seed to -1: every click uses another one.",
         on_click=_set,
         args=("seed", -1, prefix),
     )

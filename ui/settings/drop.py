@@ -18,7 +18,7 @@ TYPES = ["png", "jpg", "jpeg", "webp"]
 
 
 def drop_zone(runtime: Runtime, *, use: Callable[[ReadBack, bool], None]) -> None:
-    """Reads a picture's settings and offers them; `use(found, with_seed)` is called on a click."""
+    """Read a picture's settings and offer them; `use(found, with_seed)` is called on a click."""
     file = st.file_uploader(
         "Drop a picture made here or by another tool",
         type=TYPES,

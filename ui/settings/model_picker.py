@@ -135,7 +135,7 @@ def _show(download: Download, prefix: str, defaults: Defaults) -> None:
     if download.state == "running":
         share = download.done / download.total if download.total else 0.0
         gigabytes = f"{download.done / 1e9:.2f} of {download.total / 1e9:.2f} GB"
-        st.progress(min(1.0, share), gigabytes if download.total else "Asking the hub")
+        st.progress(min(1.0, share), gigabytes if download.total else "Contacting the hub")
         st.button(
             "Stop",
             key=f"{prefix}:hub stop",
@@ -144,7 +144,7 @@ def _show(download: Download, prefix: str, defaults: Defaults) -> None:
             args=(source,),
         )
     elif download.state == "done":
-        st.caption("It is here.")
+        st.caption("Downloaded.")
         st.button(
             "Use it",
             key=f"{prefix}:hub use",
@@ -153,9 +153,9 @@ def _show(download: Download, prefix: str, defaults: Defaults) -> None:
             args=(source, prefix, defaults),
         )
     elif download.state == "stopped":
-        st.caption("Stopped. Download goes on where it was.")
+        st.caption("Stopped. Download continues where it stopped.")
     else:
-        show_error("The download did not work", download.reason)
+        show_error("The download failed", download.reason)
 
 
 def _use(source: str, prefix: str, defaults: Defaults) -> None:

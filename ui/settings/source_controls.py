@@ -18,9 +18,9 @@ HELD = ("init_image", "mask_image")
 """The settings that no control shows: the address and the session carry them."""
 
 POSTERIORS = {
-    "sample": "A draw, seeded: the VAE's encoder names a mean and a spread for each latent, and "
-    "diffusers draws from them.",
-    "mean": "The mean alone: no chance before the noise.",
+    "sample": "A seeded random draw: the VAE's encoder gives a mean and a standard deviation for "
+    "each latent, and diffusers samples from them.",
+    "mean": "Posterior mean: no random draw.",
 }
 
 
@@ -39,7 +39,7 @@ def held_source(prefix: str) -> dict[str, str]:
 
 
 def hold_source(prefix: str, init_image: str = "", mask_image: str = "") -> None:
-    """Sets or forgets what `held_source` gives."""
+    """Set or forget what `held_source` gives."""
     for field, value in zip(HELD, (init_image, mask_image), strict=True):
         st.session_state[f"{prefix}_{field}"] = value
 
@@ -82,7 +82,7 @@ def strength_controls(prefix: str, *, has_posterior: bool) -> dict[str, Any]:
 
 
 def source_form(prefix: str) -> dict[str, Any]:
-    """For a page whose settings may have a source: the picture, its controls, and a way to do
+    """Draw, on a page whose settings may have a source, the picture, its controls, and a way to do
     without it. {} where there is none; the size is the source's own.
     """
     held = held_source(prefix)

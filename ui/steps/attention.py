@@ -49,10 +49,10 @@ def _name(run: Run) -> str:
 
 def _explain() -> None:
     st.caption(
-        "At every layer with cross-attention each place of the picture asks every token how much "
-        "it has to say there. These shares, averaged over heads, layers and calls and laid over "
-        "the picture, show where a word acts (DAAM, Tang et al. 2023). The run is made once more "
-        "for them; the picture stays the same."
+        "In every cross-attention layer each place of the picture divides its attention among the "
+        "tokens. These shares, averaged over heads, layers and calls and drawn over the picture, "
+        "show where a word acts (DAAM, Tang et al. 2023). The run is made once more for them; the "
+        "picture stays the same."
     )
 
 
@@ -63,15 +63,16 @@ def _show_maps(found: AttentionMaps) -> None:
         with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
             opacity = st.slider("Strength of the map", 0.0, 1.0, 0.6, 0.05, key="steps:opacity")
             everything = st.toggle(
-                "Start and end too",
+                "Start and end tokens",
                 key="steps:start and end",
-                help="They are no words, but get much of the attention: what no word wants.",
+                help="They are not words, but get much of the attention: attention not used by a "
+                "word.",
             )
         places = [place for place in found.prompt.places if place.kind != "padding"]
         if not everything:
             places = list(found.prompt.tokens)
         if not places:
-            st.info("The prompt has no words: switch on start and end to see what there is.")
+            st.info("The prompt has no words: turn on the start and end tokens.")
             return
         grid = st.grid("auto", min_column_width=128, gap="small")
         for place in places:
@@ -79,8 +80,8 @@ def _show_maps(found: AttentionMaps) -> None:
                 _show_map(found, place, opacity)
         st.caption(
             f"Mean over {found.layers} layers, their heads, and {found.calls} calls. Each map has "
-            "its own colours, from its least to its greatest; below stands its share of all "
-            "attention, and what the lightest place gives it."
+            "its own colour scale, from its minimum to its maximum; below it are its share of all "
+            "attention, and its maximum."
         )
 
     maps()

@@ -33,8 +33,9 @@ def show_one_call(run: Run, info: ModelInfo, call: int) -> None:
 def _show_call(run: Run, call: int) -> None:
     sigma = run.sigmas[call]
     words = (
-        "The UNet is shown the noisy latents, what time it is and the words, and says which part "
-        "is noise. With guidance it is asked twice, in one call: without the words and with them."
+        "The UNet gets the noisy latents, the timestep and the prompt's embeddings, and predicts "
+        "which part is noise. With guidance it makes two predictions in one call: without the "
+        "prompt and with it."
     )
     with block("3 · One call of the UNet", words, "call"):
         with st.container(horizontal=True, gap="medium"):
@@ -55,8 +56,8 @@ def _show_call(run: Run, call: int) -> None:
         with st.container(horizontal=True, gap="small"):
             show_tensor("Input (unit variance)", run.x_vp[call], UNIT)
             if seen.eps_uncond is not None:
-                show_tensor("eps_u, without the words", seen.eps_uncond, UNIT)
-            show_tensor("eps_c, with the words", seen.eps_cond, UNIT)
+                show_tensor("eps_u, without the prompt", seen.eps_uncond, UNIT)
+            show_tensor("eps_c, with the prompt", seen.eps_cond, UNIT)
             if seen.eps_uncond is not None:
                 gap = seen.eps_cond - seen.eps_uncond
                 limit = float(np.abs(gap).max())
@@ -64,26 +65,27 @@ def _show_call(run: Run, call: int) -> None:
                 show_tensor("Guided eps", seen.eps_guided, UNIT)
         if run.prediction_type != "epsilon":
             st.caption(
-                f"This model predicts {plain(run.prediction_type)}; its answers are shown as the "
-                "noise that they imply."
+                f"This model predicts {plain(run.prediction_type)}; its predictions are shown as "
+                "the noise that they imply."
             )
 
 
 def _show_guidance(run: Run, info: ModelInfo, call: int) -> None:
     words = (
         "Guidance goes from eps_u through eps_c and on in the same direction; the scale says how "
-        "far. The part along eps_c makes the picture louder, the part across it changes what it is."
+        "far. The part along eps_c raises contrast and saturation, the part across it changes what "
+        "the picture shows."
     )
-    with block("4 · Guidance is an arrow", words, "guidance"):
+    with block("4 · Guidance is a vector", words, "guidance"):
         if run.pred_uncond is None:
             why = (
-                "This model is told its guidance as a number"
+                "This model takes the guidance scale as an input"
                 if run.settings.uses_guidance
                 else ("Guidance is 1 or less")
             )
             st.info(
-                f"{why}, so the UNet was never asked without the words: there is no eps_u, and "
-                "nothing to go away from.",
+                f"{why}, so the UNet made no prediction without the prompt: there is no eps_u to "
+                "move away from.",
                 icon=":material/arrow_outward:",
             )
             return
@@ -96,7 +98,7 @@ def _show_guidance(run: Run, info: ModelInfo, call: int) -> None:
             float(own),
             0.5,
             key=key("scale", PREFIX),
-            help="Computed at once from the two stored predictions: the model is not asked again.",
+            help="Computed at once from the two stored predictions: the model does not run again.",
             **BOUND,
         )
         chosen = look_at(run, call, float(scale))
@@ -111,9 +113,9 @@ def _show_guidance(run: Run, info: ModelInfo, call: int) -> None:
                     config={"displayModeBar": False},
                 )
                 st.caption(
-                    f"eps_c − eps_u: {abs(found.parallel):.3f} along eps_c, "
-                    f"{found.orthogonal:.3f} across it (RMS). The dotted circle is as long as "
-                    "eps_c: outside it the prediction has grown."
+                    f"eps_c − eps_u: {abs(found.parallel):.3f} along eps_c, {found.orthogonal:.3f} "
+                    "across it (RMS). The dotted circle is as long as eps_c: outside it the "
+                    "prediction is larger."
                 )
         with picture:
             show_preview(f"Predicted x0 at scale {scale:g}", chosen.x0, info)

@@ -16,7 +16,7 @@ from ui.settings.controls import BOUND, default_values, key, settings_form
 
 PREFIX = STEPS.prefix
 SEED = 3
-THE_RUN, FUTURE, ATTENTION, BROKEN = "The run", "Another future", "Attention", "Broken on purpose"
+THE_RUN, FUTURE, ATTENTION, BROKEN = "The run", "Changed run", "Attention", "Mistakes"
 VIEWS = (THE_RUN, FUTURE, ATTENTION, BROKEN)
 
 
@@ -70,7 +70,7 @@ def prompt_box(model: ModelInfo) -> tuple[GenerationSettings, DeltaGenerator]:
             st.caption(summary(form.settings), width="content")
             counter = st.container(width="content")
     if form.settings.seed < 0:
-        st.rerun()  # as after a click on "Draw": a page that shows one run needs one seed
+        st.rerun()  # as after a click on "Random seed": a page that shows one run needs one seed
     return form.settings, counter
 
 

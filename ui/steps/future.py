@@ -1,4 +1,4 @@
-"""Another future: what would have come of the run with other words or numbers from a call on."""
+"""The changed run: the same run with another prompt, guidance or scheduler from a call on."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ui.views import show_warning
 SIDE = 288  # pixels of a picture on the screen
 COLUMNS = 10
 TILE = 64
-AS_BEFORE = "As before"
+UNCHANGED = "Unchanged"
 FROM, TO, PROMPT, GUIDANCE, SCHEDULER = (
     key(name, PREFIX)
     for name in ("from", "to", "other_prompt", "other_guidance", "other_scheduler")
@@ -40,7 +40,7 @@ def show_future(runtime: Runtime, run: Run, info: ModelInfo) -> None:
         change = _controls(run)
     if change is None:
         st.caption(
-            "Nothing is different yet. Change the prompt, the guidance or the scheduler above, or "
+            "Nothing has changed yet. Change the prompt, the guidance or the scheduler above, or "
             "take one of the ideas."
         )
         return
@@ -65,7 +65,7 @@ def _controls(run: Run) -> Change | None:
             "Prompt from there on",
             key=PROMPT,
             height=76,
-            placeholder=f"{AS_BEFORE}: {settings.prompt}",
+            placeholder=f"{UNCHANGED}: {settings.prompt}",
             **BOUND,
         )
     with right:
@@ -96,7 +96,8 @@ def _end_control(settings: GenerationSettings, start: int, last: int) -> int:
         last,
         last,
         key=TO,
-        help="After it everything is as before: guidance in an interval, a word for a while.",
+        help="After it the run's own settings apply again: guidance in an interval, a word for "
+        "some steps.",
         **BOUND,
     )
     return int(end)
@@ -139,17 +140,19 @@ def _ready_changes(run: Run) -> None:
             args=(run,),
         )
         st.button(
-            "As before",
+            "Reset",
             key="steps:as before",
             icon=":material/undo:",
-            help="Take every change back.",
+            help="Undo every change.",
             on_click=_put,
             args=({PROMPT: "", GUIDANCE: None, SCHEDULER: None, TO: run.calls},),
         )
 
 
 def _is_same_guidance(wanted: float | None, own: float) -> bool:
-    """Up to 1 guidance is off (diffusers' rule), whatever the number says."""
+    """Compare two guidance scales: up to 1 guidance is off (diffusers' rule), whatever the
+    number says.
+    """
     return wanted is None or wanted == own or (wanted <= 1 and own <= 1)
 
 
@@ -163,7 +166,7 @@ def _hold(run: Run) -> None:
                 show_warning(
                     "There is no such call",
                     f"Call {number} is beyond the end: this run has {run.calls}.",
-                    "The last one is taken.",
+                    "The last one is used.",
                 )
             st.session_state[name] = run.calls
     start, end = (st.session_state.get(name) for name in (FROM, TO))
@@ -172,7 +175,7 @@ def _hold(run: Run) -> None:
 
 
 def _third(calls: int) -> int:
-    """Where objects are decided but not yet drawn: about a third of the way."""
+    """Return where objects are decided but not yet drawn: about a third of the way."""
     return max(1, calls // 3)
 
 
@@ -204,11 +207,11 @@ def _show_both(run: Run, future: Future, info: ModelInfo) -> None:
     change = future.change
     before, after = st.columns(2, gap="medium")
     with before, st.container(horizontal_alignment="center"):
-        st.markdown("**As it was**", text_alignment="center")
-        st.image(png(run.image), width=SIDE, output_format="PNG", alt="The run as it was")
+        st.markdown("**The original run**", text_alignment="center")
+        st.image(png(run.image), width=SIDE, output_format="PNG", alt="The original run")
     with after, st.container(horizontal_alignment="center"):
         st.markdown(f"**Changed from call {change.start + 1} on**", text_alignment="center")
-        st.image(png(future.image), width=SIDE, output_format="PNG", alt="The other future")
+        st.image(png(future.image), width=SIDE, output_format="PNG", alt="The changed run")
     apart = rmse(run.image, future.image)
     st.caption(f"The pictures differ by {apart:.1f} of 255 (RMSE). " + _what_happened(run, future))
     _show_strips(run, future, info)
@@ -226,7 +229,7 @@ def _what_happened(run: Run, future: Future) -> str:
     if future.change.scheduler is not None and future.shared:
         return f"{future.change.scheduler} took over at the same noise level. {calls} calls in all."
     if future.change.end is not None:
-        return f"After call {future.change.end} everything is as before again."
+        return f"After call {future.change.end} the run's own settings apply again."
     return ""
 
 
@@ -248,14 +251,14 @@ def _show_strips(run: Run, future: Future, info: ModelInfo) -> None:
         ]
         mark = next((i for i, call in enumerate(chosen) if call >= future.shared), None)
         st.caption(
-            "The predicted picture on the way, as it was above and as it became below. The line is "
-            "where they part."
+            "The predicted pictures call by call: the original run above, the changed run below. "
+            "The line marks the first changed call."
         )
         st.image(
             png(strip(rows, TILE, mark)),
             width="content",
             output_format="PNG",
-            alt="Predicted pictures of both futures, call by call",
+            alt="Predicted pictures of both runs, call by call",
         )
         numbers = ", ".join(str(call + 1) for call in chosen)
         st.caption(f"Calls {numbers}.")

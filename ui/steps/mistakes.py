@@ -1,4 +1,4 @@
-"""Broken on purpose: classical mistakes beside the right picture, each really computed."""
+"""Classical mistakes beside the right picture, each really computed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ui.runtime import Runtime
 from ui.steps.form import summary
 from ui.steps.work import work_on
 
-SIDE = 152  # pixels of a picture on the screen: a pair fits beside each other on a telephone
+SIDE = 152  # pixels of a picture on the screen: a pair fits beside each other on a phone
 
 
 def show_mistakes(runtime: Runtime, run: Run) -> None:
     """All of them, with the reader's own prompt and seed, as far as they are computed."""
     st.caption(
-        "Mistakes that people have really made, with your prompt and seed. Both pictures of a pair "
-        "are computed now, the wrong one with the mistake in it."
+        "Mistakes found in real code, with your prompt and seed. Both pictures of a pair are "
+        "computed now, the wrong one with the mistake in it."
     )
     for name, mistake in MISTAKES.items():
         with st.container(border=True):

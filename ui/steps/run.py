@@ -76,9 +76,9 @@ def _forget_beyond() -> None:
 
 def _show_prompt(run: Run) -> None:
     words = (
-        "The tokenizer cuts the text into pieces with numbers; the text encoder turns each of its "
-        f"{len(run.prompt.places)} places into {run.prompt.width} numbers that know their "
-        "neighbours."
+        "The tokenizer splits the text into numbered tokens; the text encoder turns each of its "
+        f"{len(run.prompt.places)} places into {run.prompt.width} numbers that depend on the other "
+        "tokens."
     )
     with block("1 · The prompt becomes vectors", words, "prompt"):
         if run.negative is None:
@@ -123,7 +123,7 @@ def _token_table(prompt: EmbeddedPrompt) -> None:
     if spread < 0.1:
         said += (
             f"The lengths differ by {100 * spread:.1f} % at most: the encoder's last layer norm "
-            "makes them alike, and what a word says is in the direction."
+            "makes them nearly equal, and the meaning of a word is in the direction."
         )
     st.caption(said)
     if prompt.cut_off:
@@ -154,8 +154,8 @@ def _show_noise(run: Run, info: ModelInfo) -> None:
 
 def _show_decode(run: Run) -> None:
     words = (
-        "The latents are brought back to the VAE's own scale and its decoder paints them, "
-        f"{run.image.width // run.latents.shape[-1]} times as large each way."
+        "The latents are scaled back to the VAE's own range, and its decoder turns them into "
+        f"pixels, {run.image.width // run.latents.shape[-1]} times as large in each direction."
     )
     with block("6 · The decoder makes the picture", words, "decode"):
         last = run.latents[-1]

@@ -25,7 +25,7 @@ VIEW = "steps:view worked on"
 
 
 def turn_to(runtime: Runtime, view: str) -> None:
-    """Stops what this session began for another view: nobody looks at it any more."""
+    """Stop what this session began for another view: nobody looks at it any more."""
     if st.session_state.get(VIEW) == view:
         return
     st.session_state[VIEW] = view

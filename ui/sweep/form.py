@@ -95,7 +95,7 @@ def sweep_form(model: ModelInfo) -> SweepForm:
 
 
 def put_axes(model: ModelInfo, axes: dict[str, str]) -> None:
-    """Sets which parameters vary, each with its example values; the others stop varying."""
+    """Set which parameters vary, each with its example values; the others stop varying."""
     if not (st.session_state.get(key("prompt")) or "").strip() and model.example_prompts:
         st.session_state[key("prompt")] = model.example_prompts[0]
     for side in SIDES:
@@ -208,7 +208,7 @@ def _say(row: AxisRow, found: ParsedValues | None, problems: Sequence[SweepProbl
     few = shown if len(shown) <= 8 else [*shown[:6], "…", shown[-1]]
     words = f"{len(shown)}: {' · '.join(few)}"
     if found.duplicates:
-        words += f" (said twice: {', '.join(row.show(value) for value in found.duplicates)})"
+        words += f" (given twice: {', '.join(row.show(value) for value in found.duplicates)})"
     st.caption(plain(words))
 
 

@@ -52,7 +52,7 @@ def prompt_box(model: ModelInfo) -> tuple[DeltaGenerator, DeltaGenerator]:
             "Prompt",
             key=key("prompt"),
             height=76,
-            placeholder="Describe the picture, or begin with one of the sweeps below",
+            placeholder="Describe the picture, or choose one of the presets below",
             label_visibility="collapsed",
             bind="query-params",
             persist_state="session",
@@ -61,7 +61,7 @@ def prompt_box(model: ModelInfo) -> tuple[DeltaGenerator, DeltaGenerator]:
             run = st.container(width="content")
             counter = st.container(width="content")
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-            st.caption("One click:", width="content")
+            st.caption("Presets:", width="content")
             for preset in PRESETS:
                 st.button(
                     preset.title,

@@ -39,7 +39,7 @@ def show_saved(runtime: Runtime, sweep: Sweep, *, can_save: bool) -> None:
         show_error("Not saved", problem)
     saved = runtime.store.sweeps()
     if not saved:
-        st.caption("None is saved yet.")
+        st.caption("No saved sweeps yet.")
     for one in saved:
         _show_one(one)
     if (name := st.session_state.get(DELETING)) is not None:
@@ -60,7 +60,7 @@ def drop_sweep() -> None:
     try:
         found = read_sweep(file.getvalue())
     except SheetError as error:
-        show_error("No sweep could be taken from this file", str(error))
+        show_error("No sweep could be read from this file", str(error))
         return
     st.caption(plain(describe_sweep(found)))
     st.button(
@@ -103,7 +103,7 @@ def _confirm_delete(runtime: Runtime, name: str) -> None:
             runtime.store.delete_sweep(name)
             _ask(None)
             st.rerun()
-        if st.button("Keep", key=f"{PREFIX}:keep"):
+        if st.button("Cancel", key=f"{PREFIX}:keep"):
             _ask(None)
             st.rerun()
 

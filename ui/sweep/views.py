@@ -37,7 +37,7 @@ VIEWS = (
     View(title="Compare", show=show_compare),
     View(title="Flipbook", show=show_flipbook),
     View(title="Numbers", show=show_numbers),
-    View(title="Take home", show=show_export),
+    View(title="Export", show=show_export),
 )
 
 
@@ -53,7 +53,9 @@ def looks() -> tuple[Parameter, ...]:
 
 
 def places() -> tuple[DeltaGenerator, DeltaGenerator]:
-    """Where the grid and the controls go: side by side, or the controls below a wide grid."""
+    """Return where the grid and the controls go: side by side, or the controls below a wide
+    grid.
+    """
     in_link = st.query_params.get(key("wide")) == "true"  # before its control is first drawn
     if st.session_state.get(key("wide"), in_link):
         return st.container(), st.container()
@@ -92,14 +94,14 @@ def _choose() -> View:
 def show_waiting() -> None:
     show_empty(
         ":material/grid_on:",
-        "Nothing on the table yet",
-        "One click on a sweep above lays it out. Or choose what varies, and press Run.",
+        "No picture yet",
+        "Choose a preset above; or choose what varies, and press Run.",
     )
 
 
 def show_looks(sweep: Sweep) -> None:
     """How the grid looks: its size, captions, room, and which axis lies where."""
-    with st.popover("Look", icon=":material/visibility:"):
+    with st.popover("View", icon=":material/visibility:"):
         st.segmented_control(
             "Cell size",
             list(SIZES),

@@ -86,7 +86,7 @@ def show_family(runtime: Runtime, family: Family) -> None:
         key=f"{PREFIX}:as_sweep",
         type="tertiary",
         icon=SWEEP.icon,
-        help="The same grid on the Sweep page: compare, numbers, take it home.",
+        help="The same grid on the Sweep page: compare, numbers and export.",
     ):
         send_sweep(form.sweep)
     _open_child(runtime, source, board)
@@ -109,7 +109,7 @@ def _open_child(runtime: Runtime, source: StoredImage, board: Board) -> None:
     if cell is None or image is None:
         STATE.close()
         if cell is not None:
-            st.toast("This child is not there yet.", icon=":material/hourglass_top:")
+            st.toast("This child is not made yet.", icon=":material/hourglass_top:")
         return
     _child_dialog(runtime, source, image, board.values_of(cell))
 
@@ -134,7 +134,7 @@ def _child_dialog(runtime: Runtime, source: StoredImage, image: StoredImage, tit
                 type="primary",
                 icon=":material/family_history:",
                 disabled=is_same,
-                help="It is the source itself." if is_same else "Go on from this child.",
+                help="It is the source itself." if is_same else "Continue from this child.",
             ):
                 STATE.close()
                 make_parent(image.digest)

@@ -174,7 +174,7 @@ def _amount(method: Method) -> float:
         **BOUND,
     )
     if method.as_slerp is not None:
-        st.caption(f"As far as slerp at {method.as_slerp(amount):.3f}.")
+        st.caption(f"As much as slerp at {method.as_slerp(amount):.3f}.")
     if method.name == TURN:
         st.caption(f"A turn of {360 * amount:g}°.")
     return float(amount)
@@ -199,7 +199,7 @@ def _amounts(method: Method) -> tuple[Axis, list[SweepProblem]]:
         return Axis(name=row.name, values=(0.25,)), [problem]
     if method.as_slerp is not None:
         same = " · ".join(f"{method.as_slerp(min(1.0, s)):.2f}" for s in found.values[:8])
-        st.caption(f"As far as slerp at {same}.")
+        st.caption(f"As much as slerp at {same}.")
     return Axis(name=row.name, values=found.values), []
 
 
@@ -220,17 +220,17 @@ def _seeds(image: StoredImage) -> list[int]:
         )
     )
     st.button(
-        "Draw others",
+        "Random seeds",
         key=f"{PREFIX}:draw_first",
         icon=":material/casino:",
-        help="Other variation seeds, drawn by chance.",
+        help="Other variation seeds, chosen at random.",
         on_click=_draw_first,
         args=(count,),
     )
     first = min(first, MAX_SEED + 1 - count)
     seeds = list(range(first, first + count))
     if image.settings.seed in seeds and not image.settings.variation_chain:
-        st.caption(f"Seed {image.settings.seed} is the source's own: its child is no other noise.")
+        st.caption(f"Seed {image.settings.seed} is the source's own: its child has the same noise.")
     return seeds
 
 

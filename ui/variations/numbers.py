@@ -33,17 +33,17 @@ DISTANCES = (
     Distance(
         label="SSIM to the parent",
         of=lambda one: one.ssim,
-        note="1 is the same picture: it looks at structure in small windows.",
+        note="1 is the same picture: it compares structure in small windows.",
     ),
     Distance(
         label="RMSE to the parent",
         of=lambda one: one.rmse,
-        note="0 is the same picture: it looks at each pixel, 0 to 255.",
+        note="0 is the same picture: it compares each pixel, 0 to 255.",
     ),
     Distance(
         label="CLIP cosine to the parent",
         of=lambda one: one.clip,
-        note="1 is the same to CLIP: it looks at what the picture shows.",
+        note="1 is the same to CLIP: it compares what the pictures show.",
     ),
 )
 
@@ -82,8 +82,8 @@ def show_noise(runtime: Runtime, family: Family) -> None:
         if one.problem:
             st.caption(plain(f"{METHODS[one.method].label}: {one.problem}."))
     st.caption(
-        "The sampler expects a deviation of 1. What stays below comes out flat, what goes above "
-        "comes out loud. The cosine says how much of the source is left."
+        "The sampler expects a deviation of 1. Below it pictures come out flat, above it "
+        "oversaturated. The cosine says how much of the source is left."
     )
 
 
@@ -100,7 +100,7 @@ def show_distances(runtime: Runtime, family: Family) -> None:
     board = family.board(runtime)
     found = children(board)
     if not found:
-        st.info("Make the family first: then its distances to the parent stand here.")
+        st.info("Make the family first: its distances to the parent are plotted here.")
         return
     missing = len(board.cells) - len(found)
     if missing:

@@ -53,8 +53,8 @@ def choose_source(runtime: Runtime) -> StoredImage | None:
     if not can_repeat(image):
         show_error(
             OTHER_MODEL,
-            f"{image.model_name} is not here any more, or its weights have changed: what would "
-            "be made is no variation of this picture.",
+            f"{image.model_name} is not here any more, or its weights have changed: the result "
+            "would be no variation of this picture.",
             "Choose a picture of a model that is here.",
         )
         return None
@@ -211,7 +211,7 @@ def show_tree(runtime: Runtime, image: StoredImage) -> None:
         alt=f"The family of {len(members)} pictures, from the first on the left.",
     )
     st.caption(
-        f"{len(members)} pictures. Click one to go on with it. Each label says the variation "
+        f"{len(members)} pictures. Click one to continue with it. Each label says the variation "
         "seed and the strength; +n are children not drawn."
     )
     if (chosen := _clicked(event)) and chosen != image.digest:

@@ -65,14 +65,16 @@ FIRST_PASS = Pass(
 SECOND_PASS = Pass(
     state=GridState(prefix=PREFIX, grid="even walk"),
     title="Second pass: {count} frames",
-    what="The first pass is made and measured. These frames stand at the places that space them "
+    what="The first pass is made and measured. These frames are at the places that space them "
     "evenly.",
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Walk:
-    """From `base` along `axes`, all at the same `places` in [0, 1]; `closes` leads back to it."""
+    """A walk from `base` along `axes`, all at the same `places` in [0, 1]; `closes` leads back to
+    it.
+    """
 
     base: GenerationSettings
     axes: tuple[str, ...]
@@ -104,20 +106,20 @@ def walk_form(image: StoredImage) -> Walk:
     if kind == TO_PROMPT:
         base, axes = _to_prompt(settings)
     else:
-        seed = _seed("Of a second noise" if kind == CIRCLE else "To seed")
+        seed = _seed("Seed of the second noise" if kind == CIRCLE else "To seed")
         method = TURN if kind == CIRCLE else "slerp"
         base = replace(base, variation_seed=seed, variation_method=method)
         st.caption(
-            "A full turn in the plane of the two noises, back to the source: a loop without an end."
+            "A full turn in the plane of the two noises, back to the source: an endless loop."
             if kind == CIRCLE
-            else "The noise goes along the arc from the source's to that of the other seed."
+            else "The noise moves along the arc from the source's to that of the other seed."
         )
     count = st.slider("Frames", 2, MOST_FRAMES, FRAMES, key=key("frames"), **BOUND)
     is_even = st.toggle(
         "Space the frames evenly",
         key=key("even"),
-        help="A walk through noise stands still and then leaps. The frames are measured, and made "
-        "again at places where each is as far from the next, in RMSE.",
+        help="A walk through noise changes little and then jumps. The frames are measured, and "
+        "made again at places where each is equally far from the next, in RMSE.",
         **BOUND,
     )
     return Walk(
@@ -134,7 +136,7 @@ def _to_prompt(settings: GenerationSettings) -> tuple[GenerationSettings, tuple[
     if not st.toggle(
         "And to another seed",
         key=key("too"),
-        help="The noise goes along its arc at the same time.",
+        help="The noise moves along its arc at the same time.",
         **BOUND,
     ):
         return base, ("prompt_blend",)
@@ -234,7 +236,7 @@ def _show_files(runtime: Runtime, walk: Walk, board: Board) -> None:
     problems: list[str] = st.session_state.setdefault(SAID, [])
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         fps = st.number_input("Frames a second", 1, 30, 8, key=f"{PREFIX}:fps", width=150)
-        back = not walk.closes and st.toggle("There and back", value=True, key=f"{PREFIX}:back")
+        back = not walk.closes and st.toggle("Forward and back", value=True, key=f"{PREFIX}:back")
         for title, (kind, mime) in FILMS.items():
             st.download_button(
                 title,

@@ -35,7 +35,8 @@ class AttentionSum:
         self.total: torch.Tensor | None = None
 
     def add(self, probabilities: torch.Tensor) -> None:
-        """Of one layer, (heads, pixels, places), whose pixels are a smaller copy of the latents'.
+        """Add one layer's attention, (heads, pixels, places), whose pixels are a smaller copy of
+        the latents'.
 
         Raises ValueError where they are not.
         """
@@ -91,7 +92,7 @@ class WatchedAttention:
 
 @contextmanager
 def watching(unet: Any, seen: AttentionSum) -> Generator[None]:
-    """For as long as it lasts, the UNet's cross-attention also adds to `seen`."""
+    """Make the UNet's cross-attention, for as long as this lasts, also add to `seen`."""
     layers = [
         layer
         for name, layer in unet.named_modules()
@@ -110,7 +111,7 @@ def watching(unet: Any, seen: AttentionSum) -> Generator[None]:
 def attend(
     model: LoadedModel, settings: GenerationSettings
 ) -> Generator[tuple[int, int], None, AttentionMaps]:
-    """Runs `settings` (strict) and maps each place of the prompt; raises SettingsError."""
+    """Run `settings` (strict) and map each place of the prompt; raises SettingsError."""
     settings = replace(settings, snapshot=0)
     settings.require_valid(vae_scale_factor=model.info.vae_scale_factor)
     batch = Batch(model, max_rows=2)

@@ -1,4 +1,4 @@
-"""Another future of a run: guidance, prompt or scheduler changed from UNet call k on.
+"""Branch of a run: guidance, prompt or scheduler changed from UNet call k on.
 
 The run is made again up to call k, which is exact and brings the scheduler's memory and the
 generator with it; from there the cell goes on with other settings. Prompt switching (Hertz et al.
@@ -47,7 +47,7 @@ class _Track:
 def branch(
     model: LoadedModel, settings: GenerationSettings, change: Change
 ) -> Generator[tuple[int, int], None, Future]:
-    """Runs `settings` with `change`; without a change its pixels are the strict run's.
+    """Run `settings` with `change`; without a change its pixels are the strict run's.
 
     A new scheduler takes over in variance-preserving coordinates, with as many steps as the run
     has, at its first level not above the latents' own, and draws on from the run's generator.
@@ -160,7 +160,7 @@ def _step_starts(cell: BatchCell, row: SchedulerRow) -> list[int]:
 
 
 def _begin_at(cell: BatchCell, row: SchedulerRow, call: int, x_vp: torch.Tensor) -> None:
-    """Sets a fresh cell to begin at one of its calls, from variance-preserving latents."""
+    """Set a fresh cell to begin at one of its calls, from variance-preserving latents."""
     scheduler = cell.scheduler
     times, levels = cell.timesteps[call:], cell.sigmas[call:]
     if row.repeats_first_transition and call > 0:

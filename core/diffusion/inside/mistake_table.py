@@ -25,7 +25,7 @@ MISTAKES: Mapping[str, Mistake] = {
     "unscaled input": Mistake(
         title="Euler without scale_model_input",
         why="Euler's latents are x0 + sigma · noise, up to sigma times larger than the unit "
-        "variance that the UNet has learned from: it is shown something it has never seen.",
+        "variance that the UNet has learned from: it gets inputs unlike any it was trained on.",
         wrong="unet(latents, t, prompt_embeds)",
         right="unet(scheduler.scale_model_input(latents, t), t, prompt_embeds)",
         changes={"scheduler": "Euler"},
@@ -40,7 +40,7 @@ MISTAKES: Mapping[str, Mistake] = {
     "shared": Mistake(
         title="One scheduler for two images",
         why="A multistep scheduler remembers its last predictions: the second image, of the same "
-        "seed and prompt, begins with the memory that the first one has left behind.",
+        "seed and prompt, starts with the predictions that the first one left in memory.",
         wrong="for x in (first, second): denoise(x, scheduler)",
         right="for x in (first, second): denoise(x, Scheduler.from_config(config))",
         changes={"scheduler": "PNDM"},
@@ -61,7 +61,7 @@ MISTAKES: Mapping[str, Mistake] = {
         right="noise = slerp(a, b, 0.5)",
     ),
     "emptied": Mistake(
-        title="The prompt emptied instead of cut",
+        title="Prompt dropped instead of truncated",
         why="A prompt beyond the encoder's 77 places is to be cut there; code that drops it whole "
         "gives the empty prompt, and guidance has nothing to point at.",
         wrong='prompt if fits(prompt) else ""',

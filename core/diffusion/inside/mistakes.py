@@ -1,4 +1,4 @@
-"""Broken on purpose: classical mistakes, each really made, beside the same settings done right.
+"""Classical mistakes, each really made, beside the same settings done right.
 
 Every one drives the Batch and differs from it by what the mistake is.
 """

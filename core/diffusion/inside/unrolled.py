@@ -71,7 +71,7 @@ class WatchedBatch(Batch):
 def unroll(
     model: LoadedModel, settings: GenerationSettings
 ) -> Generator[tuple[int, int], None, Run]:
-    """Runs `settings` as diffusers' own pipeline does (strict) and keeps every tensor.
+    """Run `settings` as diffusers' own pipeline does (strict) and keep every tensor.
 
     A `snapshot` is not one here: the run goes on to its end. Raises SettingsError for settings
     that cannot be run, or whose tensors would take more than MOST_BYTES.

@@ -152,7 +152,7 @@ def _encoders(model: LoadedModel) -> list[Any]:
 
 
 def _name(sha: str) -> str:
-    """For peft, in whose names a dot would be a submodule."""
+    """Name a LoRA for peft, in whose names a dot would be a submodule."""
     return f"lora_{sha[:24]}"
 
 

@@ -34,7 +34,7 @@ _ALL_PARTS = (*_TEXT_PARTS, "unet", "vae", "scheduler")
 
 
 def describe(source: str) -> ModelInfo:
-    """Reads a model's JSON files and fingerprints its weights (cached until a file changes).
+    """Read a model's JSON files and fingerprint its weights (cached until a file changes).
 
     `source` is "bundled", a name in a model root, a folder in diffusers layout, a .safetensors
     checkpoint, or a hub id whose files are in the local Hugging Face cache. Raises ModelError.
@@ -58,7 +58,9 @@ def ensure_here(source: str, report: Report | None = None) -> ModelInfo:
 
 
 def is_on_its_hub(source: str) -> bool:
-    """Whether something of a hub's model is missing here, so that a download may bring it."""
+    """Return whether something of a hub's model is missing here, so that a download may bring
+    it.
+    """
     try:
         describe(source)
     except IncompleteError:

@@ -68,8 +68,8 @@ def fetch(source: str, report: Report | None = None) -> None:
 
 
 def wanted_files(source: str, index: Mapping[str, object], sizes: Mapping[str, int]) -> list[str]:
-    """Of a repository's files those that are read. Raises ModelError where a part has no safe
-    weights.
+    """Return those of a repository's files that are read. Raises ModelError where a part has no
+    safe weights.
     """
     parts = [part for part in index if isinstance(index[part], list) and not part.startswith("_")]
     unread = ("safety_checker", "feature_extractor", "image_encoder", "controlnet")
@@ -139,7 +139,7 @@ def _listing(name: str, revision: str | None) -> tuple[dict[str, int], str]:
 def _check_family(
     source: str, name: str, commit: str, index: dict[str, Any], sizes: Mapping[str, int]
 ) -> None:
-    """Before gigabytes come: is it a model that is run?"""
+    """Check, before gigabytes come, that it is a model that is run."""
 
     def small(file: str) -> dict[str, Any]:
         return read_json(_get(name, commit, file)) if file in sizes else {}

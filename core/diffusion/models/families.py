@@ -69,8 +69,8 @@ class Configs:
 
     @property
     def is_turbo(self) -> bool:
-        """As both are published: trailing timesteps, latents of 64 x 64, and the noise predicted
-        from a schedule that ends with some signal left.
+        """Return whether it is configured as both are published: trailing timesteps, latents of
+        64 x 64, and the noise predicted from a schedule that ends with some signal left.
         """
         is_trailing = self.scheduler.get("timestep_spacing") == "trailing"
         is_other = self.is_v or self.scheduler.get("rescale_betas_zero_snr")

@@ -68,7 +68,9 @@ def _remembered() -> dict[str, Any]:
 
 
 def _remember(file: str, entry: list[Any]) -> None:
-    """Of files that are still there. Where the cache cannot be written, it is read again."""
+    """Keep the hashes of files that are still there. Where the cache cannot be written, it is
+    read again.
+    """
     with suppress(OSError):
         book = {name: kept for name, kept in _remembered().items() if Path(name).exists()}
         book[file] = entry

@@ -37,7 +37,7 @@ def load_model(
     dtype: torch.dtype | None = None,
     report: Report | None = None,
 ) -> LoadedModel:
-    """Loads the parts of a Stable Diffusion model: safetensors only, no code from the model.
+    """Load the parts of a Stable Diffusion model: safetensors only, no code from the model.
 
     `device` defaults to LIGHTBOX_DEVICE, else CUDA where there is one, else the CPU; `dtype` to
     LIGHTBOX_DTYPE, else float16 on CUDA and float32 elsewhere; LIGHTBOX_OFFLOAD says which parts

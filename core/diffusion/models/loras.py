@@ -130,7 +130,7 @@ _walk: ContextVar[dict[str, Path] | None] = ContextVar("_walk", default=None)
 
 @contextmanager
 def walked_once() -> Generator[None]:
-    """Inside, the model roots are looked through once, when a LoRA is first asked for."""
+    """Search the model roots once while this lasts, when a LoRA is first asked for."""
     token = _walk.set({})
     try:
         yield
@@ -169,7 +169,7 @@ def _candidates(root: Path) -> Iterator[Path]:
 
 
 def _can_be_named(stem: str) -> bool:
-    """Whether `parse_loras` could read it."""
+    """Return whether `parse_loras` could read it."""
     return stem == stem.strip() and "," not in stem and ":" not in stem
 
 

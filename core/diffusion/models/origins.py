@@ -43,7 +43,7 @@ def list_models() -> list[str]:
     """What `load_model` can take here: "bundled", then the folders and .safetensors checkpoints
     in LIGHTBOX_MODELS, then the models in the Hugging Face cache.
 
-    Names, not paths: they stand in every picture that is taken home.
+    Names, not paths: they stand in every picture that is exported.
     """
     rooted = sorted(name for root in model_roots() for name, _ in _entries(root))
     return list(dict.fromkeys([BUNDLED, *rooted, *cached_models()]))
@@ -58,7 +58,7 @@ def model_roots() -> list[Path]:
 
 
 def hub_cache() -> Path:
-    """Where huggingface_hub keeps its models: as HF_HUB_CACHE or HF_HOME say, now."""
+    """Return where huggingface_hub keeps its models: as HF_HUB_CACHE or HF_HOME say, now."""
     if named := os.environ.get("HF_HUB_CACHE"):
         return expanded(named)
     home = os.environ.get("HF_HOME")
@@ -100,7 +100,7 @@ def locate(source: str) -> Origin:
 
 
 def where_looked() -> str:
-    """Where a model would have been found, for a message."""
+    """Return where a model would have been found, for a message."""
     roots = [str(root) for root in model_roots()]
     rooted = f"the folders of LIGHTBOX_MODELS ({', '.join(roots)})" if roots else "no model folder"
     said = "" if roots else " (LIGHTBOX_MODELS names none)"
@@ -114,7 +114,9 @@ def split_id(source: str) -> tuple[str, str]:
 
 
 def is_hub_id(source: str) -> bool:
-    """Whether `source` could be the id of a model on the hub: "owner/name", maybe "@revision"."""
+    """Return whether `source` could be the id of a model on the hub: "owner/name", maybe
+    "@revision".
+    """
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
 
@@ -230,7 +232,7 @@ def _root_of(folder: Path) -> Path:
 
 
 def expanded(source: str) -> Path:
-    """With the home directory for "~"; a "~name" of nobody stays as it is."""
+    """Return the path with the home directory for "~"; a "~name" of nobody stays as it is."""
     try:
         return Path(source).expanduser()
     except RuntimeError:

@@ -63,8 +63,8 @@ class Recognised:
 
 
 def is_checkpoint(file: Path) -> bool:
-    """Whether a .safetensors file is to be listed as a model: LoRAs and the like are not, broken
-    files are, so that choosing one says what is wrong with it.
+    """Return whether a .safetensors file is to be listed as a model: LoRAs and the like are not,
+    broken files are, so that choosing one says what is wrong with it.
     """
     try:
         shapes = read_header(file).shapes

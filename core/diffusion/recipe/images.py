@@ -138,7 +138,7 @@ def _srgb(image: Image.Image, profile: object) -> Image.Image:
 
 
 def _changes_little(change: ImageCms.ImageCmsTransform, mode: str) -> bool:
-    """Whether a grid over all colours stays within one level of 255."""
+    """Return whether a grid over all colours stays within one level of 255."""
     steps = np.linspace(0, 255, 9).round().astype(np.uint8)
     grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(27, 27, 3)
     probe = Image.fromarray(grid if mode == "RGB" else np.tile(steps, (2, 1)))

@@ -49,7 +49,7 @@ def loras_text(loras: Iterable[Lora]) -> str:
 
 
 def takes_part(text: str) -> bool:
-    """Whether a LoRA of the text has a weight other than 0; True for a text that is none."""
+    """Return whether a LoRA of the text has a weight other than 0; True for a text that is none."""
     try:
         return any(lora.weight != 0 for lora in parse_loras(text))
     except LoraError:

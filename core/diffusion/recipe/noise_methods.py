@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def slerp(source: torch.Tensor, other: torch.Tensor, strength: float) -> torch.Tensor:
-    """Along the great circle from the source to the other; near-parallel noises are mixed
-    in a straight line, where the sine in the denominator vanishes.
+    """Move along the great circle from the source to the other; near-parallel noises are mixed in a
+    straight line, where the sine in the denominator vanishes.
 
     Source: Shoemake, "Animating rotation with quaternion curves", 1985.
     """
@@ -56,7 +56,7 @@ def column_slerp(source: torch.Tensor, other: torch.Tensor, strength: float) -> 
 
 
 def blend(source: torch.Tensor, other: torch.Tensor, strength: float) -> torch.Tensor:
-    """Along the straight line between the two, then scaled to the source's norm."""
+    """Move along the straight line between the two, then scale to the source's norm."""
     mixed = (1 - strength) * source + strength * other
     return mixed * (source.norm() / mixed.norm())
 
@@ -151,8 +151,8 @@ METHODS: Mapping[str, Method] = _table(
         label="Add (what goes wrong)",
         formula=r"z+s\,n",
         mix=add,
-        expect="Noise on top of noise and nothing else: the norm grows by about the root of "
-        "1 + s². The sampler takes the surplus for picture: loud colours and grain.",
+        expect="Noise on top of noise and nothing else: the norm grows by about the root of 1 + "
+        "s². The sampler takes the surplus for content: oversaturated colours and grain.",
     ),
     Method(
         name="rotate",
@@ -181,7 +181,7 @@ METHODS: Mapping[str, Method] = _table(
         r"\operatorname{slerp}(z_k,n_k,s)\ \text{for channel}\ k\end{gathered}",
         mix=slerp,
         expect="One of the latent channels moves, the others stay. What a channel stands for "
-        "(brightness, a colour) is for the model's own autoencoder to say.",
+        "(brightness, a colour) depends on the model's autoencoder.",
         uses="variation_channel",
     ),
 )

@@ -86,7 +86,7 @@ def plain_text(prompt: str) -> str:
 
 
 def has_weights(prompt: str) -> bool:
-    """Whether any piece has another weight than 1."""
+    """Return whether any piece has another weight than 1."""
     return any(piece.weight != 1 for piece in parse_weights(prompt))
 
 

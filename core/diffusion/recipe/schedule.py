@@ -42,7 +42,7 @@ class RunSettings(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beginning:
+class StepRange:
     """A schedule of `schedule_steps` steps, of which the first `first_step` are left out."""
 
     schedule_steps: int
@@ -94,8 +94,8 @@ def schedule_steps(steps: int, strength: float, exact_steps: bool) -> int:
 
 def beginning(
     settings: RunSettings, scheduler_config: Mapping[str, Any] | None = None
-) -> Beginning:
-    """Where the run of these settings begins.
+) -> StepRange:
+    """Return where the run of these settings begins.
 
     diffusers' rule: min(int(n * strength), n) steps are run, rounded down, so that strength 0.99
     of 10 steps runs 9 and 0.58 of 50 runs 28. `match_noise` needs the model's
@@ -103,13 +103,13 @@ def beginning(
     """
     steps = settings.num_inference_steps
     if not settings.init_image:
-        return Beginning(schedule_steps=steps, first_step=0)
+        return StepRange(schedule_steps=steps, first_step=0)
     total = schedule_steps(steps, settings.strength, settings.exact_steps)
     if settings.exact_steps:
         run = steps if settings.strength > 0 else 0
     else:
         run = min(int(total * settings.strength), total)
-    plain = Beginning(schedule_steps=total, first_step=total - run)
+    plain = StepRange(schedule_steps=total, first_step=total - run)
     if settings.match_noise and run > 0 and scheduler_config is not None:
         return _matched(settings, plain, json.dumps(dict(scheduler_config), sort_keys=True))
     return plain
@@ -140,7 +140,7 @@ def start_of(settings: RunSettings, scheduler_config: Mapping[str, Any]) -> Star
 
 
 def lay_out(row: SchedulerRow, scheduler: Any, count: int, config: Mapping[str, Any]) -> str:
-    """Sets the timesteps of `count` steps; returns why they cannot be run, "" where they can.
+    """Set the timesteps of `count` steps; return why they cannot be run, "" where they can.
 
     A schedule may be too dense for the model's own timesteps: steps_offset moves it beyond the
     last one, or rounding doubles some, which divides by zero.
@@ -172,7 +172,7 @@ def call_sigmas(row: SchedulerRow, scheduler: Any) -> list[float]:
     return sigmas
 
 
-def _matched(settings: RunSettings, plain: Beginning, config: str) -> Beginning:
+def _matched(settings: RunSettings, plain: StepRange, config: str) -> StepRange:
     """The beginning whose noise is nearest (in log sigma) to the one that DDIM would start from.
 
     With `exact_steps` the number of steps stays and the schedule is made denser or coarser, else
@@ -183,13 +183,13 @@ def _matched(settings: RunSettings, plain: Beginning, config: str) -> Beginning:
     try:
         wanted = math.log(_levels(REFERENCE, plain.schedule_steps, config)[1][plain.first_step])
 
-        def distance(begin: Beginning) -> float:
+        def distance(begin: StepRange) -> float:
             sigmas = _levels(name, begin.schedule_steps, config)[1]
             return abs(math.log(sigmas[begin.first_call(row)]) - wanted)
 
         if not settings.exact_steps:
             total = plain.schedule_steps
-            choices = [Beginning(schedule_steps=total, first_step=k) for k in range(total)]
+            choices = [StepRange(schedule_steps=total, first_step=k) for k in range(total)]
             return min(choices, key=distance)
         # The longer the schedule, the less noise its last `run` steps begin with.
         low, high = run, max(run, min(3 * plain.schedule_steps, MOST_STEPS))
@@ -197,10 +197,10 @@ def _matched(settings: RunSettings, plain: Beginning, config: str) -> Beginning:
             third = (high - low) // 3
             left, right = low + third, high - third
             near, far = (
-                distance(Beginning(schedule_steps=n, first_step=n - run)) for n in (left, right)
+                distance(StepRange(schedule_steps=n, first_step=n - run)) for n in (left, right)
             )
             low, high = (low, right) if near <= far else (left, high)
-        around = [Beginning(schedule_steps=n, first_step=n - run) for n in range(low, high + 1)]
+        around = [StepRange(schedule_steps=n, first_step=n - run) for n in range(low, high + 1)]
         return min(around, key=distance)
     except (ValueError, IndexError):  # too dense for the model's timesteps: the engine says so
         return plain

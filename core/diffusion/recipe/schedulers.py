@@ -60,7 +60,9 @@ class SchedulerRow:
         return cls.from_config(kept, **self.config)
 
     def takes_generator(self, scheduler: Any) -> bool:
-        """Whether `scheduler.step` draws from a generator (diffusers' own pipeline asks so)."""
+        """Return whether `scheduler.step` draws from a generator (diffusers' own pipeline asks
+        so).
+        """
         return "generator" in inspect.signature(scheduler.step).parameters
 
 

@@ -14,7 +14,7 @@ def _is_varied(settings: Settings) -> bool:
 
 
 def _is_used(name: str) -> Callable[[Settings], bool]:
-    """Whether the method that varies the noise here reads a setting."""
+    """Return whether the method that varies the noise here reads a setting."""
 
     def matters(settings: Settings) -> bool:
         method = METHODS.get(settings.variation_method)

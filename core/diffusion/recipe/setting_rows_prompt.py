@@ -72,8 +72,8 @@ SECOND_PROMPT_ROWS = (
         name="prompt_2",
         default="",
         label="Second prompt",
-        help="The blend goes from the prompt to this one, in a straight line between what the "
-        "text encoder says of them.",
+        help="The blend goes from the prompt to this one, in a straight line between their "
+        "embeddings.",
         group="prompt",
         is_prompt=True,
         matters=_is_blended,

@@ -124,7 +124,7 @@ RUN_ROWS = (
         name="scheduler",
         default="DPM++ 2M",
         label="Scheduler",
-        help='How the noise is taken away, step by step: such as "Euler a" or "DPM++ 2M Karras".',
+        help='How the noise is removed, step by step: such as "Euler a" or "DPM++ 2M Karras".',
         group="sampler",
         choices=tuple(SCHEDULERS),
         check=_unknown_scheduler,
@@ -154,7 +154,7 @@ RUN_ROWS = (
         name="guidance_scale",
         default=3.0,
         label="Guidance scale",
-        help="How hard the prompt pulls. At 1 and below there is no guidance.",
+        help="How strongly the prompt acts. At 1 and below there is no guidance.",
         group="guidance",
         bounds=(0, MAX_GUIDANCE),
         step=0.5,
@@ -175,7 +175,7 @@ RUN_ROWS = (
         name="guidance_rescale",
         default=0.0,
         label="Guidance rescale",
-        help="Takes back the contrast that strong guidance adds. 0 is off, 0.7 is usual.",
+        help="Reduces the contrast that strong guidance adds. 0 is off, 0.7 is usual.",
         group="guidance",
         bounds=(0, 1),
         step=0.05,
@@ -221,8 +221,8 @@ SNAPSHOT_ROWS = (
         name="snapshot",
         default=0,
         label="Snapshot at step",
-        help="What the model believed after so many of its calls: the predicted picture, in place "
-        "of the finished one. 0 is the finished picture.",
+        help="The picture that the model predicts after this many UNet calls, in place of the "
+        "finished one. 0 is the finished picture.",
         group="sampler",
         bounds=(0, 2 * MAX_STEPS),
         step=1,
@@ -233,8 +233,8 @@ SNAPSHOT_ROWS = (
             Swept(
                 examples="1, 2, 4, 8, 16",
                 cost="one decoding a value: all come out of one denoising run",
-                note="The picture that the model believed in after so many UNet calls of one run; "
-                "0 is the finished image.",
+                note="The picture that the model predicts after this many UNet calls of one run; 0 "
+                "is the finished image.",
             ),
         ),
     ),

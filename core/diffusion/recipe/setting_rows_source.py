@@ -26,7 +26,7 @@ def _truth(text: str) -> bool:
 
 def _strengthen(settings: Settings, value: float, first: float) -> Settings:
     if not settings.init_image:
-        raise AxisError("there is no source picture: begin on the Image-to-image page")
+        raise AxisError("there is no source picture: choose one on the Image to image page")
     return replace(settings, strength=value)
 
 
@@ -46,8 +46,8 @@ SOURCE_ROWS = (
         name="strength",
         default=0.8,
         label="Strength",
-        help="How much noise is laid on the source, and so the share of the steps that is run: "
-        "steps × strength, rounded down. 0 is the source through the VAE and back.",
+        help="How much noise is added to the source, and so the share of the steps that is run: "
+        "steps × strength, rounded down. 0 is the source encoded and decoded by the VAE.",
         group="source",
         bounds=(0, 1),
         step=0.01,
@@ -59,7 +59,7 @@ SOURCE_ROWS = (
                 apply=_strengthen,
                 step=0.05,
                 cost="its share of one image's steps",
-                note="Image-to-image: how much noise is laid on the source, and so the share of "
+                note="Image-to-image: how much noise is added to the source, and so the share of "
                 "the steps that is run, rounded down.",
             ),
         ),
@@ -68,8 +68,8 @@ SOURCE_ROWS = (
         name="exact_steps",
         default=False,
         label="Exact steps",
-        help="Runs all the steps you ask for: the schedule is laid out longer, and the strength "
-        "leaves so many of it.",
+        help="Runs all the steps you ask for: the schedule is made longer, so that the strength "
+        "leaves that many.",
         group="source",
         matters=_has_source,
         web_ui=WebUiText(keys=("Exact steps",), read=_truth),
@@ -88,8 +88,9 @@ SOURCE_ROWS = (
         name="posterior",
         default="sample",
         label="Latents of the source",
-        help="How the source is encoded: sample, a seeded draw from what the VAE's encoder says, "
-        "as in diffusers; mean, without a draw; or latents, where the source is latents.",
+        help="How the source is encoded: sample, a seeded draw from the VAE encoder's "
+        "distribution, as in diffusers; mean, without a draw; or latents, where the source is "
+        "latents.",
         group="source",
         choices=POSTERIORS,
         matters=_has_source,
@@ -99,8 +100,7 @@ SOURCE_ROWS = (
         name="mask_image",
         default="",
         label="Mask",
-        help="What is white in it is made anew in the source, by the SHA-256 of a mask that is "
-        "kept.",
+        help="White areas of it are inpainted. By the SHA-256 of a mask that is kept.",
         group="source",
         matters=lambda settings: _has_source(settings) and bool(settings.mask_image),
         check=_no_digest,

@@ -61,7 +61,9 @@ class Batch:
         return (info.latent_channels, settings.height // factor, settings.width // factor)
 
     def has_room(self, settings: GenerationSettings) -> bool:
-        """Whether a cell fits beside those in flight: rows are left, shape and LoRAs are theirs."""
+        """Return whether a cell fits beside those in flight: rows are left, shape and LoRAs are
+        theirs.
+        """
         if not self.cells:
             return True
         rows = sum(cell.rows for cell in self.cells) + self.model.info.family.rows(
@@ -78,7 +80,7 @@ class Batch:
     def admit(
         self, settings: GenerationSettings, *, strict: bool = False, record: Record = "norms"
     ) -> BatchCell:
-        """Draws the noise, embeds the prompts, builds the cell's scheduler; adds the cell.
+        """Draw the noise, embed the prompts, build the cell's scheduler; add the cell.
 
         Raises SettingsError for more steps than the model has timesteps for, and for a source of
         another size; InputError for a source that is not there.

@@ -44,7 +44,9 @@ class CompiledUNet:
         self._thread = Threads(1, "lightbox-compile")
 
     def is_warm(self, whole: tuple[torch.Tensor, ...], plain: Run, compiled: Run) -> bool:
-        """Whether calls of this size may be compiled; the first time it is asked begins that."""
+        """Return whether calls of this size may be compiled; the first time it is asked begins
+        that.
+        """
         size = tuple(tensor.shape[1:] for tensor in whole)
         if size not in self._sizes:
             inputs = padded(tuple(tensor[:TILE].clone() for tensor in whole))
@@ -53,7 +55,7 @@ class CompiledUNet:
         return found.done() and found.result()
 
     def wait(self) -> bool:
-        """Until what has begun is warm or refused; whether all of it is warm."""
+        """Wait until what has begun is warm or refused; return whether all of it is warm."""
         verdicts = [found.result() for found in self._sizes.values()]
         return all(verdicts)
 
@@ -80,7 +82,7 @@ class CompiledUNet:
 
 
 def padded(tensors: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-    """At most TILE rows of each -> TILE: the last one is repeated."""
+    """Pad at most TILE rows of each to TILE by repeating the last one."""
     missing = TILE - len(tensors[0])
     return tuple(torch.cat([t, t[-1:].expand(missing, *t.shape[1:])]) for t in tensors)
 

@@ -45,7 +45,7 @@ def to_vp(latents: np.ndarray, sigma: float | np.ndarray, scheduler: str) -> np.
 
 
 def preview_frames(info: ModelInfo, latents: np.ndarray, write: Write) -> Iterator[tuple[int, int]]:
-    """Writes each of the latents (N, C, h, w) as its linear preview, (h, w, 3): no VAE.
+    """Write each of the latents (N, C, h, w) as its linear preview, (h, w, 3): no VAE.
 
     Yields (done, total).
     """
@@ -57,7 +57,7 @@ def preview_frames(info: ModelInfo, latents: np.ndarray, write: Write) -> Iterat
 def decode_frames(
     model: LoadedModel, latents: np.ndarray, write: Write
 ) -> Iterator[tuple[int, int]]:
-    """Writes each of the scaled latents (N, C, h, w), decoded by the VAE, (8h, 8w, 3) for f = 8.
+    """Write each of the scaled latents (N, C, h, w), decoded by the VAE, (8h, 8w, 3) for f = 8.
 
     Yields (done, total) after every piece. As many are decoded at once as fit into PIECE_SECONDS,
     which changes a pixel by rounding at most. Raises ModelError where not even one fits into the

@@ -73,7 +73,7 @@ def on_device(values: Sequence[float], device: torch.device) -> torch.Tensor:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """On a CPU PyTorch says it in a plain RuntimeError."""
+    """Return whether memory ran out. On a CPU PyTorch says it in a plain RuntimeError."""
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 

@@ -16,7 +16,7 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 
 class OneDNNMatmul(TorchFunctionMode):
-    """Inside it, this thread's `linear` in float32 on a CPU is computed by oneDNN.
+    """A context in which this thread's `linear` in float32 on a CPU is computed by oneDNN.
 
     PyTorch gives such products to MKL, which takes its AVX-512 path on Intel's processors alone.
     oneDNN, with which PyTorch computes convolutions, looks at what the processor can do. The sums
@@ -37,7 +37,7 @@ class OneDNNMatmul(TorchFunctionMode):
 def _linear(
     input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """As `torch.nn.functional.linear`, which it is for other devices and precisions."""
+    """Compute as `torch.nn.functional.linear`, which it is for other devices and precisions."""
     if input.device.type == "cpu" and input.dtype == weight.dtype == torch.float32:
         return torch.ops.mkldnn._linear_pointwise(input, weight, bias, "none", [], "")
     return functional.linear(input, weight, bias)
@@ -52,7 +52,7 @@ def fast_matmul() -> Callable[[], AbstractContextManager[Any]]:
 
 
 def _is_amd() -> bool:
-    """By the maker's name: PyTorch tells what a processor can do, and not whose it is."""
+    """Ask by the maker's name: PyTorch tells what a processor can do, and not whose it is."""
     if CPU_INFO.exists():
         return "AuthenticAMD" in CPU_INFO.read_text(errors="replace")
     return "AuthenticAMD" in platform.processor()  # Windows names the maker there

@@ -100,8 +100,8 @@ class PromptEncoder:
         return self.embed(prompt).states
 
     def embed(self, prompt: str, clip_skip: int = 0) -> Embedded:
-        """With the LoRAs that are on in the model now. Raises SettingsError for more layers to skip
-        than an encoder can be without.
+        """Embed the prompt with the LoRAs that are on in the model now. Raises SettingsError for
+        more layers to skip than an encoder can be without.
         """
         import torch
 

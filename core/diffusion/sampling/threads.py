@@ -17,7 +17,7 @@ _Work = tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]
 
 
 class Threads:
-    """As a ThreadPoolExecutor, whose threads are daemons: Python's own pools take no more work from
+    """A ThreadPoolExecutor whose threads are daemons: Python's own pools take no more work from
     the moment the program begins to end, when the worker still has a step in hand.
 
     `prepare` runs in each thread before its first work, and before the constructor returns. The
@@ -39,7 +39,7 @@ class Threads:
         return future
 
     def map(self, do: Callable[[T], R], items: Iterable[T]) -> list[R]:
-        """In the order of `items`. Raises what the first that failed raised."""
+        """Return the results in the order of `items`. Raises what the first that failed raised."""
         return [future.result() for future in [self.submit(do, item) for item in items]]
 
 

@@ -108,8 +108,8 @@ def unbuilt(row: SchedulerRow, error: Exception) -> str:
 
 
 def takes_spacing(scheduler: str) -> bool:
-    """Whether the diffusers class has `timestep_spacing`, and it matters: LCM does not read it,
-    and fixed Karras levels lie where they lie.
+    """Return whether the diffusers class has `timestep_spacing`, and it matters: LCM does not read
+    it, and fixed Karras levels lie where they lie.
     """
     row = SCHEDULERS[scheduler]
     is_fixed = row.distilled_only or "use_karras_sigmas" in row.config
@@ -117,7 +117,7 @@ def takes_spacing(scheduler: str) -> bool:
 
 
 def takes_karras(scheduler: str) -> bool:
-    """Whether the diffusers class can lay its noise levels in Karras' way, and its row in
+    """Return whether the diffusers class can lay its noise levels in Karras' way, and its row in
     SCHEDULERS leaves that open.
     """
     fixed = SCHEDULERS[scheduler].config.get("use_karras_sigmas")

@@ -142,7 +142,7 @@ class UNetRows:
         return self._compiled.is_warm(whole, self._call, self._compiled_call)
 
     def _tile(self, *part: torch.Tensor) -> torch.Tensor:
-        """At most TILE rows. Few are cheaper as they are than filled up."""
+        """Take at most TILE rows. Few are cheaper as they are than filled up."""
         rows = len(part[0])
         return self._call(*part) if rows <= TILE // 2 else self._compiled_call(*padded(part))[:rows]
 

@@ -51,15 +51,15 @@ class Reels:
     def shoot(
         self, model: LoadedModel, image: StoredImage, kinds: Sequence[Kind], decoder: Decoder
     ) -> Iterator[int]:
-        """Makes reels of these kinds; yields the number of frames done, a piece at a time.
+        """Make reels of these kinds; yield the number of frames done, a piece at a time.
 
         Raises TaskError where the model is another than the one that made the picture, or where
         no tensors were recorded; StoreError, ModelError, OSError.
         """
         if model.info.fingerprint != image.model_fingerprint:
             raise TaskError(
-                f"{image.model_name} has changed since it made this picture: it would decode "
-                "other frames. Generate the picture anew."
+                f"{image.model_name} has changed since it made this picture: it would decode other "
+                "frames. Generate the picture again."
             )
         trajectory = self._store.trajectory(image.digest)
         if trajectory is None or trajectory.latents is None:
@@ -76,7 +76,7 @@ class Reels:
             before += len(latents)
 
     def tidy(self, images: Sequence[StoredImage], kinds: Sequence[Kind], decoder: Decoder) -> None:
-        """Removes the reels not asked for longest, beyond KEPT_BYTES; never these."""
+        """Remove the reels not asked for longest, beyond KEPT_BYTES; never these."""
         names = {_name(image, kind, decoder) for image in images for kind in kinds}
         self._shelf.tidy(keep={self._shelf.folder / name for name in names})
 

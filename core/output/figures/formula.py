@@ -94,7 +94,7 @@ def reached_sigma(run: Run, call: int) -> float:
 
 
 def _is_plain(run: Run) -> bool:
-    """Whether the scheduler's configuration is the one that is written out."""
+    """Return whether the scheduler's configuration is the one that is written out."""
     config = run.scheduler_config
     if config.get("thresholding") or config.get("clip_sample"):
         return False

@@ -57,7 +57,7 @@ def heat_map(values: np.ndarray, limit: float) -> np.ndarray:
 
 
 def change_map(change: np.ndarray) -> tuple[np.ndarray, float]:
-    """Where x0 has changed, as uint8 (h, w, 3) from dark to light, and the largest change.
+    """Return where x0 has changed, as uint8 (h, w, 3) from dark to light, and the largest change.
 
     (C, h, w) -> RMS over the channels; the lightest place is the largest of this very step.
     """

@@ -20,7 +20,7 @@ class Along:
     is_falling: bool = False
 
     def place(self, record: StepRecord) -> float | None:
-        """Where a record stands; None where the axis has no place for it (sigma 0)."""
+        """Return where a record stands; None where the axis has no place for it (sigma 0)."""
         return drawable(self.of(record), self.is_log)
 
 
@@ -111,9 +111,9 @@ STEP_FIGURES: Mapping[str, StepFigure] = _figures(
         title="RMS of the predicted x0",
         group="Latents",
         axis="RMS of x₀",
-        look="An ideal unguided prediction is on average no larger than the data, being a "
-        "mean over all pictures that fit (Karras et al. 2022, app. B.3): what towers "
-        "above the end is guidance.",
+        look="An ideal unguided prediction is on average no larger than the data, being a mean "
+        "over all pictures that fit (Karras et al. 2022, app. B.3): what lies above the last value "
+        "is due to guidance.",
         lines=(Line(of=lambda record: record.x0_rms),),
     ),
     StepFigure(
@@ -121,9 +121,9 @@ STEP_FIGURES: Mapping[str, StepFigure] = _figures(
         title="Guidance gap",
         group="Guidance",
         axis="RMS of ε_c − ε_u",
-        look="This difference is what guidance scales (Ho and Salimans 2022, eq. 6): where "
-        "it is high the prompt says most, and a middle interval of noise is where it "
-        "helps (Kynkäänniemi et al. 2024).",
+        look="This difference is what guidance scales (Ho and Salimans 2022, eq. 6): where it is "
+        "high the prompt has the most effect, and a middle interval of noise is where it helps "
+        "(Kynkäänniemi et al. 2024).",
         lines=(Line(of=lambda record: record.guidance_gap),),
         needs_guidance=True,
     ),
@@ -132,20 +132,19 @@ STEP_FIGURES: Mapping[str, StepFigure] = _figures(
         title="Guidance gap in x0",
         group="Guidance",
         axis="σ · RMS of ε_c − ε_u",
-        look="In the predicted picture the same gap is σ times as large (Ho et al. 2020, eq."
-        " 15): the prompt pulls hardest at the start, so mind the logarithmic axis.",
+        look="In the predicted picture the same gap is σ times as large (Ho et al. 2020, eq. 15): "
+        "the prompt has the most effect at the start, so note the logarithmic axis.",
         lines=(Line(of=lambda record: record.guidance_gap_x0),),
         is_log=True,
         needs_guidance=True,
     ),
     StepFigure(
         name="misalignment",
-        title="How far the predictions part",
+        title="Angle between the predictions",
         group="Guidance",
         axis="1 − cos(ε_c, ε_u)",
-        look="Mind the powers of ten: both predict the same noise in x (Ho et al. 2020, eq. "
-        "4), so they are nearly parallel, and all that guidance does comes from this "
-        "small rest.",
+        look="Note the powers of ten: both predict the same noise in x (Ho et al. 2020, eq. 4), so "
+        "they are nearly parallel, and all that guidance does comes from this small rest.",
         lines=(Line(of=lambda record: record.misalignment),),
         is_log=True,
         needs_guidance=True,
@@ -169,7 +168,7 @@ STEP_FIGURES: Mapping[str, StepFigure] = _figures(
         title="Std inflation",
         group="Guidance",
         axis="std(ε guided) / std(ε_c)",
-        look="Above 1 guidance blows the prediction up, more at a higher scale: after a "
+        look="Above 1 guidance enlarges the prediction, more at a higher scale: after a "
         "guidance_rescale this is what is left of it (Lin et al. 2023, sec. 3.4; diffusers' "
         "rescale_noise_cfg).",
         lines=(Line(of=lambda record: record.std_inflation),),

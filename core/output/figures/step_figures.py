@@ -1,4 +1,4 @@
-"""Plotly figures of the recorded quantities over a run, many runs laid over each other."""
+"""Plotly figures of the recorded quantities over a run, many runs in one figure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs laid over each other: what each is called and coloured by."""
+"""Runs in one figure: what each is called and coloured by."""
 
 from __future__ import annotations
 

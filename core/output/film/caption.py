@@ -43,7 +43,7 @@ class CaptionStrip:
         self.height = round(y + self._face.line_height + self._pad) if count else 0
 
     def draw(self, canvas: Image.Image, index: int, *, left: int, top: int) -> None:
-        """Writes the caption of frame `index` below `top`."""
+        """Write the caption of frame `index` below `top`."""
         for (x, y), field in zip(self._places, self._captions[index], strict=False):
             if field:
                 self._face.draw(canvas, left + x, top + y, field, self._color)

@@ -154,7 +154,7 @@ def film_pieces(
 
 
 def zip_pieces(frames: Iterable[np.ndarray], path: Path) -> Iterator[int]:
-    """Writes each frame as frame-0001.png, ..., and yields the number done after each.
+    """Write each frame as frame-0001.png, ..., and yield the number done after each.
 
     Otherwise as `film_pieces`; the frames keep their odd sides.
     """
@@ -190,6 +190,6 @@ def _even(frame: np.ndarray) -> np.ndarray:
 
 
 def _last_line(error: OSError) -> str:
-    """Of what the encoder said; the whole log is no message for a person."""
+    """Return the last line of what the encoder said; the whole log is no message for a person."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else "no reason given"

@@ -71,7 +71,9 @@ class Take:
 
 
 def panels_width(width: int, count: int) -> int:
-    """Of `count` pictures of this width side by side, with the gaps between them."""
+    """Return the width of `count` pictures of this width side by side, with the gaps between
+    them.
+    """
     return count * width + (count - 1) * GAP
 
 
@@ -229,7 +231,9 @@ def _still(cell: FilmCell, sweep: Sweep) -> SheetCell:
 
 
 def _scaled(picture: Image.Image, size: tuple[int, int], scale: float) -> Image.Image:
-    """As the sheet scales the finished picture of `size`; a preview, which is smaller, smoothly."""
+    """Scale as the sheet scales the finished picture of `size`; a preview, which is smaller,
+    smoothly.
+    """
     if picture.size == size:
         return fit_picture(picture, scale)
     return picture.resize(scaled_size(size, scale), Image.Resampling.BICUBIC)

@@ -88,7 +88,9 @@ QUANTITIES: Mapping[str, Quantity] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Means:
-    """Of one page: of each column, of each row, and of all. None where nothing was measured."""
+    """The means of one page: of each column, of each row, and of all. None where nothing was
+    measured.
+    """
 
     columns: tuple[float | None, ...]
     rows: tuple[float | None, ...]

@@ -122,7 +122,7 @@ if not hasattr(pipe.text_encoder, "text_model"):
 """
 
 _SNAPSHOT = """\
-# The picture that the model believes in at UNet call {call}: diffusers does not return it, so the
+# The picture that the model predicts at UNet call {call}: diffusers does not return it, so the
 # scheduler's step is watched. scale_model_input makes the latents variance preserving.
 {functions}
 
@@ -292,7 +292,9 @@ def _step(settings: GenerationSettings, variation: Variation) -> str:
 
 
 def gives_embeddings(settings: GenerationSettings) -> bool:
-    """Whether the pipeline is given `prompt_embeds` (and `unconditional`) in place of texts."""
+    """Return whether the pipeline is given `prompt_embeds` (and `unconditional`) in place of
+    texts.
+    """
     return settings.matters("prompt_blend") or any(has_weights(text) for text in _texts(settings))
 
 

@@ -164,12 +164,14 @@ def scheduler_changes(info: ModelInfo | None) -> dict[str, Any]:
 
 
 def is_guided(settings: GenerationSettings, info: ModelInfo | None) -> bool:
-    """Whether there is an unconditional prediction, and so a negative prompt."""
+    """Return whether there is an unconditional prediction, and so a negative prompt."""
     return family_of(info).rows(settings.uses_guidance) == 2
 
 
 def guidance_scale(settings: GenerationSettings, info: ModelInfo | None) -> float:
-    """As the pipeline is to be called: one that is embedded is no less than 1 here."""
+    """Return the scale that the pipeline is called with: one that is embedded is no less than 1
+    here.
+    """
     scale = settings.guidance_scale
     return max(scale, 1.0) if family_of(info).guidance == "embedded" else scale
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.diffusion.models.load import describe
-from core.diffusion.recipe.schedule import Beginning, beginning
+from core.diffusion.recipe.schedule import StepRange, beginning
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.quoted import guide_text
 
@@ -31,7 +31,7 @@ with torch.no_grad():
 """
 
 _MASK = """\
-mask = Image.open("{file}")  # white is painted anew
+mask = Image.open("{file}")  # white is inpainted
 """
 
 # The two pipelines call it for the noise alone: the posterior draws elsewhere.
@@ -94,8 +94,10 @@ def pipeline_class(settings: GenerationSettings) -> str:
     return "StableDiffusionImg2ImgPipeline" if settings.init_image else "StableDiffusionPipeline"
 
 
-def begins(settings: GenerationSettings, model_source: str | Path) -> Beginning:
-    """Where the run begins; only matched noise needs to look at the model. Raises ModelError."""
+def begins(settings: GenerationSettings, model_source: str | Path) -> StepRange:
+    """Return where the run begins; only matched noise needs to look at the model. Raises
+    ModelError.
+    """
     config = describe(str(model_source)).scheduler_config if settings.match_noise else None
     return beginning(settings, config)
 
@@ -137,7 +139,7 @@ def round_trip_text(settings: GenerationSettings) -> str:
     return _ROUND_TRIP.format(encode=_SAMPLE if settings.posterior == "sample" else latents)
 
 
-def source_arguments(settings: GenerationSettings, begin: Beginning) -> dict[str, str]:
+def source_arguments(settings: GenerationSettings, begin: StepRange) -> dict[str, str]:
     """What an image-to-image pipeline is called with besides, as source text."""
     if not settings.init_image:
         return {}

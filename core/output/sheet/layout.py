@@ -218,7 +218,7 @@ def _right_lines(
 
 
 def _cleaned(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """As text that can be drawn."""
+    """Return it as text that can be drawn."""
     return [(name, clean(value)) for name, value in pairs]
 
 

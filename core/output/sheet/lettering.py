@@ -61,7 +61,7 @@ class _Glyphs:
         return canvas.resize((next(wanted), next(wanted)), Image.Resampling.LANCZOS)
 
     def draws(self, letter: str) -> bool:
-        """Whether it has the letter, and not its box for what it lacks."""
+        """Return whether it has the letter, and not its box for what it lacks."""
         return self.picture(letter).tobytes() != self.picture(_NEVER_A_LETTER).tobytes()
 
 
@@ -125,8 +125,8 @@ def missing_note(texts: Iterable[str]) -> str:
     )
     more = f" and {len(letters) - _MOST_NAMED} more" if len(letters) > _MOST_NAMED else ""
     return (
-        f"No font on this computer has {named}{more}: boxes stand in their places. Install a font "
-        "that has them, such as Noto Sans CJK or Noto Color Emoji, and start the app again."
+        f"No font on this computer has {named}{more}: boxes are shown instead. Install a font that "
+        "has them, such as Noto Sans CJK or Noto Color Emoji, and start the app again."
     )
 
 
@@ -150,7 +150,7 @@ class Face:
         return other or _main_font(self.size * _FINER, self.weight)
 
     def draw(self, canvas: Image.Image, x: float, y: float, text: str, fill: Color) -> None:
-        """Draws one line; (x, y) is the upper left corner of its line box."""
+        """Draw one line; (x, y) is the upper left corner of its line box."""
         rim = self.size  # for letters that reach beyond their box
         column, row = math.floor(x) - rim, math.floor(y) - rim
         size = (math.ceil(self.width(text)) + 2 * rim + 1, self.line_height + 2 * rim + 1)

@@ -200,7 +200,9 @@ def largest_cell(sweep: Sweep, cells: Sequence[SheetCell]) -> tuple[int, int]:
 
 
 def open_picture(image: Image.Image | Path) -> Image.Image:
-    """In RGB, wholly read. Raises OSError and what else Pillow raises for a damaged file."""
+    """Open a picture in RGB, wholly read. Raises OSError and what else Pillow raises for a damaged
+    file.
+    """
     if isinstance(image, Image.Image):
         return image.convert("RGB")
     with Image.open(image) as opened:
@@ -224,7 +226,7 @@ def fit_picture(image: Image.Image, scale: float) -> Image.Image:
 
 
 def block_width(grid: Grid, blocks: Sequence[Block]) -> int:
-    """Of a canvas that holds the grid and these texts."""
+    """Return the width of a canvas that holds the grid and these texts."""
     lines: list[TextLine] = [line for block in blocks for line in block.lines]
     widest = max((line.x + line.face.width(line.text) for line in lines), default=0.0)
     return 2 * grid.border + max(grid.width, round(widest + 0.5))

@@ -68,8 +68,8 @@ SMALLEST_CELL = 8
 
 @dataclass(frozen=True, kw_only=True)
 class SheetSize:
-    """Of a sheet in pixels; `scale` is what the cells are drawn at. `note` says if they had to be
-    smaller than asked for, and which letters of a label no font has.
+    """The size of a sheet in pixels; `scale` is what the cells are drawn at. `note` says if they
+    had to be smaller than asked for, and which letters of a label no font has.
     """
 
     width: int
@@ -165,7 +165,7 @@ def draw_pages(
 
 
 def carries_sweep(sweep: Sweep, format: SheetFormat) -> bool:
-    """Whether a file of this format holds the sweep, so that `read_sweep` finds it again."""
+    """Return whether a file of this format holds the sweep, so that `read_sweep` finds it again."""
     return format in ("png", "pdf") or fits_exif(sweep)
 
 

@@ -44,7 +44,7 @@ def embed_png(sweep: Sweep) -> PngImagePlugin.PngInfo:
 
 
 def fits_exif(sweep: Sweep) -> bool:
-    """Whether a JPEG or a WebP can hold it."""
+    """Return whether a JPEG or a WebP can hold it."""
     return len(_comment(sweep)) <= _MAX_EXIF
 
 

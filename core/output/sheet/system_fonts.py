@@ -41,7 +41,7 @@ PREFERRED = (
 
 
 def folders() -> tuple[Path, ...]:
-    """Where fonts lie on this platform, the person's own first."""
+    """Return where fonts lie on this platform, the person's own first."""
     home = Path.home()
     if sys.platform == "darwin":
         return (home / "Library/Fonts", Path("/Library/Fonts"), Path("/System/Library/Fonts"))

@@ -202,7 +202,7 @@ def _schedule_type(row: SchedulerRow) -> str:
 
 
 def _take(row: Setting, found: Mapping[str, str], values: dict[str, Any], notes: list[str]) -> None:
-    """Reads a setting that is one key and one value, where the text has it."""
+    """Read a setting that is one key and one value, where the text has it."""
     web_ui = row.web_ui
     if web_ui is None or not web_ui.is_plain or web_ui.read is None:
         return

@@ -37,7 +37,7 @@ class Node:
 
 
 def _is_reroute(node: Node) -> bool:
-    """Whether a node only hands on what comes in at its one input."""
+    """Return whether a node only hands on what comes in at its one input."""
     only = next(iter(node.inputs)) if len(node.inputs) == 1 else None
     return only is not None and ("reroute" in node.kind.lower() or only in ("", "*", "any"))
 

@@ -63,7 +63,7 @@ def as_bytes(value: object) -> bytes:
 
 
 def _byte_order(raw: bytes) -> str:
-    """Where the ASCII letters' NUL bytes stand: before them is big-endian."""
+    """Return where the ASCII letters' NUL bytes stand: before them is big-endian."""
     return "utf-16-be" if raw[0::2].count(0) >= raw[1::2].count(0) else "utf-16-le"
 
 

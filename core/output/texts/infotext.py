@@ -202,7 +202,7 @@ def _read_own(texts: Texts) -> Parsed | None:
 
 
 def _model_note(chunk: Mapping[str, Any]) -> tuple[str, ...]:
-    """Says so when the model that made the picture is not here, or is no longer the same."""
+    """Say so when the model that made the picture is not here, or is no longer the same."""
     made_by: Any = chunk.get("model")
     if not isinstance(made_by, Mapping):
         return ()

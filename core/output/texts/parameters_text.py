@@ -126,8 +126,8 @@ class _Reader:
         return found
 
     def inline(self) -> int | None:
-        """Where the settings begin that follow the prompt on its own line: the last such place
-        outside quotes and JSON.
+        """Return where the settings begin that follow the prompt on its own line: the last such
+        place outside quotes and JSON.
         """
         starts = [match.start() for match in _INLINE.finditer(self.text)]
         if not starts:
@@ -166,7 +166,9 @@ class _Reader:
         return found, end if found else len(self.text) if newline < 0 else newline
 
     def _value_begin(self, at: int) -> int:
-        """Behind the quotes or the JSON that a value consists of; `at` where it is plain."""
+        """Return the place behind the quotes or the JSON that a value consists of; `at` where it
+        is plain.
+        """
         end = self._whole(at) if self.text[at : at + 1] in ('"', "{", "[") else None
         if end is None:
             return at

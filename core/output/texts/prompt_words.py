@@ -82,6 +82,6 @@ def _weights(text: str) -> tuple[float, float] | None:
 
 
 def _changes(inner: str) -> bool:
-    """Whether "[from:to:when]" stands between the brackets."""
+    """Return whether "[from:to:when]" stands between the brackets."""
     parts = inner.rsplit(":", 2)
     return len(parts) == 3 and _WHEN.fullmatch(parts[2]) is not None

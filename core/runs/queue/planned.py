@@ -75,8 +75,8 @@ class Planned:
             raise RowError("its plan is damaged") from error
 
     def is_current(self, model_fingerprint: str) -> bool:
-        """Whether the model and the LoRAs are still those of the submission: while a cell waits,
-        another file may have come in their place.
+        """Return whether the model and the LoRAs are still those of the submission: while a cell
+        waits, another file may have come in their place.
         """
         if model_fingerprint != self.model_fingerprint:
             return False

@@ -123,8 +123,8 @@ class Queue:
         return _readable(rows, job_from)
 
     def cells(self, job_id: str) -> list[Cell]:
-        """In the order of submission, without those whose row cannot be read: the worker fails
-        them, and the job says why.
+        """Return a job's cells in the order of submission, without those whose row cannot be read:
+        the worker fails them, and the job says why.
         """
         rows = self._database.read(
             "SELECT cells.*, images.digest IS NOT NULL AS is_stored FROM cells"
@@ -160,7 +160,7 @@ class Queue:
         return None
 
     def cancel(self, job_id: str) -> None:
-        """Stops what waits or runs, within one denoising step; what is finished is kept."""
+        """Stop what waits or runs, within one denoising step; what is finished is kept."""
         with self._database.write() as connection:
             stopped = connection.execute(
                 "UPDATE cells SET state = 'cancelled'"
@@ -186,7 +186,7 @@ class Queue:
                 settle(connection, job_id)
 
     def watch(self, job_id: str) -> None:
-        """Says that someone looks at this job: previews are made for the next 3 seconds.
+        """Say that someone looks at this job: previews are made for the next 3 seconds.
 
         Call it as often as you poll; it writes at most once a second.
         """
@@ -245,7 +245,9 @@ class Queue:
         return rows[0][0] if rows else None
 
     def _speed_of(self, job: Job) -> float | None:
-        """Over the time of the whole job, without what had been stored before it began."""
+        """Return the speed over the time of the whole job, without what had been stored before
+        it began.
+        """
         if job.started_at is None or job.finished_at is None:
             return None
         if job.id not in self._speeds:

@@ -44,7 +44,7 @@ _MODEL_TASKS = "core.runs.worker.model_tasks"
 TASKS: dict[str, TaskRow] = {
     "run": TaskRow(
         function=f"{_MODEL_TASKS}:run",
-        label="Taking the run apart",
+        label="Running step by step",
         needs_model=True,
         results=(f"{ANATOMY}:Run", *_PROMPT, SETTINGS),
     ),
@@ -56,7 +56,7 @@ TASKS: dict[str, TaskRow] = {
     ),
     "branch": TaskRow(
         function=f"{_MODEL_TASKS}:branch",
-        label="The other future",
+        label="The changed run",
         needs_model=True,
         results=(f"{ANATOMY}:Future", f"{ANATOMY}:Change"),
     ),
@@ -68,7 +68,7 @@ TASKS: dict[str, TaskRow] = {
     ),
     "round trip": TaskRow(
         function=f"{_MODEL_TASKS}:round_trip",
-        label="Through the VAE and back",
+        label="Encoded and decoded by the VAE",
         needs_model=True,
         results=("core.diffusion.inside.round_trip:RoundTrip",),
     ),
@@ -83,7 +83,7 @@ TASKS: dict[str, TaskRow] = {
     ),
     "noise numbers": TaskRow(
         function=f"{_MODEL_TASKS}:noise_numbers",
-        label="Drawing the noises",
+        label="Computing the noises",
         needs_model=True,
         results=("core.diffusion.inside.noise_numbers:NoiseNumbers",),
     ),

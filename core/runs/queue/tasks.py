@@ -194,7 +194,7 @@ class Tasks:
                     path.unlink()
 
     def cancel(self, key: str) -> None:
-        """Takes effect before its next piece of work; a task that is over stays as it is."""
+        """Stop a task before its next piece of work; one that is over stays as it is."""
         with self._database.write() as connection:
             connection.execute(
                 "UPDATE tasks SET state = 'cancelled', finished_at = ?"

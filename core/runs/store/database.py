@@ -125,8 +125,8 @@ class Database:
             raise
 
     def _is_empty(self, connection: sqlite3.Connection) -> bool:
-        """Whether it has no picture: it is new, or an earlier version was stopped before it had
-        read them.
+        """Return whether it has no picture: it is new, or an earlier version was stopped before it
+        had read them.
         """
         schema = self._schema(connection)
         return not schema or not connection.execute("SELECT 1 FROM images LIMIT 1").fetchone()

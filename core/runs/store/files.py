@@ -18,7 +18,7 @@ class Files:
         self._unfinished = folder / "tmp"
 
     def prepare(self) -> None:
-        """Makes the folders and proves that they can be written."""
+        """Make the folders and prove that they can be written."""
         try:
             for name in ("images", "trajectories", "inputs", "tmp"):
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,9 @@ class Files:
         return sorted((self.folder / "images").glob("??/*.png"))
 
     def write(self, target: Path, data: bytes) -> None:
-        """When this returns the file is on the disk; when it raises, `target` is as it was."""
+        """Write a file. When this returns it is on the disk; when it raises, `target` is as it
+        was.
+        """
         unfinished = self._unfinished / f"{target.name}-{uuid.uuid4().hex}"
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -73,14 +75,14 @@ class Files:
             path.unlink()
 
     def sweep_unfinished(self) -> None:
-        """Removes what a crash left half written. Only for the one process that writes."""
+        """Remove what a crash left half written. Only for the one process that writes."""
         with suppress(OSError):
             for path in self._unfinished.iterdir():
                 self.remove(path)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes a rename survive a power cut; Windows can do without, and does not offer it."""
+    """Make a rename survive a power cut; Windows can do without, and does not offer it."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)

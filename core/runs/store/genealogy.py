@@ -26,7 +26,7 @@ class Member:
 
 
 def line_of(store: Store, image: StoredImage) -> list[Member]:
-    """From the first parent down to the picture itself.
+    """Return the line from the first parent down to the picture itself.
 
     The digests follow from its settings: a parent that was deleted has its place, and can be made
     again. Raises VariationError.

@@ -96,7 +96,7 @@ class ImageIndex:
         return int(self.database.read(f"SELECT COUNT(*) FROM images {where}", values)[0][0])
 
     def facets(self) -> Facets:
-        """Of the pictures that can be read."""
+        """Return the facets of the pictures that can be read."""
         self.unreadable()
 
         def distinct(column: str) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ class Inputs:
         return next((path for path in paths if path.exists()), None)
 
     def forget_unused(self, digests: Iterable[str]) -> None:
-        """Removes those that no stored image and no unfinished cell names any more."""
+        """Remove those that no stored image and no unfinished cell names any more."""
         for digest in set(digests) - {""}:
             named = f'"{digest}"'
             images = "SELECT 1 FROM images WHERE instr(settings, ?) LIMIT 1"

@@ -33,7 +33,7 @@ class Found:
 
 
 def read_pictures(files: Files, *, but: Collection[str] = ()) -> Found:
-    """Reads every picture but those of these digests. Takes a millisecond each, and no lock.
+    """Read every picture but those of these digests. It takes a millisecond each, and no lock.
 
     One that is not what its name says (damaged, edited, of another version) stays where it is,
     without a row.

@@ -26,7 +26,7 @@ class SavedSweep:
 
 
 def save(database: Database, name: str, sweep: Sweep) -> None:
-    """Keeps a sweep under a name, in place of what had that name. Raises StoreError."""
+    """Keep a sweep under a name, in place of what had that name. Raises StoreError."""
     clean = " ".join(name.split())
     if not clean or len(clean) > MAX_NAME:
         raise StoreError(f"Give the sweep a name of 1 to {MAX_NAME} characters.")

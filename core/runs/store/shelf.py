@@ -20,7 +20,7 @@ class Shelf:
         self._most_files, self._most_bytes = most_files, most_bytes
 
     def place(self, name: str) -> Path:
-        """Where the file of this name is or will be; makes the folder. Raises OSError."""
+        """Return where the file of this name is or will be; makes the folder. Raises OSError."""
         self.folder.mkdir(parents=True, exist_ok=True)
         return self.folder / name
 
@@ -34,7 +34,7 @@ class Shelf:
         return path
 
     def tidy(self, keep: Collection[Path] = ()) -> None:
-        """Removes the files not asked for longest, until the rest is within bounds; never `keep`,
+        """Remove the files not asked for longest, until the rest is within bounds; never `keep`,
         nor what is being written (".part").
         """
         found: list[tuple[float, int, Path]] = []

@@ -57,7 +57,9 @@ __all__ = [
 
 
 def data_folder() -> Path:
-    """Where images are kept: LIGHTBOX_DATA, else the user's data directory of the platform."""
+    """Return where images are kept: LIGHTBOX_DATA, else the user's data directory of the
+    platform.
+    """
     named = os.environ.get("LIGHTBOX_DATA", "").strip()
     if named:
         return Path(named).expanduser()
@@ -147,7 +149,7 @@ class Store(ImageIndex):
         return replace(stored, has_trajectory=True)
 
     def _begin_writing(self, digest: str) -> None:
-        """From now until its row is committed the files of this picture are no one's."""
+        """Note that from now until its row is committed the files of this picture are no one's."""
         with self.database.write() as connection:
             connection.execute("INSERT OR IGNORE INTO writing VALUES (?)", (digest,))
         self._deletions.keep(digest)
@@ -205,7 +207,7 @@ class Store(ImageIndex):
             raise
 
     def tidy(self) -> None:
-        """Removes what a killed process left: half-written files, deleted pictures, and pictures
+        """Remove what a killed process left: half-written files, deleted pictures, and pictures
         that never got their row. Only for the one process that writes.
         """
         self.files.sweep_unfinished()
@@ -252,7 +254,7 @@ class Store(ImageIndex):
         return sources - {""}
 
     def save_sweep(self, name: str, sweep: Sweep) -> None:
-        """Keeps a sweep under a name, in place of what had that name."""
+        """Keep a sweep under a name, in place of what had that name."""
         saved_sweeps.save(self.database, name, sweep)
 
     def sweeps(self) -> list[SavedSweep]:
@@ -301,7 +303,7 @@ class Store(ImageIndex):
         return found.write
 
     def _look_up_parents(self) -> None:
-        """Of the pictures that were stored before families were kept."""
+        """Look up the parents of the pictures that were stored before families were kept."""
         sql = "SELECT digest, settings, model_fingerprint FROM images WHERE parent IS NULL"
         parents: list[tuple[str, str]] = []
         for row in self.database.read(sql):

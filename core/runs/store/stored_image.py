@@ -123,5 +123,7 @@ def parent_digest(settings: GenerationSettings, model_fingerprint: str) -> str:
 
 
 def search_key(text: str) -> str:
-    """Without case. A lone surrogate, which SQLite refuses, becomes a question mark."""
+    """Return the prompt without case. A lone surrogate, which SQLite refuses, becomes a question
+    mark.
+    """
     return text.casefold().encode("utf-8", "replace").decode("utf-8")

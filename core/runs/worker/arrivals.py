@@ -10,7 +10,7 @@ from core.runs.worker.downloads import Downloads
 
 
 class Arrivals:
-    """For one thread: it goes on with other models while these come."""
+    """Models on their way, for one thread: it goes on with other models while these come."""
 
     def __init__(
         self, fetch: Callable[[str, Report], object], is_elsewhere: Callable[[str], bool]
@@ -26,7 +26,7 @@ class Arrivals:
         return " ".join(str(one) for one in self._downloads.known() if one.state == "running")
 
     def is_awaited(self, source: str) -> bool:
-        """Whether a model is on its way, which begins where it has to come.
+        """Return whether a model is on its way, which begins where it has to come.
 
         Raises ModelError, once, where it could not come.
         """
@@ -47,7 +47,7 @@ class Arrivals:
         return False
 
     def follow(self, wanted: Collection[str]) -> bool:
-        """Stops what nobody wants any more. Whether one that is wanted has ended."""
+        """Stop what nobody wants any more. Return whether one that is wanted has ended."""
         for one in self._downloads.known():
             if one.source not in wanted:
                 self._downloads.stop(one.source)

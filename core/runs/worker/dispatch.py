@@ -60,8 +60,8 @@ class Waiting:
     planned: Planned | None = None
 
     def digest(self, model_fingerprint: str) -> str:
-        """As it was resolved at submission, unless the model or a LoRA has changed since. Raises
-        ValueError for text without a UTF-8 form.
+        """Return the digest as it was resolved at submission, unless the model or a LoRA has
+        changed since. Raises ValueError for text without a UTF-8 form.
         """
         if self.planned is not None and self.planned.is_current(model_fingerprint):
             return self.planned.digest
@@ -116,7 +116,7 @@ class Dispatch:
         self._database = store.database
 
     def recover(self) -> None:
-        """After a crash: what was running waits again, or is set aside the third time.
+        """Make what was running before a crash wait again; the third time it is set aside.
 
         Only for the holder of the folder's lock.
         """
@@ -143,7 +143,7 @@ class Dispatch:
             self._settle(connection, jobs)
 
     def lanes(self) -> list[Lane]:
-        """Of the cells that wait. Those that cannot be read fail."""
+        """Return the lanes of the cells that wait. Those that cannot be read fail."""
         rows = self._database.read(
             f"SELECT DISTINCT model, width, height, {_LORAS} AS loras FROM cells"
             " WHERE state = 'pending'"

@@ -34,7 +34,7 @@ class Download:
 
 
 class Downloads:
-    """Of one process. One model is fetched once at a time, whoever asks for it."""
+    """The downloads of one process. One model is fetched once at a time, whoever asks for it."""
 
     def __init__(self, fetch: Callable[[str, Report], object] = ensure_here) -> None:
         self._fetch = fetch
@@ -61,7 +61,7 @@ class Downloads:
             self._stopping.add(source)
 
     def forget(self, source: str) -> None:
-        """Of one that is over, so that it is no longer spoken of."""
+        """Forget a download that is over, so that it is no longer spoken of."""
         with self._lock:
             if (known := self._known.get(source)) and known.state != "running":
                 del self._known[source]

@@ -34,7 +34,7 @@ class Encoded:
 
 
 class Encoding:
-    """By digest, in the order in which they ended. For one thread."""
+    """Pictures being encoded, by digest, in the order in which they ended. For one thread."""
 
     def __init__(self, score: Score) -> None:
         self._score = score

@@ -22,7 +22,7 @@ def run(context: TaskContext, settings: GenerationSettings) -> Work:
 
 
 def attention(context: TaskContext, settings: GenerationSettings) -> Work:
-    """Where each word of the prompt acts: AttentionMaps."""
+    """Return where each word of the prompt acts: AttentionMaps."""
     from core.diffusion.inside.attention import attend
 
     return attend(context.model, settings)

@@ -75,7 +75,7 @@ class Progress:
             collected.pop(digest, None)
 
     def write(self, active_jobs: set[str]) -> None:
-        """Writes what has collected, unless the last time was a moment ago."""
+        """Write what has collected, unless the last time was a moment ago."""
         now = self._now()
         if now - self._last_write < 1 / WRITES_PER_SECOND:
             return

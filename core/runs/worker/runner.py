@@ -138,7 +138,7 @@ class Runner:
         return True
 
     def _follow_arrivals(self) -> None:
-        """Of models from the hub: which nobody wants any more, and which can now be loaded."""
+        """Find the models from the hub that nobody wants any more, and those that can be loaded."""
         if not self.arrivals:
             return
         wanted = {lane.model for lane in self._dispatch.lanes()}
@@ -148,7 +148,9 @@ class Runner:
             self._admit()
 
     def _is_here(self, source: str) -> bool:
-        """Whether a model can be loaded now; where it could not come, what waits for it fails."""
+        """Return whether a model can be loaded now; where it could not come, what waits for it
+        fails.
+        """
         try:
             with self.suspects.over(source):
                 return not self.arrivals.is_awaited(source)
@@ -183,12 +185,12 @@ class Runner:
         self._unsaid |= dict.fromkeys(self._flights, _unexpected(error))
 
     def preload(self, source: str) -> None:
-        """Loads a model before anyone asks, and the network that scores its images."""
+        """Load a model before anyone asks, and the network that scores its images."""
         if self._change_model(source):
             self._encoding.prepare(self.slot.info)
 
     def _change_model(self, source: str) -> bool:
-        """Makes `source` the one model in memory; where that fails, so do its waiting cells."""
+        """Make `source` the one model in memory; where that fails, so do its waiting cells."""
         self._say("loading", f"Loading {source}")
         self._tasks.restart()
         self._complaint = self.slot.load(source)
@@ -197,7 +199,7 @@ class Runner:
         return not self._complaint
 
     def _follow_tables(self) -> None:
-        """Drops what was cancelled, and learns who looks at what."""
+        """Drop what was cancelled, and learn who looks at what."""
         self._wanted = self._dispatch.running()
         self._watched = self._dispatch.watched()
         for digest in [digest for digest in self._flights if digest not in self._wanted]:
@@ -241,7 +243,7 @@ class Runner:
             return self.slot.fingerprint(source)
 
     def _gives_way(self) -> bool:
-        """Whether no cell may begin, so that a task of another model comes to its turn."""
+        """Return whether no cell may begin, so that a task of another model comes to its turn."""
         is_elsewhere = self._waiting_task() is not None and not self._has_task_here()
         return is_elsewhere and self._is_turn_over()
 
@@ -250,11 +252,11 @@ class Runner:
         return source is not None and self.slot.holds(self.slot.fingerprint(source))
 
     def _is_turn_over(self) -> bool:
-        """Of the model in memory, now that another one waits."""
+        """Ask it of the model in memory, now that another one waits."""
         return self._turns.is_over(is_same_model=False, load_seconds=self.slot.load_seconds)
 
     def _choose_lane(self, lanes: list[Lane], prints: dict[str, str]) -> Lane | None:
-        """Where to take cells from; None to let the batch run empty first."""
+        """Return where to take cells from; None to let the batch run empty first."""
         here: list[Lane] = []
         elsewhere: list[Lane] = []
         for lane in lanes:
@@ -291,7 +293,7 @@ class Runner:
         return rows + kept <= most
 
     def _begin(self, cell: Waiting) -> _Outcome:
-        """Puts one cell in flight, or finishes it where nothing is left to do."""
+        """Put one cell in flight, or finish it where nothing is left to do."""
         try:
             engine = self.slot.engine
             digest = cell.digest(self.slot.info.fingerprint)
@@ -411,7 +413,7 @@ class Runner:
         return self.slot.info.family.rows(settings.uses_guidance)
 
     def _scored(self, image: PIL.Image.Image, prompt: str, model: ModelInfo) -> float | None:
-        """In the encoding's thread. A picture is worth keeping without its score."""
+        """Score in the encoding's thread. A picture is worth keeping without its score."""
         try:
             return self._tools.score(image, prompt, model.folder)
         except Exception:
@@ -434,7 +436,9 @@ class Runner:
             self._fail(digest, reason)
 
     def _forget_engine(self) -> None:
-        """After an error nobody knows what it still holds: the next cell gets a new one."""
+        """Forget the engine: after an error nobody knows what it still holds: the next cell gets
+        a new one.
+        """
         for digest in list(self._flights):
             self._land(digest)
         self.slot.forget_engine()

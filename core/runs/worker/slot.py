@@ -65,20 +65,20 @@ class ModelSlot:
 
     @property
     def info(self) -> ModelInfo:
-        """Of the model in memory. An AssertionError where there is none."""
+        """Return the ModelInfo of the model in memory. An AssertionError where there is none."""
         assert self.model is not None
         return self.model.info
 
     @property
     def engine(self) -> EngineLike:
-        """Of the model in memory; a new one after `forget_engine`."""
+        """Return the engine of the model in memory; a new one after `forget_engine`."""
         assert self.model is not None
         if self._engine is None:
             self._engine = self._tools.make_engine(self.model)
         return self._engine
 
     def load(self, source: str) -> str:
-        """Makes `source` the model in memory. Returns why that failed, "" if it did not.
+        """Make `source` the model in memory. Returns why that failed, "" if it did not.
 
         What cannot even be described (a wrong name, most often) leaves the old model in place.
         """
@@ -105,7 +105,7 @@ class ModelSlot:
             torch.cuda.empty_cache()
 
     def forget_engine(self) -> None:
-        """After an error nobody knows what it still holds."""
+        """Forget the engine: after an error nobody knows what it still holds."""
         self._engine = None
 
     def fingerprint(self, source: str) -> str:

@@ -27,7 +27,9 @@ class Suspects:
 
     @contextmanager
     def over(self, subject: Waiting | str) -> Generator[None]:
-        """While a waiting cell, or a model by its source, is in hand; after an error it stays."""
+        """Note that a waiting cell, or a model by its source, is in hand meanwhile; after an error
+        it stays.
+        """
         self._subject = subject
         yield
         self._subject = None
@@ -38,7 +40,7 @@ class Suspects:
 
     @property
     def are_there(self) -> bool:
-        """Whether something is in hand, so that what is in flight is not to be blamed."""
+        """Return whether something is in hand, so that what is in flight is not to be blamed."""
         return self._subject is not None
 
     def met(self, error: Exception) -> None:

@@ -14,7 +14,7 @@ from core.runs.store.store import Store
 CRASHES_ALLOWED = 3
 SET_ASIDE = (
     f"Set aside: the app stopped unexpectedly {CRASHES_ALLOWED} times while this was being "
-    "computed. It may need more memory than there is: try a smaller size, then begin again."
+    "computed. It may need more memory than there is: try a smaller size, then start again."
 )
 
 
@@ -43,7 +43,7 @@ class TaskRows:
         self._database = store.database
 
     def recover(self) -> None:
-        """After a start: what was running waits again, or is set aside the third time; results
+        """Make what was running before a start wait again; the third time it is set aside. Results
         that an earlier process left are forgotten, since another version may have made them.
 
         Only for the holder of the folder's lock.
@@ -68,7 +68,7 @@ class TaskRows:
             )
 
     def unfinished(self) -> list[TaskRow]:
-        """In the order of asking."""
+        """Return the unfinished tasks in the order of asking."""
         rows = self._database.read(
             "SELECT * FROM tasks WHERE finished_at IS NULL ORDER BY created_at, rowid"
         )

@@ -93,12 +93,12 @@ class _Task:
 
     @property
     def is_free(self) -> bool:
-        """Whether a thread may take it in hand."""
+        """Return whether a thread may take it in hand."""
         return not (self.is_in_pool or self.is_ending or self.is_cancelled)
 
 
 class TaskRunner:
-    """For the worker's thread, unless a method says otherwise.
+    """Runs tasks on the worker's thread, unless a method says otherwise.
 
     Owners take turns, a piece of work each; an owner's own tasks run in the order of asking, and
     those that someone still looks at come before all others. Two models never take turns, since
@@ -282,7 +282,7 @@ class TaskRunner:
             self._store.close()
 
     def _end(self, task: _Task, state: TaskWord, reason: str) -> None:
-        """From any thread: the worker's writes what another could not."""
+        """End a task, from any thread: the worker's writes what another could not."""
         with self._lock:
             task.is_cancelled = True
             if task.work is not None and state != "done":
@@ -312,7 +312,7 @@ class TaskRunner:
         return [task for task in self._tasks.values() if task.source is None and task.is_free]
 
     def _serve_pool(self) -> None:
-        """In a thread of the pool: pieces, owner by owner, until there are none."""
+        """Work in a thread of the pool: pieces, owner by owner, until there are none."""
         try:
             while (task := self._take()) is not None:
                 try:
@@ -345,8 +345,8 @@ def _looked_at(tasks: list[_Task]) -> list[_Task]:
 
 
 def _of_one_model(waiting: list[_Task]) -> list[_Task]:
-    """Of tasks in their order, those that may take turns now: what is under way goes on, and no
-    task begins on its model while one of another model has waited longer.
+    """Return, of tasks in their order, those that may take turns now: what is under way goes on,
+    and no task begins on its model while one of another model has waited longer.
     """
     if not waiting:
         return []

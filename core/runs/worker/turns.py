@@ -66,7 +66,7 @@ class Turns:
         self._since = self._now()
 
     def is_over(self, *, is_same_model: bool, load_seconds: float) -> bool:
-        """Whether the lane has had its turn, now that another one waits."""
+        """Return whether the lane has had its turn, now that another one waits."""
         turn = LANE_SECONDS
         if not is_same_model:
             turn = max(turn, LOADS_PER_TURN * load_seconds)
@@ -77,8 +77,8 @@ class Turns:
 
 
 def share_batch(lane: Lane, other: Lane) -> bool:
-    """Whether the latents of both have one shape and the same LoRAs act, given that they have one
-    model.
+    """Return whether the latents of both have one shape and the same LoRAs act, given that they
+    have one model.
     """
     same_size = (lane.width, lane.height) == (other.width, other.height)
     return same_size and lane.loras == other.loras

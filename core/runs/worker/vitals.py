@@ -27,7 +27,7 @@ class Vitals:
     memory_free: int | None
 
     def lines(self) -> list[str]:
-        """For a narrow place: memory, then what is under way, if anything is."""
+        """Return lines for a narrow place: memory, then what is under way, if anything is."""
         memory = f"{_size(self.memory_used)} used"
         if self.memory_free is not None:
             memory += f", {_size(self.memory_free)} free"

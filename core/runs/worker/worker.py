@@ -121,7 +121,7 @@ class Worker:
         return pulse.read(self._status.device)
 
     def start(self) -> None:
-        """Takes the folder and starts the thread; does nothing when it runs already."""
+        """Take the folder and start the thread; do nothing when it runs already."""
         with self._starting:
             if self.is_running:
                 return
@@ -204,7 +204,7 @@ class Worker:
                 return
 
     def _say(self, state: WorkerState, message: str) -> None:
-        """Tells the tables what the worker does, when that has changed."""
+        """Tell the tables what the worker does, when that has changed."""
         model = self._runner.slot.model if self._runner else None
         status = _Status(
             state=state,

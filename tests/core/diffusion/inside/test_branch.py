@@ -1,4 +1,4 @@
-"""Another future: exact where nothing changes, and what plain diffusers gives where it does."""
+"""A branch of a run: exact where nothing changes, and what plain diffusers gives where it does."""
 
 from __future__ import annotations
 
