@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 from core.exports.sweep import SweepExport
 from core.output.film.film import FilmFormat
@@ -156,3 +156,11 @@ BY_SUFFIX: Mapping[str, ExportFormat] = {
 def of_kind(kind: Kind) -> tuple[ExportFormat, ...]:
     """The rows of one kind, in the order in which they are offered."""
     return tuple(row for row in FORMATS.values() if row.kind == kind)
+
+
+def film_files() -> Mapping[str, tuple[FilmFormat, str]]:
+    """Label -> format and MIME type of every file that moving frames are written as: an animated
+    WebP has the label and the type of a still one.
+    """
+    formats: tuple[FilmFormat, ...] = get_args(FilmFormat)
+    return {FORMATS[name].label: (name, FORMATS[name].mime) for name in formats}

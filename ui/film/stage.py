@@ -9,6 +9,7 @@ import streamlit as st
 from core.diffusion.settings import GenerationSettings
 from core.exports.films.film import FileFormat, Film
 from core.exports.films.film_task import film_arguments
+from core.exports.formats import FORMATS, film_files
 from core.output.film.film import FilmError
 from core.output.film.plot import Curve, norm_figure
 from core.output.sheet.sheet import SheetError
@@ -26,11 +27,10 @@ FRAME = key("frame")
 BEYOND = f"{PREFIX}:beyond"
 MOST_CURVES = 64
 WIDEST_STILL = 780  # pixels: a picture given wider is sent as it is, and shown smaller
+FRAMES = "PNG frames"
 FILES: dict[str, tuple[FileFormat, str]] = {
-    "MP4": ("mp4", "video/mp4"),
-    "GIF": ("gif", "image/gif"),
-    "WebP": ("webp", "image/webp"),
-    "PNG frames": ("zip", "application/zip"),
+    **film_files(),
+    FRAMES: ("zip", FORMATS["zip"].mime),
 }
 
 
@@ -50,6 +50,8 @@ def show_film(runtime: Runtime, film: Film, footage: Footage) -> None:
                 width=width,
                 alt=f"Film of {film.count} frames: {footage.title}",
             )
+        if film.note:
+            st.caption(film.note)
         show_frames(film, curves_of(film, footage))
         _show_files(runtime, film)
     except (FilmError, SheetError, StoreError) as error:

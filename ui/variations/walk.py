@@ -20,6 +20,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.diffusion.recipe.variations import ready_to_vary
 from core.diffusion.settings import MAX_SEED, GenerationSettings
+from core.exports.formats import film_files
 from core.exports.likeness import Likeness, evenness, spaced_evenly, way
 from core.output.figures.family_figure import distance_figure
 from core.output.film.film import FilmFormat, playback, write_film
@@ -40,11 +41,6 @@ from ui.variations.form import BOUND, FIRST_CHILD, FRAMES, MOST_FRAMES, PREFIX, 
 from ui.views import show_empty, show_error
 
 TO_SEED, TO_PROMPT, CIRCLE = WALKS
-FILMS: dict[str, tuple[FilmFormat, str]] = {
-    "MP4": ("mp4", "video/mp4"),
-    "GIF": ("gif", "image/gif"),
-    "WebP": ("webp", "image/webp"),
-}
 SAID = f"{PREFIX}:film_problem"
 
 
@@ -237,7 +233,7 @@ def _show_files(runtime: Runtime, walk: Walk, board: Board) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         fps = st.number_input("Frames a second", 1, 30, 8, key=f"{PREFIX}:fps", width=150)
         back = not walk.closes and st.toggle("Forward and back", value=True, key=f"{PREFIX}:back")
-        for title, (kind, mime) in FILMS.items():
+        for title, (kind, mime) in film_files().items():
             st.download_button(
                 title,
                 watched(

@@ -186,10 +186,21 @@ class Film:
         """The frames, drawn on demand. Raises FilmError, SheetError or StoreError."""
         if not self.filmed:
             raise FilmError("No run has recorded its steps.")
-        bare = self._run_scene() if self.sweep is None else self._grid_scene(self.sweep)
         if not self.cut.caption:
-            return bare
-        return Captioned(bare, self.captions(), background=self.cut.background)
+            return self._bare
+        return Captioned(self._bare, self.captions(), background=self.cut.background)
+
+    @property
+    def note(self) -> str:
+        """What a person should know of how it is drawn: labels with letters that no font has; ""
+        else. Raises as `scene`.
+        """
+        return self._bare.note if isinstance(self._bare, GridFilm) else ""
+
+    @cached_property
+    def _bare(self) -> RunFilm | GridFilm:
+        """Without captions."""
+        return self._run_scene() if self.sweep is None else self._grid_scene(self.sweep)
 
     def captions(self) -> list[list[str]]:
         """What stands below each frame."""

@@ -24,7 +24,7 @@ from core.output.sheet.painter import (
     open_picture,
     scaled_size,
 )
-from core.output.sheet.sheet import SheetOptions, make_painter
+from core.output.sheet.sheet import SheetOptions, fit_sheet, make_painter
 from core.sweeps.sweep import Sweep
 
 Pace = Literal["together", "by step"]
@@ -131,7 +131,8 @@ class GridFilm:
 
     "together": all cells begin and finish at the same time, however many steps they have. "by
     step": one frame a UNet call, so that a cell of 10 steps stands finished while one of 40 goes
-    on. The last frame is the finished sheet. Raises FilmError where no cell has any frames.
+    on. The last frame is the finished sheet. `note` says what a person should know of how it is
+    drawn: letters that no font has, smaller cells. Raises FilmError where no cell has any frames.
     """
 
     def __init__(
@@ -150,7 +151,9 @@ class GridFilm:
             raise FilmError("No cell has recorded its steps: compute the sweep with its previews.")
         self.count = longest + 1
         stills = {(cell.x, cell.y): _still(cell, sweep) for cell in self._cells}
-        self._painter = make_painter(sweep, list(stills.values()), options, "film")
+        shown = list(stills.values())
+        self._painter = make_painter(sweep, shown, options, "film")
+        self.note = fit_sheet(sweep, *largest_cell(sweep, shown), options, "film").note
         self._finished = self._painter.page(z)
         self._boxes = self._painter.cell_boxes(z)
         self._sizes = {at: largest_cell(sweep, [still]) for at, still in stills.items()}

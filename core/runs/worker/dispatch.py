@@ -293,7 +293,9 @@ class Dispatch:
         """A number that differs when another thread or process has written."""
         return self._database.data_version()
 
-    def beat(self, *, state: str, device: str, dtype: str, model: str, message: str) -> None:
+    def write_status(
+        self, *, state: str, device: str, dtype: str, model: str, message: str
+    ) -> None:
         """The worker's sign of life, which `Queue.worker_status` reads."""
         with self._database.write() as connection:
             connection.execute(

@@ -85,8 +85,8 @@ class Runner:
         self._wanted: dict[str, set[str]] = {}
         self._watched: dict[str, float] = {}
         self._seen_change = -1
-        self._unsaid: dict[str, str] = {}
-        self._complaint = ""
+        self._unwritten: dict[str, str] = {}
+        self._load_error = ""
 
     def tick(self) -> bool:
         """Looks for news, begins what fits, runs one denoising step and a piece of a task.
@@ -113,7 +113,7 @@ class Runner:
             if not has_task and self.arrivals:
                 self._say("loading", str(self.arrivals))
             elif not has_task:
-                self._say("idle", "" if self.slot.model else self._complaint)
+                self._say("idle", "" if self.slot.model else self._load_error)
             return has_task
         self._say("busy", str(self.arrivals))
         if self._step():
@@ -130,7 +130,7 @@ class Runner:
             if self._flights:
                 return False
             if not self._change_model(source):
-                self._tasks.fail_next(self._complaint)
+                self._tasks.fail_next(self._load_error)
                 return True
             self._turns.begin_lane()
         self._say("busy", str(self.arrivals))
@@ -155,10 +155,10 @@ class Runner:
             with self.suspects.over(source):
                 return not self.arrivals.is_awaited(source)
         except ModelError as error:
-            self._complaint = str(error)
-            self._dispatch.fail_model(source, self._complaint)
+            self._load_error = str(error)
+            self._dispatch.fail_model(source, self._load_error)
             if self._tasks.waiting() == source:
-                self._tasks.fail_next(self._complaint)
+                self._tasks.fail_next(self._load_error)
             return False
 
     def _waiting_task(self) -> str | None:
@@ -175,14 +175,14 @@ class Runner:
             self._keep_encoded(wait=WAIT_SECONDS)
         if self._flights:
             self._forget_engine()
-        self._say_unsaid()
+        self._write_failures()
         self._tasks.write_ends()
         self._dispatch.release()
         self._seen_change = -1
 
-    def blame(self, error: Exception) -> None:
+    def fail_in_flight(self, error: Exception) -> None:
         """Fails the cells in flight for an error that nobody foresaw, once `put_back` can."""
-        self._unsaid |= dict.fromkeys(self._flights, _unexpected(error))
+        self._unwritten |= dict.fromkeys(self._flights, _unexpected(error))
 
     def preload(self, source: str) -> None:
         """Load a model before anyone asks, and the network that scores its images."""
@@ -193,10 +193,10 @@ class Runner:
         """Make `source` the one model in memory; where that fails, so do its waiting cells."""
         self._say("loading", f"Loading {source}")
         self._tasks.restart()
-        self._complaint = self.slot.load(source)
-        if self._complaint:
-            self._dispatch.fail_model(source, self._complaint)
-        return not self._complaint
+        self._load_error = self.slot.load(source)
+        if self._load_error:
+            self._dispatch.fail_model(source, self._load_error)
+        return not self._load_error
 
     def _follow_tables(self) -> None:
         """Drop what was cancelled, and learn who looks at what."""
@@ -359,9 +359,9 @@ class Runner:
                 raise RuntimeError("the engine has lost its cells")
         except Exception as error:
             log.exception("The engine failed in a step")
-            self.blame(error)
+            self.fail_in_flight(error)
             self._forget_engine()
-            self._say_unsaid()
+            self._write_failures()
             return True
         self.pulse.stepped(rows=rows, cells=before)
         for event in events:
@@ -422,17 +422,17 @@ class Runner:
 
     def _fail(self, digest: str, reason: str) -> None:
         """Remembered until it is written, so that a full disk does not swallow it."""
-        self._unsaid[digest] = reason
+        self._unwritten[digest] = reason
         self._dispatch.fail(digest, reason)
-        del self._unsaid[digest]
+        del self._unwritten[digest]
 
     def _land(self, digest: str) -> None:
         self._flights.pop(digest, None)
         self._wanted.pop(digest, None)
         self._progress.forget(digest)
 
-    def _say_unsaid(self) -> None:
-        for digest, reason in list(self._unsaid.items()):
+    def _write_failures(self) -> None:
+        for digest, reason in list(self._unwritten.items()):
             self._fail(digest, reason)
 
     def _forget_engine(self) -> None:

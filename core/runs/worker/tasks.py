@@ -242,11 +242,19 @@ class TaskRunner:
         except (TaskError, ModelError, SettingsError, InputError, StoreError) as error:
             self._end(task, "failed", str(error))
         except Exception as error:
-            log.exception("A task failed")
-            reason = f"It stopped on an unexpected error: {first_line(error)}."
-            self._end(task, "failed", reason)
+            self._fail_unexpectedly(task, error)
         else:
-            self._hear(task, said)
+            try:
+                self._hear(task, said)
+            except StoreError:
+                raise
+            except Exception as error:  # what it yielded is nothing that a task may yield
+                self._fail_unexpectedly(task, error)
+
+    def _fail_unexpectedly(self, task: _Task, error: Exception) -> None:
+        log.exception("The task %s failed", task.row.name)
+        reason = f"It stopped on an unexpected error: {first_line(error)}."
+        self._end(task, "failed", reason)
 
     def _begin(self, row: TaskRow, model: LoadedModel | None) -> Work:
         context = TaskContext(store=self._store, source=self._results.source, model=model)

@@ -132,7 +132,7 @@ class Worker:
                 TaskRows(self.store).recover()
                 self._stopping.clear()
                 self._status = _Status()
-                self._dispatch.beat(**vars(self._status))
+                self._dispatch.write_status(**vars(self._status))
             except BaseException:
                 self._lock.release()
                 raise
@@ -189,7 +189,7 @@ class Worker:
             except Exception as error:
                 log.exception("The worker met an error of its own")
                 if not runner.suspects.are_there:
-                    runner.blame(error)
+                    runner.fail_in_flight(error)
                 with suppress(StoreError):
                     runner.suspects.met(error)
                 self._pause(runner, f"The worker met an unexpected error: {error}")
@@ -216,14 +216,14 @@ class Worker:
         with self._status_lock:
             if status != self._status:
                 self._status = status
-                self._dispatch.beat(**vars(status))
+                self._dispatch.write_status(**vars(status))
 
     def _beat(self) -> None:
         """A step may take a minute: that the worker lives is said from another thread."""
         while not self._stopping.wait(HEARTBEAT_SECONDS):
             with suppress(StoreError), self._status_lock:
                 if not self._stopping.is_set():
-                    self._dispatch.beat(**vars(self._status))
+                    self._dispatch.write_status(**vars(self._status))
         self.store.close()
 
 

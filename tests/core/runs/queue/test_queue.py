@@ -324,7 +324,7 @@ def test_without_a_worker_the_status_says_what_to_do(queue: Queue) -> None:
 
 
 def test_a_worker_that_died_without_a_word_is_absent(queue: Queue, store: Store) -> None:
-    Dispatch(store).beat(state="busy", device="cpu", dtype="float32", model="m", message="")
+    Dispatch(store).write_status(state="busy", device="cpu", dtype="float32", model="m", message="")
     assert queue.worker_status().state == "busy"
     with store.database.write() as connection:
         connection.execute("UPDATE worker SET heartbeat = heartbeat - 60")

@@ -19,7 +19,7 @@ from core.runs.queue.task_table import TASKS, TaskRow
 from core.runs.queue.tasks import TaskRequest, Tasks
 from core.runs.store.store import Store
 from core.runs.worker.task_rows import CRASHES_ALLOWED, TaskRows
-from core.runs.worker.tasks import InPool, OnModel, TaskError, TaskRunner
+from core.runs.worker.tasks import POOL_THREADS, InPool, OnModel, TaskError, TaskRunner
 from core.runs.worker.worker import Worker
 from tests.core.runs.doubles import Lab, finish, settings, wait_for
 from tests.core.runs.tasks import Make, over, result_of, word
@@ -152,6 +152,32 @@ def test_a_failure_is_a_reason_and_the_worker_goes_on(
     assert state.state == "failed"
     assert words in state.reason
     after = make("after it", lambda _: iter_of(1), needs_model=needs_model)
+    place.tasks.submit(after)
+    assert result_of(place.tasks, after) == 1
+
+
+@pytest.mark.parametrize("fault", ["raises", "yields nonsense"])
+def test_an_unexpected_error_in_the_pool_is_reported_once_by_name(
+    place: Place, make: Make, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    """More often than the pool has threads: none is lost with its error."""
+
+    def work(_: Any) -> Any:
+        if fault == "raises":
+            raise RuntimeError("boom")
+        yield "nonsense"
+
+    names = [f"{fault} {number}" for number in range(POOL_THREADS + 1)]
+    requests = [make(name, work, needs_model=False) for name in names]
+    for request in requests:
+        place.tasks.submit(request)
+    for request in requests:
+        state = over(place.tasks, request)
+        assert state.state == "failed"
+        assert "unexpected error" in state.reason
+    errors = [one.getMessage() for one in caplog.records if one.levelname == "ERROR"]
+    assert sorted(errors) == [f"The task {name} failed" for name in names]
+    after = make("after them", lambda _: iter_of(1), needs_model=False)
     place.tasks.submit(after)
     assert result_of(place.tasks, after) == 1
 
