@@ -38,7 +38,7 @@ class Encoding:
 
     def __init__(self, score: Score) -> None:
         self._score = score
-        self._lane = Threads(1, "lightbox-encoding")
+        self._thread = Threads(1, "lightbox-encoding")
         self._images: dict[str, Encoded] = {}
 
     def __len__(self) -> int:
@@ -52,12 +52,12 @@ class Encoding:
         return self._images.get(digest)
 
     def add(self, digest: str, generation: Generation, model: ModelInfo, record: Record) -> None:
-        file = self._lane.submit(self._encode, generation, model)
+        file = self._thread.submit(self._encode, generation, model)
         self._images[digest] = Encoded(generation=generation, model=model, record=record, file=file)
 
     def prepare(self, model: ModelInfo) -> None:
         """Load the network that scores this model's images, before anyone asks for one."""
-        self._lane.submit(self._score, PIL.Image.new("RGB", (64, 64)), "a picture", model)
+        self._thread.submit(self._score, PIL.Image.new("RGB", (64, 64)), "a picture", model)
 
     def _encode(self, generation: Generation, model: ModelInfo) -> tuple[bytes, float | None]:
         settings = generation.settings

@@ -25,8 +25,9 @@ from core.runs.store.store import RECORD_LEVELS, Store, StoreError
 from core.runs.worker.arrivals import Arrivals
 from core.runs.worker.dispatch import Dispatch, Lane, Waiting
 from core.runs.worker.encoding import Encoded, Encoding
+from core.runs.worker.failures import Failures, unexpected
 from core.runs.worker.progress import Progress
-from core.runs.worker.slot import ModelSlot, Tools, first_line
+from core.runs.worker.slot import ModelSlot, Tools
 from core.runs.worker.suspects import Suspects
 from core.runs.worker.tasks import TaskRunner
 from core.runs.worker.turns import Turns, share_batch
@@ -85,7 +86,7 @@ class Runner:
         self._wanted: dict[str, set[str]] = {}
         self._watched: dict[str, float] = {}
         self._seen_change = -1
-        self._unwritten: dict[str, str] = {}
+        self._failures = Failures(dispatch)
         self._load_error = ""
 
     def tick(self) -> bool:
@@ -175,14 +176,14 @@ class Runner:
             self._keep_encoded(wait=WAIT_SECONDS)
         if self._flights:
             self._forget_engine()
-        self._write_failures()
+        self._failures.write()
         self._tasks.write_ends()
         self._dispatch.release()
         self._seen_change = -1
 
     def fail_in_flight(self, error: Exception) -> None:
         """Fails the cells in flight for an error that nobody foresaw, once `put_back` can."""
-        self._unwritten |= dict.fromkeys(self._flights, _unexpected(error))
+        self._failures.remember(self._flights, error)
 
     def preload(self, source: str) -> None:
         """Load a model before anyone asks, and the network that scores its images."""
@@ -302,7 +303,7 @@ class Runner:
             return "settled"
         except Exception as error:
             log.exception("The engine could not be made")
-            self._dispatch.fail_cell(cell, _unexpected(error))
+            self._dispatch.fail_cell(cell, unexpected(error))
             return "settled"
         if flight := self._flights.get(digest) or self._encoding.get(digest):
             if RECORD_LEVELS[flight.record] < RECORD_LEVELS[cell.record]:
@@ -332,11 +333,11 @@ class Runner:
                 )
             )
         except (SettingsError, InputError, StoreError) as error:
-            self._fail(digest, str(error))
+            self._failures.fail(digest, str(error))
             return "settled"
         except Exception as error:
             log.exception("The engine refused a cell")
-            self._fail(digest, _unexpected(error))
+            self._failures.fail(digest, unexpected(error))
             return "settled"
         self._flights[digest] = _Flight(
             rows=0 if rides_along else self._rows(cell.settings),
@@ -361,7 +362,7 @@ class Runner:
             log.exception("The engine failed in a step")
             self.fail_in_flight(error)
             self._forget_engine()
-            self._write_failures()
+            self._failures.write()
             return True
         self.pulse.stepped(rows=rows, cells=before)
         for event in events:
@@ -377,7 +378,7 @@ class Runner:
             self._finish(digest, event.generation)
         elif isinstance(event, Failed):
             self._land(digest)
-            self._fail(digest, event.reason)
+            self._failures.fail(digest, event.reason)
         else:
             self._progress.stepped(digest, jobs, event.step, event.total, event.preview)
 
@@ -402,10 +403,10 @@ class Runner:
             png, score = one.file.result()
             self._store.put(generation, one.model, clip_score=score, png=png, digest=digest)
         except StoreError as error:
-            self._fail(digest, str(error))
+            self._failures.fail(digest, str(error))
         except Exception as error:
             log.exception("An image could not be stored")
-            self._fail(digest, _unexpected(error))
+            self._failures.fail(digest, unexpected(error))
         else:
             self._dispatch.complete(digest, one.record)
 
@@ -420,20 +421,10 @@ class Runner:
             log.exception("The CLIP score could not be computed")
             return None
 
-    def _fail(self, digest: str, reason: str) -> None:
-        """Remembered until it is written, so that a full disk does not swallow it."""
-        self._unwritten[digest] = reason
-        self._dispatch.fail(digest, reason)
-        del self._unwritten[digest]
-
     def _land(self, digest: str) -> None:
         self._flights.pop(digest, None)
         self._wanted.pop(digest, None)
         self._progress.forget(digest)
-
-    def _write_failures(self) -> None:
-        for digest, reason in list(self._unwritten.items()):
-            self._fail(digest, reason)
 
     def _forget_engine(self) -> None:
         """Forget the engine: after an error nobody knows what it still holds: the next cell gets
@@ -442,10 +433,3 @@ class Runner:
         for digest in list(self._flights):
             self._land(digest)
         self.slot.forget_engine()
-
-
-def _unexpected(error: Exception) -> str:
-    return (
-        f"Computing stopped on an unexpected error: {first_line(error)}. The log has the "
-        "details; try again, and report it if it stays."
-    )

@@ -13,7 +13,7 @@ from core.commands import export as export_command
 from core.commands import sweep as sweep_command
 from core.commands.export import check_targets, needs_steps
 from core.commands.specs import plan_of
-from core.exports.formats import BY_SUFFIX, FORMATS, ExportFormat, Kind, Part, of_kind
+from core.exports.formats import BY_SUFFIX, FORMATS, ExportFormat, Kind, Part, film_files, of_kind
 from core.exports.sweep import SweepExport
 from core.output.film.film import FilmError, FilmFormat
 from core.output.sheet.sheet import (
@@ -127,3 +127,12 @@ def test_a_page_too_large_for_one_file_is_a_zip(
     assert row.ending(nothing_stored) == row.beside
     assert row.write(nothing_stored, Part()).startswith(b"PK")
     assert FORMATS["csv"].ending(nothing_stored).suffix == ".csv"
+
+
+def test_every_film_has_one_label_and_one_type_wherever_it_is_offered() -> None:
+    files = film_files()
+    assert [name for name, _ in files.values()] == list(get_args(FilmFormat))
+    for name, mime in files.values():
+        assert mimetypes.guess_type(f"film.{name}", strict=False)[0] == mime
+    for row in of_kind("film"):
+        assert files[row.label] == (row.name, row.mime)

@@ -24,6 +24,7 @@ from core.diffusion.sampling.frames import decode_frames, vp_latents
 from core.exports.films.film import KEPT_FILMS, Cut, FileFormat, Film, Shot
 from core.exports.films.reels import Kind
 from core.output.film.film import FilmError
+from core.output.sheet import lettering
 from core.runs.store.store import Store
 from core.runs.worker.tasks import InPool, OnModel, TaskError, Work
 from core.sweeps.axis import Axis
@@ -398,3 +399,19 @@ def test_frames_decode_as_the_finished_picture_does(model: LoadedModel, store: S
         assert sorted(frames) == list(range(len(trajectory.latents)))
         last = Image.fromarray(frames[len(frames) - 1])
         assert max_difference(last, made.image) <= 1
+
+
+def test_a_film_says_which_letters_of_its_labels_no_font_has(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lettering, "_system_font_for", lambda letter: None)
+    for prompts, is_named in ((("an owl", "\u732b"), True), (("an owl", "a cat"), False)):
+        sweep = Sweep(base=settings(), x=Axis(name="prompt", values=prompts))
+        shots = [
+            replace(put_run(store, replace(settings(), prompt=prompt)), x=x)
+            for x, prompt in enumerate(prompts)
+        ]
+        film = film_of(store, shots=shots, sweep=sweep)
+        write(film)
+        assert ("\u732b" in film.note) == is_named
+        assert ("No font on this computer" in film.note) == is_named
