@@ -22,7 +22,7 @@ from core.diffusion.models.info import ModelInfo
 from core.diffusion.models.latent_format import SD_LATENTS, LatentFormat
 from core.diffusion.models.markers import yaml_beside
 from core.diffusion.models.origins import Origin, is_hub_id, leads_within, locate
-from core.diffusion.models.scheduler_config import as_loaded
+from core.diffusion.models.scheduler_config import as_loaded, wrong_value
 from core.diffusion.models.single_file import recognise
 from core.diffusion.models.weights import AGAIN, first_line, read_json, refuse_code, weights_of
 from core.diffusion.recipe.schedulers import SCHEDULERS
@@ -37,10 +37,10 @@ WRONG_TYPES = (
     KeyError,
     IndexError,
     AttributeError,
-    OverflowError,
-    RecursionError,
-    ZeroDivisionError,
+    ArithmeticError,
+    RuntimeError,
     MemoryError,
+    OSError,
 )
 """What reading a configuration raises where its JSON is not of the shape that models have."""
 
@@ -90,7 +90,7 @@ def _wrong_default(info: ModelInfo) -> str:
             return f"default_scheduler {value!r} is none of ours"
     if not all(isinstance(text, str) for text in info.example_prompts):
         return "example_prompts are no texts"
-    return ""
+    return wrong_value(info.scheduler_config)
 
 
 def _refuse_leading_out(file: Path, root: Path) -> None:

@@ -88,8 +88,8 @@ def locate(source: str) -> Origin:
     if (cached := _cached(source)) is not None:
         return cached
     raise IncompleteError(
-        f"{_cut(source)!r} is not on this machine. {where_looked()} Check the spelling, or give the "
-        "path of a folder in diffusers layout."
+        f"{_cut(source)!r} is not on this machine. {where_looked()} Check the spelling, or give "
+        "the path of a folder in diffusers layout."
     )
 
 
@@ -271,10 +271,10 @@ def _entries(root: Path) -> Iterator[tuple[str, Path]]:
 
 def _is_model(path: Path, root: Path) -> bool:
     """Whether an entry of a root is listed. A link that leads out is not opened: it is listed by
-    its ending alone, so that choosing it says why it is not followed.
+    its name alone, so that choosing it says why it is not followed.
     """
     if not leads_within(path, root):
-        return path.suffix == ENDING
+        return path.suffix == ENDING or _is_model_folder(path)
     is_file = path.suffix == ENDING and path.is_file()
     return (is_file and is_checkpoint(path)) or _is_model_folder(path)
 
