@@ -91,7 +91,7 @@ def test_wrong_types_in_a_configuration_are_a_model_error(copied: Path) -> None:
             timetable("DDIM", 10, info.scheduler_config)
             if name.parent.name.startswith("tokenizer"):
                 Tokenizer(info.folder).count("a red apple")
-            if number % (1 if LONG else 12) == 0:
+            if number % (1 if LONG else 30) == 0:
                 loads += 1
                 load_model(str(copied))
         except ModelError:

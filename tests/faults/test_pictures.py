@@ -51,7 +51,7 @@ def test_bands_change_no_pixel(mode: str) -> None:
     if mode == "I;16":
         picture = Image.fromarray(grey.astype(np.uint16) * 257)
     else:
-        picture = picture.convert(mode)
+        picture = (picture.convert("RGB") if mode == "P" else picture).convert(mode)
     file = io.BytesIO()
     picture.save(file, "PNG")
     ours = open_picture(file.getvalue())
