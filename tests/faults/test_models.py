@@ -138,7 +138,7 @@ class Opened:
 opened = Opened()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A model root with links that lead out of it, beside secrets."""
     folder = tmp_path_factory.mktemp("house").resolve()
