@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 
 from core.diffusion.models import origins
 from core.diffusion.models.describe import _describe_folder
-from core.diffusion.models.load import BUNDLED_FOLDER, ModelError, describe, list_models, load_model
+from core.diffusion.models.load import BUNDLED_FOLDER, ModelError, describe, list_models
 from core.diffusion.models.loras import list_loras, missing_loras
 from core.diffusion.sampling.text_encoder import Tokenizer
 from core.diffusion.sampling.timetable import timetable
-from tests.faults.campaign import LONG, held, tries
+from tests.faults.campaign import held, tries
 
 WRONG: tuple[Any, ...] = (
     *(None, True, 5, -1, 0, 1e308, 10**400, "", "abc", "\0", [], {}, [[]], [None], ["x"]),
@@ -76,7 +76,7 @@ def mutated(text: str, chance: random.Random) -> str:
 
 def test_wrong_types_in_a_configuration_are_a_model_error(copied: Path) -> None:
     chance = random.Random(11)
-    refused, loads = 0, 0
+    refused = 0
     for number in range(tries(150, 1500)):
         name = CONFIGS[number % len(CONFIGS)]
         original = (BUNDLED_FOLDER / name).read_text(encoding="utf-8")
@@ -91,9 +91,6 @@ def test_wrong_types_in_a_configuration_are_a_model_error(copied: Path) -> None:
             timetable("DDIM", 10, info.scheduler_config)
             if name.parent.name.startswith("tokenizer"):
                 Tokenizer(info.folder).count("a red apple")
-            if number % (1 if LONG else 30) == 0:
-                loads += 1
-                load_model(str(copied))
         except ModelError:
             refused += 1
         except Exception as error:
@@ -101,7 +98,6 @@ def test_wrong_types_in_a_configuration_are_a_model_error(copied: Path) -> None:
         finally:
             (copied / name).write_text(original, encoding="utf-8")
     assert refused > 0
-    assert loads > 0
     _describe_folder.cache_clear()
     assert describe(str(copied)).fingerprint == describe("bundled").fingerprint
     held("model configurations with a wrong value", tries(150, 1500))
