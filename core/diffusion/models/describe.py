@@ -88,7 +88,8 @@ def _wrong_default(info: ModelInfo) -> str:
             return f"default_{name} {why}"
         if name == "scheduler" and value not in SCHEDULERS:
             return f"default_scheduler {value!r} is none of ours"
-    if not all(isinstance(text, str) for text in info.example_prompts):
+    examples: tuple[object, ...] = info.example_prompts  # as the card has them
+    if not all(isinstance(text, str) for text in examples):
         return "example_prompts are no texts"
     return wrong_value(info.scheduler_config)
 
