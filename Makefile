@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test format lint types pytest fuzz bench clean
+.PHONY: run test format lint types pytest fuzz faults bench clean
 
 run: $(VENV)/installed
 	$(BIN)/streamlit run streamlit_app.py
@@ -27,6 +27,10 @@ pytest: $(VENV)/installed-dev
 
 fuzz: $(VENV)/installed-dev
 	LIGHTBOX_FUZZ=20000 $(BIN)/python -m pytest -n 2 tests/core/output/texts/test_damaged_texts.py
+
+# The fault campaign in its long form; its table is written to dev/FAULTS.md.
+faults: $(VENV)/installed-dev
+	$(BIN)/python -m tests.faults.report
 
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.generate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import signal
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,9 @@ from core.output.texts.infotext import VERSION
 from core.runs.store.store import StoreError
 
 PROGRAM = "python -m core"
+
+NO_NAMES = (errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP, errno.ENOTDIR)
+"""What the system says of a name that no file can have."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -37,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in str(error).splitlines():
             say(f"error: {line}")
         return BAD_INPUT
+    except OSError as error:
+        say(f"error: {str(error.filename or '')[:120]}: {error.strerror or error}")
+        return BAD_INPUT if error.errno in NO_NAMES else FAILED
     except StoreError as error:
         say(f"error: {error}")
         return FAILED

@@ -6,13 +6,17 @@ Widgets bound to the address drop a value that they cannot take without a word; 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
+from streamlit.runtime.state import QueryParamsProxy
 
 from core.diffusion.models.load import BUNDLED, list_models
+from core.diffusion.recipe.limits import MAX_TEXT
 from core.diffusion.recipe.setting import Setting
 from core.diffusion.recipe.settings_table import SETTINGS, SOURCE_FIELDS, current_name
 from ui.catalog import IMAGE_TO_IMAGE, SWEEP
@@ -26,27 +30,37 @@ MOST_RUNS = 64
 """The largest number of runs in one figure."""
 
 
+MOST_SAID = 60
+"""How many characters of a value a message quotes."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """One parameter of a page: `field` is its name without the page's prefix."""
+    """One parameter of a page: `field` is its name without the page's prefix.
+
+    A "range" is a slider with two handles: two whole numbers, the parameter given twice.
+    """
 
     field: str
-    kind: Literal["int", "float", "text", "choice"]
+    kind: Literal["int", "float", "range", "text", "choice"]
     low: float = -math.inf
     high: float = math.inf
     choices: tuple[str, ...] = ()
 
     def problem(self, text: str) -> str:
         """What is wrong with `text` as a value, "" if nothing."""
+        if len(text) > MAX_TEXT:
+            return f"has {len(text):,} characters; up to {MAX_TEXT:,} are read"
         if self.kind == "text":
             return ""
         if self.kind == "choice":
             return "" if text in self.choices else "is not one of the choices"
         try:
-            value = int(text) if self.kind == "int" else float(text)
+            value = float(text) if self.kind == "float" else int(text)
         except ValueError:
-            return "is not a whole number" if self.kind == "int" else "is not a number"
-        if not math.isfinite(value) or not self.low <= value <= self.high:
+            return "is not a number" if self.kind == "float" else "is not a whole number"
+        # By comparison alone: a whole number may be too large for a float.
+        if value != value or not self.low <= value <= self.high or value in (-math.inf, math.inf):
             return f"is outside {self.low:g} to {self.high:g}"
         return ""
 
@@ -88,13 +102,13 @@ def check_address(prefix: str, parameters: Sequence[Parameter]) -> bool:
     found = broken_parameters(prefix, parameters, st.query_params)
     is_new = bool(found) and found != st.session_state.get(f"{prefix}:broken")
     if is_new:
-        known = {f"{prefix}_{parameter.field}" for parameter in parameters}
-        for name in found.keys() - known:
-            del st.query_params[name]  # the others are mended by the controls bound to them
         st.session_state[f"{prefix}:broken"] = found
         st.session_state[f"{prefix}:mend"] = list(found)
+        if _drop(found):
+            # Before any control is drawn: some values (1e309) break the one that is bound to them.
+            st.rerun()
     if said := st.session_state.get(f"{prefix}:broken"):
-        lines = "\n\n".join(f"{name} = {text!r} {why}." for name, (text, why) in said.items())
+        lines = "\n\n".join(f"{name} = {_cut(text)!r} {why}." for name, (text, why) in said.items())
         show_warning(
             "Part of the link could not be used", lines, "The default is used in its place."
         )
@@ -106,6 +120,22 @@ def check_address(prefix: str, parameters: Sequence[Parameter]) -> bool:
             "and makes other pictures.",
         )
     return is_new
+
+
+def _drop(names: Iterable[str]) -> bool:
+    """Take parameters out of the address. False where a control that is drawn is bound to one."""
+    is_whole = True
+    for name in names:
+        is_gone = False
+        with suppress(StreamlitAPIException):
+            del st.query_params[name]
+            is_gone = True
+        is_whole = is_whole and is_gone
+    return is_whole
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_SAID else f"{text[:MOST_SAID]}…"
 
 
 def _rename_earlier(prefix: str, parameters: Sequence[Parameter]) -> None:
@@ -132,11 +162,17 @@ def broken_parameters(
     found: dict[str, tuple[str, str]] = {}
     for name, text in query.items():
         if name in known:
-            if why := known[name].problem(text):
-                found[name] = (text, why)
+            for one in _given(query, name, text) if known[name].kind == "range" else [text]:
+                if why := known[name].problem(one):
+                    found[name] = (one, why)
         elif name.startswith(f"{prefix}_"):
             found[name] = (text, "is not a parameter of this page")
     return found
+
+
+def _given(query: Mapping[str, str], name: str, text: str) -> list[str]:
+    """Every value of a parameter that stands in the address more than once."""
+    return query.get_all(name) if isinstance(query, QueryParamsProxy) else [text]
 
 
 def forget_problems(prefix: str) -> None:

@@ -12,6 +12,8 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime.media_file_manager import MediaFileManager
 
+from core.diffusion.models.origins import keep_to_roots
+
 KEPT_SECONDS = 600.0
 KEPT_BYTES = 512 * 2**20
 CLICKABLE_SECONDS = 15.0
@@ -100,7 +102,10 @@ MIDDLEWARE = (Middleware(SecurityHeaders),)
 
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncGenerator[None]:
-    """Give the runtime its DownloadManager before the first session begins."""
+    """Give the runtime its DownloadManager before the first session begins, and keep models to
+    the folders that were named for them.
+    """
+    keep_to_roots()
     # Streamlit 1.67 offers no public way to choose it; tests/browser would see it missing.
     runtime: Any = vars(app)["_runtime"]
     storage = vars(runtime.media_file_mgr)["_storage"]

@@ -48,8 +48,23 @@ def truth(text: str) -> bool:
 READERS: dict[type, Callable[[str], Any]] = {bool: truth, int: whole, float: number, str: str}
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; False for a name that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def check_writable(target: Path) -> None:
     """Raises UsageError where a file of that name cannot be made."""
+    try:
+        os.lstat(target.with_name(f".{target.name}.{os.getpid()}.part"))  # as it is written first
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{target.name[:60]!r} cannot be a file here: {why}") from error
     if not target.parent.is_dir():
         raise UsageError(f"{target}: the folder {target.parent} does not exist")
     if target.is_dir():

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.commands.console import UsageError
+from core.commands.console import UsageError, is_file
 from core.commands.generate import complete
 from core.diffusion.models.load import describe
 from core.diffusion.sampling.text_encoder import Tokenizer
@@ -19,11 +19,13 @@ from core.sweeps.axis import SweepError
 from core.sweeps.plan import Plan, make_plan
 from core.sweeps.sweep import Sweep
 
+NESTED = "{path} is nested too deep to be a sweep: it has tables of plain values"
+
 
 def find_sweep(spec: str, store: Store) -> Sweep:
     """The sweep of a TOML file, else the one saved under that name. Raises UsageError."""
     path = Path(spec)
-    if path.suffix.lower() == ".toml" or path.is_file():
+    if path.suffix.lower() == ".toml" or is_file(path):
         return read_spec(path)
     saved = {one.name: one.sweep for one in store.sweeps()}
     if spec not in saved:
@@ -41,18 +43,22 @@ def read_spec(path: Path) -> Sweep:
         spec = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise UsageError(NESTED.format(path=path)) from error
+    except ValueError as error:  # TOML, UTF-8, or a NUL in the file's name
         raise UsageError(f"{path} is no TOML file: {error}") from error
     base: Any = spec.get("base", {})
     if not isinstance(base, Mapping):
         raise UsageError(f"{path}: base must be a table of settings")
-    info = describe(str(base.get("model", GenerationSettings().model)))
     try:
+        info = describe(str(base.get("model", GenerationSettings().model)))
         return Sweep.from_dict({**spec, "base": complete(base, info).to_dict()})
     except SweepError as error:
         raise UsageError(f"{path}: {error}") from error
     except SettingsError as error:
         raise UsageError(f"{path}: base: {error}") from error
+    except RecursionError as error:
+        raise UsageError(NESTED.format(path=path)) from error
 
 
 def plan_of(sweep: Sweep, store: Store, *, runs: bool = False) -> Plan:

@@ -98,8 +98,8 @@ def parameters() -> tuple[Parameter, ...]:
     for index in range(MOST_SHAPES):
         own += [
             Parameter(field=f"shape_{index}", kind="choice", choices=SHAPE_KINDS),
-            Parameter(field=f"shape_across_{index}", kind="text"),
-            Parameter(field=f"shape_down_{index}", kind="text"),
+            Parameter(field=f"shape_across_{index}", kind="range", low=0, high=100),
+            Parameter(field=f"shape_down_{index}", kind="range", low=0, high=100),
         ]
     base = settings_parameters(list_models(), tuple(SCHEDULERS))
     return (*own, *base, *source_parameters())

@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.diffusion.models.load import ModelInfo, describe
+from core.diffusion.recipe.limits import MAX_TEXT
 from core.diffusion.recipe.settings_table import PROMPTS, label_of
 from ui.runtime import tokenizer
 from ui.settings.controls import PREFIX, key
@@ -54,6 +55,9 @@ def count_tokens(
     never sees; `warns` says the same of every text of the page. Raises ModelError.
     """
     prompt: str = st.session_state.get(key("prompt", prefix)) or ""
+    if len(prompt) > MAX_TEXT:  # counting it would take seconds, at every run of the page
+        place.caption(f"{len(prompt):,} characters; up to {MAX_TEXT:,} are read")
+        return
     counter = tokenizer(describe(source).folder)
     count, lost = counter.count(prompt), counter.cut_off(prompt)
     with place.popover(
@@ -71,7 +75,8 @@ def count_tokens(
             st.caption("Cut off: the text encoder never sees this.")
             st.code(lost, language=None, wrap_lines=True)
     for field in PROMPTS if warns else ():
-        if lost := counter.cut_off(st.session_state.get(key(field, prefix)) or ""):
+        text: str = st.session_state.get(key(field, prefix)) or ""
+        if len(text) <= MAX_TEXT and (lost := counter.cut_off(text)):
             show_warning(
                 f"The {label_of(field).lower()} is too long",
                 f"The text encoder reads {counter.limit} tokens and never sees: {lost}",

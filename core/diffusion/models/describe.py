@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,13 +21,28 @@ from core.diffusion.models.hashes import file_sha256
 from core.diffusion.models.info import ModelInfo
 from core.diffusion.models.latent_format import SD_LATENTS, LatentFormat
 from core.diffusion.models.markers import yaml_beside
-from core.diffusion.models.origins import Origin, is_hub_id, locate
-from core.diffusion.models.scheduler_config import as_loaded
+from core.diffusion.models.origins import Origin, is_hub_id, leads_within, locate
+from core.diffusion.models.scheduler_config import as_loaded, wrong_value
 from core.diffusion.models.single_file import recognise
-from core.diffusion.models.weights import read_json, refuse_code, weights_of
+from core.diffusion.models.weights import AGAIN, first_line, read_json, refuse_code, weights_of
+from core.diffusion.recipe.schedulers import SCHEDULERS
+from core.diffusion.recipe.settings_table import FROM_MODEL, SETTINGS
 
 State = tuple[tuple[str, int, int], ...]
 """Name, size and modification time of every file: changes when the model does."""
+
+WRONG_TYPES = (
+    TypeError,
+    ValueError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+    OSError,
+)
+"""What reading a configuration raises where its JSON is not of the shape that models have."""
 
 _TEXT_PARTS = tuple(part for row in TWO_ENCODERS for part in (row.tokenizer, row.encoder))
 _ALL_PARTS = (*_TEXT_PARTS, "unet", "vae", "scheduler")
@@ -42,9 +57,49 @@ def describe(source: str) -> ModelInfo:
     origin = locate(source)
     if origin.path.is_file():
         beside = yaml_beside(origin.path)
+        _refuse_leading_out(beside, origin.root)
         files = [origin.path, *([beside] if beside.is_file() else [])]
-        return _describe_file(origin, _state_of(files))
-    return _describe_folder(origin, _state(origin.path))
+        _refuse_leading_out(origin.path, origin.root)
+        return _described(_describe_file, origin, _state_of(files))
+    return _described(_describe_folder, origin, _state(origin.path))
+
+
+def _described(
+    read: Callable[[Origin, State], ModelInfo], origin: Origin, state: State
+) -> ModelInfo:
+    """What `read` says; a value of a wrong type in a configuration is the model's mistake."""
+    try:
+        info = read(origin, state)
+        if wrong := _wrong_default(info):
+            raise ModelError(f"{info.name}: its {wrong}. {AGAIN}")
+        return info
+    except WRONG_TYPES as error:
+        raise ModelError(
+            f"{origin.path.name}: its configuration holds a value that no model has "
+            f"({first_line(error)}). {AGAIN}"
+        ) from error
+
+
+def _wrong_default(info: ModelInfo) -> str:
+    """What is wrong with a model's own defaults and examples, "" if nothing."""
+    for name in FROM_MODEL:
+        value = getattr(info, f"default_{name}")
+        if why := SETTINGS[name].problem(value):
+            return f"default_{name} {why}"
+        if name == "scheduler" and value not in SCHEDULERS:
+            return f"default_scheduler {value!r} is none of ours"
+    examples: tuple[object, ...] = info.example_prompts  # as the card has them
+    if not all(isinstance(text, str) for text in examples):
+        return "example_prompts are no texts"
+    return wrong_value(info.scheduler_config)
+
+
+def _refuse_leading_out(file: Path, root: Path) -> None:
+    if not leads_within(file, root):
+        raise ModelError(
+            f"{file.name} is a link that leads out of the folder of models, and is not followed. "
+            "Move the file in, or name its own folder in LIGHTBOX_MODELS."
+        )
 
 
 def ensure_here(source: str, report: Report | None = None) -> ModelInfo:
@@ -89,8 +144,8 @@ def _describe_folder(origin: Origin, state: State) -> ModelInfo:
     folder = origin.path
     # A snapshot's folder is called by its commit.
     called = origin.source if origin.revision else folder.name
+    refuse_code(folder, _ALL_PARTS, origin.root, called)  # first: a link out is not opened
     index = read_json(folder / "model_index.json")
-    refuse_code(folder, _ALL_PARTS, origin.root, called)
     unet, scheduler = (
         read_json(folder / part / file) if (folder / part).is_dir() else {}
         for part, file in (("unet", "config.json"), ("scheduler", "scheduler_config.json"))
@@ -123,11 +178,6 @@ def _describe_folder(origin: Origin, state: State) -> ModelInfo:
 @functools.lru_cache(maxsize=32)
 def _describe_file(origin: Origin, state: State) -> ModelInfo:
     file = origin.path
-    if not file.resolve().is_relative_to(origin.root.resolve()):
-        raise ModelError(
-            f"{file.name} is a link that leads out of the folder of models, and is not followed. "
-            "Move the file in, or name its own folder in LIGHTBOX_MODELS."
-        )
     found = recognise(file)
     fingerprint = file_sha256(file)
     if found.by_name or found.scheduler_changes:

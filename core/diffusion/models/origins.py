@@ -78,10 +78,64 @@ def locate(source: str) -> Origin:
                 "repository."
             )
         return Origin(source=source, path=BUNDLED_FOLDER, root=BUNDLED_FOLDER)
+    if "\0" in source:
+        raise ModelError(f"{source!r} is no model's name: it contains a NUL character.")
     for root in model_roots():
         if (path := dict(_entries(root)).get(source)) is not None:
             return Origin(source=source, path=path, root=root)
+    if (found := _at_path(source)) is not None:
+        return found
+    if (cached := _cached(source)) is not None:
+        return cached
+    raise IncompleteError(
+        f"{_cut(source)!r} is not on this machine. {where_looked()} Check the spelling, or give "
+        "the path of a folder in diffusers layout."
+    )
+
+
+_keeps_to_roots = False
+
+
+def keep_to_roots() -> None:
+    """From here on paths outside the model roots name no model in this process.
+
+    For the app: there a name may come from an address, a picture or a saved sweep, and asking
+    whether a file is there tells of it.
+    """
+    global _keeps_to_roots
+    _keeps_to_roots = True
+
+
+def _at_path(source: str) -> Origin | None:
+    """The model that a path names, None where there is none or where it may not be looked for."""
+    if source.startswith(("//", "\\\\", "/\\", "\\/")):
+        return None  # Windows would ask the host that it names
     path = expanded(source)
+    if _keeps_to_roots and not _is_in_a_root(path):
+        return None
+    try:
+        return _origin_of(source, path)
+    except OSError:  # a name that no file can have
+        return None
+
+
+def _is_in_a_root(path: Path) -> bool:
+    """Whether a path lies in a model root, by its letters first: nothing else is touched."""
+    if not path.is_absolute():
+        return False
+    plain = Path(os.path.normpath(path))
+    within = [root for root in model_roots() if plain.is_relative_to(os.path.abspath(root))]
+    try:
+        return any(plain.resolve().is_relative_to(root.resolve()) for root in within)
+    except (OSError, RuntimeError):  # a name that is too long, a circle of links
+        return False
+
+
+def _cut(source: str) -> str:
+    return source if len(source) <= 120 else f"{source[:120]}…"
+
+
+def _origin_of(source: str, path: Path) -> Origin | None:
     if path.is_file():
         return Origin(source=source, path=path, root=path.resolve().parent)
     if path.is_dir():
@@ -91,12 +145,7 @@ def locate(source: str) -> Origin:
                 "that save_pretrained wrote, the one holding unet/ and vae/."
             )
         return Origin(source=source, path=path, root=_root_of(path))
-    if (cached := _cached(source)) is not None:
-        return cached
-    raise IncompleteError(
-        f"{source!r} is not on this machine. {where_looked()} Check the spelling, or give the "
-        "path of a folder in diffusers layout."
-    )
+    return None
 
 
 def where_looked() -> str:
@@ -136,7 +185,8 @@ def cached_models() -> list[str]:
     for repo in _scanned(hub_cache()):
         plain = _snapshot(repo, "")
         for commit in repo.revisions:
-            if _names_pipeline(commit.snapshot_path):
+            index = commit.snapshot_path / "model_index.json"
+            if leads_within(index, repo.repo_path) and _names_pipeline(commit.snapshot_path):
                 found.append(pinned(repo.repo_id, commit.commit_hash))
                 if plain is not None and commit.commit_hash == plain.revision:
                     found.append(repo.repo_id)
@@ -215,9 +265,26 @@ def _entries(root: Path) -> Iterator[tuple[str, Path]]:
     except OSError:
         return
     for path in found:
-        is_file = path.suffix == ENDING and path.is_file() and is_checkpoint(path)
-        if (is_file or _is_model_folder(path)) and path.name != BUNDLED:
+        if path.name != BUNDLED and _is_model(path, root):
             yield path.name, path
+
+
+def _is_model(path: Path, root: Path) -> bool:
+    """Whether an entry of a root is listed. A link that leads out is not opened: it is listed by
+    its name alone, so that choosing it says why it is not followed.
+    """
+    if not leads_within(path, root):
+        return path.suffix == ENDING or _is_model_folder(path)
+    is_file = path.suffix == ENDING and path.is_file()
+    return (is_file and is_checkpoint(path)) or _is_model_folder(path)
+
+
+def leads_within(path: Path, root: Path) -> bool:
+    """Whether a path stays in `root` once its links are followed; nothing is opened for it."""
+    try:
+        return path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # a circle of links
+        return False
 
 
 def _is_model_folder(folder: Path) -> bool:

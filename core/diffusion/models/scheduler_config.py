@@ -21,6 +21,36 @@ OUTDATED: Mapping[str, Any] = {"steps_offset": 1, "clip_sample": False}
 Source: diffusers' StableDiffusionPipeline.__init__.
 """
 
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "num_train_timesteps": int,
+    "beta_start": (int, float),
+    "beta_end": (int, float),
+    "beta_schedule": str,
+    "prediction_type": str,
+    "timestep_spacing": str,
+    "steps_offset": int,
+    "trained_betas": list,
+    "rescale_betas_zero_snr": bool,
+    "set_alpha_to_one": bool,
+    "clip_sample": bool,
+}
+"""What the values of a configuration are that every scheduler here takes over, or null."""
+
+MOST_TIMESTEPS = 100_000
+
+
+def wrong_value(config: Mapping[str, Any]) -> str:
+    """What in a scheduler_config.json no scheduler can be made from, "" if nothing."""
+    for key, kind in _KINDS.items():
+        value = config.get(key)
+        is_kind = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+        if value is not None and not is_kind:
+            return f"scheduler's {key} is {str(value)[:60]}"
+        if isinstance(value, int | float) and not abs(value) <= MOST_TIMESTEPS:
+            return f"scheduler's {key} is {str(value)[:60]}"
+    steps = config.get("num_train_timesteps")
+    return f"scheduler's num_train_timesteps is {steps}" if steps is not None and steps < 1 else ""
+
 
 def as_loaded(config: Mapping[str, Any], pipeline: str) -> tuple[dict[str, Any], bool]:
     """Mend a scheduler_config.json as `pipeline`'s constructor does; say whether anything was.

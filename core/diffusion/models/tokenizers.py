@@ -13,7 +13,7 @@ from typing import Any
 
 from core.diffusion.models.errors import IncompleteError, ModelError
 from core.diffusion.models.single_file import CONFIGS
-from core.diffusion.models.weights import AGAIN, read_json
+from core.diffusion.models.weights import AGAIN, first_line, read_json
 from core.diffusion.recipe.libraries import library
 
 OWN_FILES = ("tokenizer.json", "vocab.json")
@@ -28,8 +28,19 @@ PLACES = 77
 def read_tokenizer(folder: Path, name: str = "tokenizer") -> Any:
     """Read the tokenizer of the model in `folder`; where it has settings alone, with CLIP's words.
 
-    Raises ModelError for another tokenizer than CLIP's.
+    Raises ModelError for another tokenizer than CLIP's, and for one whose files are damaged.
     """
+    try:
+        return _read_tokenizer(folder, name)
+    except ModelError:
+        raise
+    except Exception as error:  # transformers raises whatever wrong types lead it into
+        raise ModelError(
+            f"{folder.name}/{name} cannot be read ({first_line(error)}). {AGAIN}"
+        ) from error
+
+
+def _read_tokenizer(folder: Path, name: str) -> Any:
     tokenizer: Any = library("transformers").CLIPTokenizer
     place = folder / name
     settings = place / "tokenizer_config.json"

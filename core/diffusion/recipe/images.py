@@ -21,6 +21,7 @@ MAX_BYTES = 20 * 2**20
 MAX_PIXELS = 40_000_000
 MIN_SIDE = 8
 MAX_RATIO = 32
+BAND_ROWS = 512
 FORMATS = ("PNG", "JPEG", "WEBP")
 ResizeMode = Literal["crop", "pad", "stretch"]
 
@@ -90,7 +91,7 @@ def open_picture(data: bytes) -> Image.Image:
             )
         try:
             image.load()
-            return _rgb(_srgb(_upright(image), image.info.get("icc_profile")))
+            return _plain(_upright(image), image.info.get("icc_profile"))
         except (OSError, ValueError, SyntaxError, EOFError, IndexError, MemoryError):
             message = "The picture is damaged: it ends early or its pixels cannot be read."
             raise PictureError(message) from None
@@ -99,8 +100,19 @@ def open_picture(data: bytes) -> Image.Image:
 def _upright(image: Image.Image) -> Image.Image:
     """Turned as its EXIF data says; a picture with broken EXIF data stays as it is."""
     with suppress(Exception):  # Pillow raises whatever the broken bytes lead it into
-        return ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
     return image
+
+
+def _plain(image: Image.Image, profile: object) -> Image.Image:
+    """As sRGB, a band of rows at a time: 40 megapixels are held once, not at every step."""
+    if image.mode == "RGB" and not profile and "transparency" not in image.info:
+        return image
+    made = Image.new("RGB", image.size)
+    for top in range(0, image.height, BAND_ROWS):
+        band = image.crop((0, top, image.width, min(top + BAND_ROWS, image.height)))
+        made.paste(_rgb(_srgb(band, profile)), (0, top))
+    return made
 
 
 def _srgb(image: Image.Image, profile: object) -> Image.Image:
@@ -174,7 +186,7 @@ def prepare(
     VaeImageProcessor resizes.
     """
     size, filter_ = (width, height), Image.Resampling.LANCZOS
-    picture = picture.convert("RGB")
+    picture = picture if picture.mode == "RGB" else picture.convert("RGB")
     if mode == "crop":
         made = ImageOps.fit(picture, size, filter_, centering=centre)
     elif mode == "pad":

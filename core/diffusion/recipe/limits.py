@@ -6,3 +6,5 @@ MAX_SIDE = 4096
 MIN_SIDE = 8
 MAX_GUIDANCE = 100.0
 MAX_CHANNEL = 15
+MAX_TEXT = 20_000
+"""Characters of a prompt or another text: a text encoder reads some hundred of them."""

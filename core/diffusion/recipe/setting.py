@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from core.diffusion.recipe.limits import MAX_TEXT
+
 Settings = Any
 """A frozen dataclass with a value under each setting's name: `GenerationSettings`."""
 
@@ -113,6 +115,8 @@ class Setting:
         """What is wrong with a value of the right kind, taken by itself; "" if nothing."""
         if self.is_prompt and "\x00" in value:
             return "contains a NUL character: type it again"
+        if isinstance(value, str) and len(value) > MAX_TEXT:
+            return f"has {len(value):,} characters; up to {MAX_TEXT:,} are read"
         if isinstance(value, float) and not math.isfinite(value):
             return f"{value} is not a finite number"
         if self.bounds is not None and not self.bounds[0] <= value <= self.bounds[1]:

@@ -77,6 +77,8 @@ class Worker:
         is_elsewhere: Callable[[str], bool] = is_on_its_hub,
     ) -> None:
         self.store = store
+        self.trouble, self.troubles = "", 0
+        """What last kept the store from being written, and how often something did."""
         self._tools = Tools(
             load=load,
             make_engine=make_engine or self._make_engine,
@@ -185,6 +187,7 @@ class Worker:
                     self._stopping.wait(IDLE_SECONDS)
             except StoreError as error:
                 log.error("%s", error)
+                self._note(error)
                 self._pause(runner, str(error))
             except Exception as error:
                 log.exception("The worker met an error of its own")
@@ -199,9 +202,14 @@ class Worker:
         with suppress(StoreError):
             self._say("failed", why)
         while not self._stopping.wait(RETRY_SECONDS):
-            with suppress(StoreError):
+            try:
                 runner.put_back()
                 return
+            except StoreError as error:
+                self._note(error)
+
+    def _note(self, error: StoreError) -> None:
+        self.trouble, self.troubles = str(error), self.troubles + 1
 
     def _say(self, state: WorkerState, message: str) -> None:
         """Tell the tables what the worker does, when that has changed."""

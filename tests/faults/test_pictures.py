@@ -1,0 +1,65 @@
+"""Pictures that are small as files and large in memory: what opening one may cost."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.diffusion.recipe.images import BAND_ROWS, MAX_PIXELS, open_picture
+from tests.faults.campaign import held
+
+ROOT = Path(__file__).resolve().parents[2]
+SIZE = (6300, 6300)
+BYTES_A_PIXEL = 4
+"""Pillow holds RGB in four bytes."""
+
+MEASURE = """
+import resource, sys
+from core.diffusion.recipe.images import open_picture, prepare
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+picture = open_picture(open(sys.argv[1], "rb").read())
+prepare(picture, 512, 512, "crop")
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in other units elsewhere")
+@pytest.mark.parametrize(("mode", "copies"), [("RGB", 1), ("RGBA", 2), ("I;16", 1.5), ("P", 1.25)])
+def test_a_large_picture_is_held_once(tmp_path: Path, mode: str, copies: float) -> None:
+    assert 0.99 * MAX_PIXELS < SIZE[0] * SIZE[1] <= MAX_PIXELS
+    file = tmp_path / "large.png"
+    Image.new(mode, SIZE).save(file)
+    assert file.stat().st_size < 400_000
+    command = [sys.executable, "-c", MEASURE, str(file)]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    whole = SIZE[0] * SIZE[1] * BYTES_A_PIXEL
+    assert int(found.stdout) * 1024 < (copies + 0.5) * whole
+    held("pictures of 39.7 megapixels", 1)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "LA", "P", "I;16", "1"])
+def test_bands_change_no_pixel(mode: str) -> None:
+    chance = np.random.default_rng(0)
+    grey = chance.integers(0, 256, (2 * BAND_ROWS + 7, 40), np.uint8)
+    picture = Image.fromarray(np.stack([grey, grey.T.reshape(grey.shape), 255 - grey, grey], -1))
+    if mode == "I;16":
+        picture = Image.fromarray(grey.astype(np.uint16) * 257)
+    else:
+        picture = (picture.convert("RGB") if mode == "P" else picture).convert(mode)
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    ours = open_picture(file.getvalue())
+    if mode in ("RGBA", "LA"):
+        white = Image.new("RGBA", picture.size, "white")
+        wanted = Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
+    elif mode == "I;16":
+        wanted = Image.fromarray(grey).convert("RGB")
+    else:
+        wanted = picture.convert("RGB")
+    assert np.array_equal(np.asarray(ours), np.asarray(wanted))
