@@ -34,7 +34,7 @@ with open_page(SWEEP) as runtime:
         show_saved(runtime, form.sweep, can_save=not plan.problems)
     with stage:
         show_others(runtime, job)
-        show_plan(form, plan)
+        show_plan(form, plan, job)
         if plan.problems:
             show_waiting()
         else:

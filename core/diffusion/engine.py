@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import platform
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any, cast
 
@@ -51,7 +52,8 @@ class _Rider:
 
     request: Request
     cell: BatchCell
-    admitted: float = field(default_factory=time.perf_counter)
+    seconds: float = 0.0
+    """Its share of the computing so far: of each UNet call, its rows over all rows."""
     is_announced: bool = False
 
     @property
@@ -104,6 +106,7 @@ class Engine:
         settings = request.settings
         if not request.is_valid:
             settings.require_valid(vae_scale_factor=self.model.info.vae_scale_factor)
+        began = time.perf_counter()
         cell = self._shared_cell(settings)
         if cell is None or (cell.strict, cell.record) != (request.strict, request.record):
             cell = self._admit(request)
@@ -111,7 +114,8 @@ class Engine:
                 self._batch.drop(cell)
                 reason = f"{settings.snapshot} is beyond the {cell.total_calls} UNet calls left"
                 raise SettingsError([Problem(field="snapshot", reason=reason)])
-        self._riders[request.key] = _Rider(request=request, cell=cell)
+        seconds = time.perf_counter() - began
+        self._riders[request.key] = _Rider(request=request, cell=cell, seconds=seconds)
 
     def _admit(self, request: Request) -> BatchCell:
         """Encoding the prompts or the source may run out of memory too."""
@@ -152,11 +156,13 @@ class Engine:
             if not rider.is_announced:
                 rider.is_announced = True
                 events.append(Started(key=key, total=rider.total))
+        began = time.perf_counter()
         try:
             self._batch.step()
         except RowTooLargeError as error:
             reason = f"Out of memory: {error}. Choose a smaller size."
             return events + [self._fail(key, reason) for key in self.active]
+        self._share_out(time.perf_counter() - began)
         for key, rider in list(self._riders.items()):
             cell = rider.cell
             if cell.failure:
@@ -166,6 +172,14 @@ class Engine:
             events.append(Stepped(key=key, step=cell.call, total=rider.total, preview=picture))
         over = [key for key, rider in self._riders.items() if rider.cell.call == rider.total]
         return events + self._finish(over)
+
+    def _share_out(self, seconds: float) -> None:
+        """Divide the time of a step among all in flight: by rows, and evenly within one run."""
+        riders = Counter(id(rider.cell) for rider in self._riders.values())
+        cells = {id(rider.cell): rider.cell for rider in self._riders.values()}
+        all_rows = sum(cell.rows for cell in cells.values())
+        for rider in self._riders.values():
+            rider.seconds += seconds * rider.cell.rows / all_rows / riders[id(rider.cell)]
 
     def run(
         self, requests: Iterable[Request], *, preview: Callable[[str], bool] | None = None
@@ -240,6 +254,7 @@ class Engine:
     def _finish(self, keys: Sequence[str]) -> list[Event]:
         """The pictures of these, whose steps are over. Those of strict cells are decoded alone."""
         events: list[Event] = []
+        began = time.perf_counter()
         latents: dict[str, torch.Tensor] = {}
         for key in keys:
             cell, request = self._riders[key].cell, self._riders[key].request
@@ -253,8 +268,12 @@ class Engine:
         decoded = dict(
             zip(together, decode_each(self.model, [latents[k] for k in together]), strict=True)
         )
+        for key in together:
+            self._riders[key].seconds += (time.perf_counter() - began) / len(together)
         for key, one in latents.items():
+            began = time.perf_counter()
             pixels = decoded[key] if key in decoded else decode_each(self.model, [one])[0]
+            self._riders[key].seconds += time.perf_counter() - began
             try:
                 events.append(self._generation(key, self._picture(pixels)))
             except GenerationError as error:
@@ -266,7 +285,7 @@ class Engine:
         generation = Generation(
             settings=request.settings,
             image=image,
-            seconds=time.perf_counter() - self._riders[key].admitted,
+            seconds=self._riders[key].seconds,
             trajectory=trajectory_of(cell),
             computed=Computed(
                 device=self.model.device.type,

@@ -215,3 +215,18 @@ def test_it_fits_a_phone(visitor: Visitor, scheme: str) -> None:
     page = visitor.open(link(**TWO_BY_TWO), width=400, height=850, color_scheme=scheme)
     assert overflow(page) <= 0
     expect(page.get_by_role("button", name="Guidance × Steps")).to_be_visible()
+
+
+def test_a_linked_axis_is_gone_once_a_preset_is_loaded(visitor: Visitor) -> None:
+    page = visitor.open(link(**{**SMALL, "num_inference_steps": 2, "x": "Seed", "x_values": "1,2"}))
+    expect(cells(page)).to_have_count(2)
+    page.get_by_label("Move together with").first.click()
+    page.get_by_role("option", name="Steps", exact=True).click()
+    expect(page.get_by_label("with Steps")).to_be_visible()
+    page.get_by_role("button", name="Guidance", exact=False).first.click()
+    finish(page, 5)
+    for view in ("Numbers", "Grid", "Numbers", "Grid"):
+        show(page, view)
+    expect(page.get_by_label("with Steps")).to_have_count(0)
+    expect(cells(page, "done")).to_have_count(5)
+    assert "_link" not in page.url

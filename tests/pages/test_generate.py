@@ -124,6 +124,28 @@ def test_a_broken_parameter_is_said_once_and_the_default_used(
         assert getattr(asked, field) == default[field]
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("num_inference_steps", 0),
+        ("seed", 1102676403634909),
+        ("seed", -2),
+        ("guidance_scale", 101.0),
+        ("width", 0),
+    ],
+)
+def test_a_number_out_of_bounds_is_said_and_does_not_run(
+    app: App, field: str, value: float
+) -> None:
+    at = app.open(GENERATE)
+    at.number_input(key=f"generate_{field}").set_value(value).run()
+    assert at.number_input(key=f"generate_{field}").value == value, "what is shown is what is meant"
+    assert any(f"{value:.16g} is outside" in box.value for box in at.caption)
+    (message,) = messages(click(at))
+    assert "These settings cannot run" in message
+    assert app.queue.jobs() == []
+
+
 def test_a_drawn_seed_is_shown_and_can_be_used_again(app: App) -> None:
     at = click(app.open(GENERATE))
     seed = app.asked()[0].seed

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.diffusion.models.load import describe
-from core.diffusion.sampling.timetable import timetable
+from core.diffusion.sampling.timetable import SPACINGS, timetable
 from tests.pages.conftest import App, messages, unescaped
 from ui.catalog import SCHEDULER_LAB
 from ui.schedulers.form import FIRST, MOST
@@ -108,6 +108,15 @@ def test_timetables_of_the_same_calls_are_shown_once(app: App) -> None:
     )
     assert "The timestep spacing makes no difference for: DPM++ 2M Karras." in captions(at)
     assert "whatever the spacing of the timesteps" not in at.pills(key="schedulers_levels").help
+
+
+def test_timetables_of_the_same_calls_do_not_count_against_the_limit(app: App) -> None:
+    """Each of these has 8 combinations of which several are one: 24 is not reached."""
+    at = choose(app.open(PAGE), *FIRST)
+    at.pills(key="schedulers_spacing").set_value(["As the model", *SPACINGS]).run()
+    at.pills(key="schedulers_levels").set_value(["Own", "Karras"]).run()
+    assert not at.info
+    assert {row.split(" · ")[0] for row in rows(at)} == set(FIRST)
 
 
 def test_too_many_combinations_are_cut_and_too_many_steps_left_out(app: App) -> None:

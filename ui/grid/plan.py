@@ -71,8 +71,8 @@ def _planned(runtime: Runtime, state: GridState, sweep: Sweep) -> Plan:
     return plan
 
 
-def show_plan(form: SweepForm, plan: Plan) -> None:
-    """What it will cost in one line, or all that is wrong with it."""
+def show_plan(form: SweepForm, plan: Plan, job: Job | None = None) -> None:
+    """What it will cost in one line, or all that is wrong with it; no time while `job` runs."""
     if plan.problems:
         if form.sweep.axes() or form.problems:
             show_error("This cannot run yet", _lines(plan.problems))
@@ -90,7 +90,7 @@ def show_plan(form: SweepForm, plan: Plan) -> None:
         parts.append(f"{plan.stored:,} already stored")
     if plan.to_compute:
         parts.append(f"{plan.unet_rows:,} UNet rows")
-        if plan.seconds is not None:
+        if plan.seconds is not None and (job is None or job.is_over):
             parts.append(f"about {duration(plan.seconds, rough=True)}")
     else:
         parts.append("nothing to compute")

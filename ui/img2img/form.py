@@ -147,7 +147,7 @@ def panel(runtime: Runtime) -> Form | None:
     # First of all, so that the size is known when the source is fitted to it.
     with st.expander("Settings", icon=":material/tune:"):
         base = settings_form(runtime.model, PREFIX, seed=FIRST_SEED, has_count=False).settings
-    if base.seed < 0:
+    if base.seed == -1:
         base = replace(base, seed=STATE.drawn_seed())
     with places[0]:
         model = chosen_model(runtime.model, PREFIX)

@@ -58,7 +58,7 @@ def show_views(runtime: Runtime, form: Form, button: DeltaGenerator) -> None:
     with button:
         _run_button(plan, job)
     if plan.problems or view != VIEWS[0]:
-        show_plan(sweep_form, plan)
+        show_plan(sweep_form, plan, job)
     if plan.problems:
         return
     board = board_of(runtime, state, sweep_form.sweep, plan, job)

@@ -90,14 +90,15 @@ def lab_form(model: ModelInfo) -> list[Timetable]:
     if not names or not counts:
         return []
     wanted = _wanted(names, counts, spacings or [AS_IS], levels or [OWN])
-    if len(wanted) > MOST:
-        st.info(f"The first {MOST} of {len(wanted)} combinations are shown.")
     config = json.dumps(model.scheduler_config, sort_keys=True)
-    tables = [_timetable(*one, config) for one in wanted[:MOST]]
+    tables = [_timetable(*one, config) for one in wanted]
     for table in tables:
         if table.problem:
             show_warning("Left out", f"{table.problem}.")
-    return _distinct([table for table in tables if not table.problem])
+    distinct = _distinct([table for table in tables if not table.problem])
+    if len(distinct) > MOST:
+        st.info(f"The first {MOST} of {len(distinct)} combinations are shown.")
+    return distinct[:MOST]
 
 
 def _distinct(tables: Sequence[Timetable]) -> list[Timetable]:

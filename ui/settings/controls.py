@@ -52,6 +52,8 @@ class Form:
     def batch(self) -> list[GenerationSettings]:
         """One setting a picture, of consecutive seeds; draws the first where it is -1."""
         first = self.settings.seed
+        if first < -1:
+            return [self.settings] * self.count  # which is said, and does not run
         if first < 0:
             first = secrets.randbelow(MAX_SEED + 2 - self.count)
         return [replace(self.settings, seed=first + i) for i in range(self.count)]

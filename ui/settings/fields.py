@@ -43,9 +43,25 @@ def control(
     bottom = -1 if row.draws else bottom
     kind = row.kind
     by = step or row.step or 1
-    return kind(
-        place.number_input(row.label, kind(bottom), kind(top), kind(start), kind(by), **shared)
-    )
+    # Without bounds of its own: the browser keeps a number outside them to itself, so that one
+    # would be shown and another used. What runs checks the settings, and says what is wrong.
+    # Only a link's is dropped, which the page says, before anything of it is used.
+    if _is_broken(str(shared["key"]), bottom, top):
+        shared |= {"min_value": kind(bottom), "max_value": kind(top)}
+    value = kind(place.number_input(row.label, value=kind(start), step=kind(by), **shared))
+    if not bottom <= value <= top:
+        place.caption(f":red[{value:.16g} is outside {bottom:.10g} to {top:.10g}]")
+    return value
+
+
+def _is_broken(key: str, bottom: float, top: float) -> bool:
+    """Whether the address brings a number outside the bounds to a control not drawn before."""
+    if key in st.session_state or key not in st.query_params:
+        return False
+    try:
+        return not bottom <= float(st.query_params[key]) <= top
+    except ValueError:
+        return False
 
 
 def default_of(row: Setting, model: Any) -> Any:

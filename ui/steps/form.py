@@ -69,7 +69,7 @@ def prompt_box(model: ModelInfo) -> tuple[GenerationSettings, DeltaGenerator]:
                 )
             st.caption(summary(form.settings), width="content")
             counter = st.container(width="content")
-    if form.settings.seed < 0:
+    if form.settings.seed == -1:
         st.rerun()  # as after a click on "Random seed": a page that shows one run needs one seed
     return form.settings, counter
 

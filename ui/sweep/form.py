@@ -83,7 +83,7 @@ def sweep_form(model: ModelInfo) -> SweepForm:
         st.caption("What the axes do not change. The same controls as in Generate.")
         base = settings_form(model, PREFIX, seed=FIRST_SEED, has_count=False).settings
     base = replace(base, **source_form(PREFIX))
-    draws = base.seed < 0
+    draws = base.seed == -1
     if draws:
         base = replace(base, seed=STATE.drawn_seed())
     by_name: dict[str, NewSeed] = {name: value for value, name in NEW_SEED_NAMES.items()}
@@ -166,8 +166,9 @@ def _values_and_link(side: str, row: AxisRow) -> tuple[str, str]:
         ):
             st.markdown(SYNTAX)
             st.caption(plain(row.about()))
-            linked = _choose(f"{side}_link", "Move together with")
-    return text or "", linked
+    # Never inside the popover: closed, it would send its old choice again after another sweep
+    # was loaded, since the browser hears of the new one only while the list is drawn.
+    return text or "", _choose(f"{side}_link", "Move together with")
 
 
 def _linked(side: str, name: str) -> tuple[Axis | None, list[SweepProblem]]:

@@ -172,7 +172,7 @@ def _show_made(
     if board.is_running or plan.to_compute:
         with button:
             make_button(plan, job, "frames", "walk")
-        show_plan(form, plan)
+        show_plan(form, plan, job)
     if board.is_running:
         develop(runtime, board, with_grid=True)
         return None, None

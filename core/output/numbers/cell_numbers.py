@@ -80,7 +80,12 @@ QUANTITIES: Mapping[str, Quantity] = {
         Quantity(name="rmse", label="RMSE", digits=2, note="to the reference, 0 to 255"),
         Quantity(name="ssim", label="SSIM", digits=3, note="with the reference, 1 is equal"),
         Quantity(name="clip_score", label="CLIP score", digits=1, note="picture and prompt"),
-        Quantity(name="seconds", label="Seconds", digits=2, note="of computing"),
+        Quantity(
+            name="seconds",
+            label="Seconds",
+            digits=2,
+            note="of computing: the picture's share, by UNet rows",
+        ),
         Quantity(name="final_latent_rms", label="Final latent RMS", digits=3, note="last step"),
     )
 }
