@@ -97,7 +97,7 @@ _keeps_to_roots = False
 
 
 def keep_to_roots() -> None:
-    """From here on paths outside the model roots name no model in this process.
+    """Let paths outside the model roots name no model in this process from here on.
 
     For the app: there a name may come from an address, a picture or a saved sweep, and asking
     whether a file is there tells of it.

@@ -9,7 +9,7 @@ from core.runs.worker.slot import first_line
 
 
 class Failures:
-    """By digest, of images whose cells fail. For one thread. Raises StoreError."""
+    """Keep reasons by digest, of images whose cells fail; used by one thread. Raises StoreError."""
 
     def __init__(self, dispatch: Dispatch) -> None:
         self._dispatch = dispatch
