@@ -40,10 +40,10 @@ class Axis:
 
     def label(self) -> str:
         """ "Steps with Guidance scale" for linked axes."""
-        return " with ".join(_row_of(part).label for part in self.parts())
+        return " with ".join(row_of(part).label for part in self.parts())
 
     def value_label(self, index: int) -> str:
-        return ", ".join(_row_of(part).show(part.values[index]) for part in self.parts())
+        return ", ".join(row_of(part).show(part.values[index]) for part in self.parts())
 
 
 def parse_axis(name: str, text: str, *, is_linked: bool = False) -> Axis:
@@ -61,22 +61,26 @@ def parse_axis(name: str, text: str, *, is_linked: bool = False) -> Axis:
         raise SweepError(f"{AXES[name].label}: {error}") from error
 
 
-def _row_of(axis: Axis) -> AxisRow:
+def row_of(axis: Axis) -> AxisRow:
+    """The row of AXES that an axis names."""
     return AXES[axis.name]
 
 
-def _in_order(parts: Sequence[Axis]) -> list[Axis]:
+def in_order(parts: Sequence[Axis]) -> list[Axis]:
+    """Axes in the order in which they are applied: that of AXES."""
     return sorted(parts, key=lambda part: list(AXES).index(part.name))
 
 
-def _axis_to_dict(axis: Axis) -> dict[str, Any]:
+def axis_to_dict(axis: Axis) -> dict[str, Any]:
+    """An axis as a dictionary that `axis_from` reads."""
     found: dict[str, Any] = {"axis": axis.name, "values": list(axis.values)}
     if axis.linked:
-        found["linked"] = _axis_to_dict(axis.linked)
+        found["linked"] = axis_to_dict(axis.linked)
     return found
 
 
-def _axis_from(values: Any, side: str, *, is_linked: bool = False) -> Axis:
+def axis_from(values: Any, side: str, *, is_linked: bool = False) -> Axis:
+    """An axis of a side from such a dictionary, its values listed or as text. Raises SweepError."""
     if not isinstance(values, Mapping) or not {"axis", "values"} <= set(values):
         raise SweepError(f'{side}: must be a table with "axis" and "values"')
     unknown = set(values) - {"axis", "values", "linked"}
@@ -87,7 +91,7 @@ def _axis_from(values: Any, side: str, *, is_linked: bool = False) -> Axis:
         listed = format_values([v if isinstance(v, str) else _number(v, side) for v in listed])
     is_linked = is_linked or "linked" in values
     axis = parse_axis(str(values["axis"]), str(listed), is_linked=is_linked)
-    linked = _axis_from(values["linked"], side, is_linked=True) if "linked" in values else None
+    linked = axis_from(values["linked"], side, is_linked=True) if "linked" in values else None
     return replace(axis, linked=linked)
 
 

@@ -17,10 +17,10 @@ from core.sweeps.axis import (
     SIDES,
     Axis,
     SweepError,
-    _axis_from,
-    _axis_to_dict,
-    _in_order,
-    _row_of,
+    axis_from,
+    axis_to_dict,
+    in_order,
+    row_of,
 )
 
 MAX_CELLS = 10_000
@@ -164,8 +164,8 @@ class Sweep:
     ) -> list[SweepProblem]:
         found: list[SweepProblem] = []
         settings = self.base
-        for part in _in_order(axis.parts()):
-            row, value = _row_of(part), part.values[index]
+        for part in in_order(axis.parts()):
+            row, value = row_of(part), part.values[index]
             if row.is_relative or any(map(self._has, row.after)):
                 continue  # it depends on another axis: judged cell by cell
             try:
@@ -223,7 +223,7 @@ class Sweep:
     def _moves(self) -> list[tuple[Axis, AxisRow, str]]:
         """Each part of an axis with its row and its side, in the order to apply them."""
         side_of = {part: side for side, axis in self.axes().items() for part in axis.parts()}
-        return [(part, _row_of(part), side_of[part]) for part in _in_order(list(side_of))]
+        return [(part, row_of(part), side_of[part]) for part in in_order(list(side_of))]
 
     def _places(self) -> Iterator[dict[str, int]]:
         """Side -> index of every cell, page by page, row by row."""
@@ -247,7 +247,7 @@ class Sweep:
         return any(part.name == name for axis in self.axes().values() for part in axis.parts())
 
     def to_dict(self) -> dict[str, Any]:
-        axes = {side: _axis_to_dict(axis) for side, axis in self.axes().items()}
+        axes = {side: axis_to_dict(axis) for side, axis in self.axes().items()}
         return {"base": asdict(self.base), **axes, "new_seed": self.new_seed}
 
     @classmethod
@@ -261,7 +261,7 @@ class Sweep:
         base = values.get("base", {})
         if not isinstance(base, Mapping):
             raise SweepError("base: must be a table of settings")
-        axes = {side: _axis_from(values[side], side) for side in SIDES if side in values}
+        axes = {side: axis_from(values[side], side) for side in SIDES if side in values}
         return cls(
             base=GenerationSettings.from_dict(base),
             new_seed=values.get("new_seed", ""),

@@ -41,7 +41,7 @@ def control(
         return place.text_input(row.label, str(start), **shared) or ""
     bottom, top = (row.bounds[0] if low is None else low), row.bounds[1]
     bottom = -1 if row.draws else bottom
-    kind = row.kind
+    kind = int if row.kind is int else float
     by = step or row.step or 1
     # Without bounds of its own: the browser keeps a number outside them to itself, so that one
     # would be shown and another used. What runs checks the settings, and says what is wrong.

@@ -88,10 +88,13 @@ def _wrong_default(info: ModelInfo) -> str:
             return f"default_{name} {why}"
         if name == "scheduler" and value not in SCHEDULERS:
             return f"default_scheduler {value!r} is none of ours"
-    examples: tuple[object, ...] = info.example_prompts  # as the card has them
-    if not all(isinstance(text, str) for text in examples):
+    if any(not _is_text(one) for one in info.example_prompts):
         return "example_prompts are no texts"
     return wrong_value(info.scheduler_config)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _refuse_leading_out(file: Path, root: Path) -> None:

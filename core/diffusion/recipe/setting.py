@@ -119,7 +119,7 @@ class Setting:
             return f"has {len(value):,} characters; up to {MAX_TEXT:,} are read"
         if isinstance(value, float) and not math.isfinite(value):
             return f"{value} is not a finite number"
-        if self.bounds is not None and not self.bounds[0] <= value <= self.bounds[1]:
+        if self.bounds is not None and not _lies_within(value, self.bounds):
             low, high = (f"{bound:.10g}" for bound in self.bounds)
             shown = f"{value:g}" if isinstance(value, float) else str(value)
             return f"{shown} is outside {low} to {high}"
@@ -149,3 +149,7 @@ def replacing(name: str) -> Callable[[Settings, Any, Any], Settings]:
         return replace(settings, **{name: value})
 
     return apply
+
+
+def _lies_within(value: Any, bounds: tuple[float, float]) -> bool:
+    return bool(bounds[0] <= value <= bounds[1])

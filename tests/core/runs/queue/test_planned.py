@@ -113,6 +113,15 @@ def test_the_plan_is_carried_to_the_worker(
     assert cell.digest(info().fingerprint) == cell.planned.digest
 
 
+def test_a_plan_counts_the_rows_of_a_call(store: Store, queue: Queue) -> None:
+    guided, unguided = settings(1), settings(2, guidance_scale=1.0)
+    queue.submit([guided, unguided], owner="me", token="1")
+    dispatch = Dispatch(store)
+    waiting = dispatch.waiting(dispatch.lanes(), per_owner=5)
+    rows = {cell.settings.seed: cell.planned.rows for cell in waiting if cell.planned is not None}
+    assert rows == {1: 2, 2: 1}
+
+
 def test_what_changed_while_it_waited_is_resolved_anew(
     store: Store, queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
