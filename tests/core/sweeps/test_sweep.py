@@ -58,7 +58,7 @@ def test_every_axis_reads_its_examples_and_changes_the_image(
 
 def test_strength_varies_only_with_a_source() -> None:
     found = Sweep(base=BASE, x=parse_axis("strength", "0.5, 1")).problems()
-    assert "Image-to-image page" in found[0].reason
+    assert "Image to image page" in found[0].reason
 
 
 def test_a_plan_counts_the_steps_that_image_to_image_really_runs() -> None:
@@ -191,7 +191,7 @@ def test_one_cause_is_one_problem_however_many_cells_it_spoils() -> None:
     assert problem.value == "Snapshot at step 30, Seed 1 and 299 more cells"
     (problem,) = plan_of(Sweep(base=BASE, x=parse_axis("strength", "0-1 [50]"))).problems
     assert problem.value == "0 and 49 more values"
-    assert "Image-to-image page" in problem.reason
+    assert "Image to image page" in problem.reason
 
 
 def test_values_are_judged_beside_an_axis_that_is_unsound() -> None:
