@@ -11,7 +11,8 @@ import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
 
-from training.data import Scene, random_caption
+from training.captions import random_caption
+from training.data import Scene
 from training.loop import Options
 
 
@@ -31,12 +32,11 @@ def unet_loss(
     scheduler: DDIMScheduler,
     latents: np.ndarray,
     scenes: list[Scene],
-    captions: dict[str, int],
-    embeddings: np.ndarray,
+    embed: Callable[[list[str]], Tensor],
     recipe: dict[str, Any],
     options: Options,
 ) -> Callable[[float], Tensor]:
-    """`latents` (N, 4, 16, 16) scaled; `embeddings` (captions, 77, hidden), row captions[text].
+    """`latents` (N, 4, 16, 16) scaled, row i of scenes[i]; `embed` gives (B, 77, hidden).
 
     SD's betas leave a picture's mean visible in the noisiest latents, and on 256 places it is
     plain: a model that trusts it paints the background its seed happens to have. The noise offset
@@ -48,13 +48,13 @@ def unet_loss(
 
     def loss_of(progress: float) -> Tensor:
         rows = [rng.randrange(len(scenes)) for _ in range(batch)]
-        texts = [captions[random_caption(rng, scenes[row])] for row in rows]
+        texts = [random_caption(rng, scenes[row]).text for row in rows]
         clean = torch.from_numpy(latents[rows]).float().to(options.device)
-        condition = torch.from_numpy(embeddings[texts]).float().to(options.device)
+        condition = embed(texts)
         offset = torch.randn(batch, clean.shape[1], 1, 1, device=clean.device)
         noise = torch.randn_like(clean) + recipe["noise_offset"] * offset
-        spread = (torch.arange(batch) + torch.rand(batch)) * (1000 / batch)  # one in each slice
-        timesteps = spread.long().clamp(max=999).to(options.device)
+        spread = (torch.arange(batch) + torch.rand(batch)) / batch  # one in each slice
+        timesteps = (1000 * spread ** recipe["noisier"]).long().clamp(max=999).to(options.device)
         noisy = scheduler.add_noise(clean, noise, timesteps)
         with options.autocast():
             predicted = unet(noisy, timesteps, encoder_hidden_states=condition).sample

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 from transformers import CLIPModel
 
-from training import networks, tokens
+from training import captions, networks, tokens
 from training.autoencoder import WHITENING, Whitening, fold, freeze_encoder
-from training.data import SIZE, all_captions
+from training.data import SIZE
 from training.loop import Options, load_averaged
+from training.vocabulary import BACKGROUNDS, FILLER, NAMES, POSITIONS, SIZES, STYLES
 
 BUNDLED = Path(__file__).parent.parent / "models" / "bundled"
 SHARD = "14MB"
@@ -21,12 +26,12 @@ PREVIEW = "preview.json"
 
 EXAMPLES = (
     "a red apple on a blue background, flat style",
-    "glossy robot, yellow background",
+    "a cat wearing a hat",
     "a detailed owl on purple",
-    "pink background, flat penguin",
+    "sunset over mountains",
     "a glossy emoji of a rocket on a black background",
-    "sunflower, detailed style, green background",
-    "a small ghost on an orange background, glossy style",
+    "a wizard on the left and a castle on the right",
+    "a cup of coffee on a yellow background, highly detailed",
     "cat",
 )
 
@@ -38,9 +43,23 @@ def load_part(stage: str, model: nn.Module, options: Options, folder: str) -> st
     shards = sorted((BUNDLED / folder).glob("*.safetensors"))
     state = {name: value for shard in shards for name, value in load_file(shard).items()}
     if state:
+        _grow(state, model)
         model.load_state_dict({name: value.float() for name, value in state.items()})
     print(f"{stage}: no checkpoint, {'the shipped' if state else 'random'} weights", flush=True)
     return "shipped" if state else "random"
+
+
+def _grow(state: dict[str, Tensor], model: nn.Module) -> None:
+    """Give shipped token embeddings the rows that a longer vocabulary has in `model`."""
+    generator = torch.Generator().manual_seed(0)
+    for name, value in model.state_dict().items():
+        if name.endswith("token_embedding.weight") and name in state:
+            state[name] = tokens.grown_rows(state[name].float(), len(value), generator)
+
+
+def load_tokenizer() -> networks.CLIPTokenizer:
+    """The shipped one, grown by the words that have come since."""
+    return tokens.build_tokenizer(captions.words(), tokens.merges_of(BUNDLED / "tokenizer"))
 
 
 def load_vae(recipe: dict[str, networks.Recipe], options: Options) -> AutoencoderKL:
@@ -59,7 +78,7 @@ def load_vae(recipe: dict[str, networks.Recipe], options: Options) -> Autoencode
 def load_clip(
     recipe: dict[str, networks.Recipe], options: Options
 ) -> tuple[networks.CLIPTokenizer, CLIPModel]:
-    tokenizer = tokens.build_tokenizer(all_captions(), recipe["tokenizer"]["merges"])
+    tokenizer = load_tokenizer()
     clip = networks.build_clip(recipe["clip"], tokenizer)
     load_part("clip", clip, options, "clip")
     return tokenizer, clip.eval().requires_grad_(False).to(options.device)
@@ -138,5 +157,34 @@ def write_lightbox(recipe: networks.Recipe) -> None:
         "default_num_inference_steps": 20,
         "default_scheduler": "DPM++ 2M",
         "example_prompts": list(EXAMPLES),
+        "vocabulary": vocabulary(),
     }
-    (BUNDLED / "lightbox.json").write_text(json.dumps(content, indent=2) + "\n")
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    (BUNDLED / "lightbox.json").write_text(_short_lists(text) + "\n")
+
+
+def vocabulary() -> dict[str, Any]:
+    """Every word that the model was trained on: what it draws, and what it was taught to ignore."""
+    return {
+        "objects": {noun: list(names[1:]) for noun, names in NAMES.items()},
+        "styles": list(STYLES),
+        "backgrounds": list(BACKGROUNDS),
+        "sizes": list(SIZES),
+        "positions": list(POSITIONS),
+        "filler": sorted({word for word in _filler_words() if word}),
+    }
+
+
+def _filler_words() -> Iterator[str]:
+    """Single words: those of filler.toml and of the captions' forms, less the words of names."""
+    names = {word for all_of in NAMES.values() for name in all_of for word in name.split()}
+    given = (text.replace("{}", "") for texts in FILLER.values() for text in texts)
+    for text in (*given, *captions.form_words()):
+        for word in re.findall(r"[a-z0-9-]+", text):
+            if word not in names | {*STYLES, *BACKGROUNDS, *SIZES}:
+                yield word
+
+
+def _short_lists(text: str) -> str:
+    """JSON with the lists of strings on one line each: it is read by people too."""
+    return re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text)

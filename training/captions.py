@@ -1,0 +1,231 @@
+"""What a caption may say of a scene, and the words around it that say nothing.
+
+A caption carries what it claims, so that the CLIP can know every picture of which it is true.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from training.data import Scene
+from training.vocabulary import (
+    BACKGROUNDS,
+    FILLER,
+    NAMES,
+    POSITIONS,
+    SIZES,
+    STYLES,
+    WITHOUT_ARTICLE,
+    every_name,
+    newcomers,
+    plural,
+)
+
+EMPTY = 0.10  # share of captions that are "", for guidance
+FULL = 0.40  # share that say object, style and background
+FILLED = 0.5  # share of the others that have filler around
+SYNONYM = 0.45  # how often an object goes by another name than its usual one
+PLURAL = 0.08
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caption:
+    text: str
+    claims: frozenset[str]  # "object cat", "style flat", "background blue", "layout beside"
+
+    def is_true_of(self, scene: Scene) -> bool:
+        return self.claims <= facts(scene)
+
+
+def facts(scene: Scene) -> frozenset[str]:
+    objects = {f"object {noun}" for noun in scene.nouns}
+    looks = {f"style {scene.style}", f"background {scene.background}", f"layout {scene.layout}"}
+    order = f"first {scene.nouns[0]}"
+    return frozenset(objects | looks | {order})
+
+
+FULL_FORMS = (  # {a:..} is a noun phrase with its article, where English wants one
+    "{a_noun} on {a_background} background, {style} style",
+    "{style} {noun}, {background} background",
+    "{background} background, {style} {noun}",
+    "{a_style_noun} on {background}",
+    "{noun}, {style} style, {background} background",
+    "{a_style} emoji of {a_noun} on {a_background} background",
+)
+PARTIAL_FORMS = {  # form -> weight
+    "{noun}": 6,
+    "{a_noun}": 8,
+    "{a_noun} on {a_background} background": 4,
+    "{noun}, {background} background": 2,
+    "{a_style_noun}": 3,
+    "{noun}, {style} style": 2,
+    "{background} background": 1,
+    "{style} style": 1,
+}
+TWO_FORMS = {
+    "": ("{one} and {other}", "{one} next to {other}", "{one} with {other}", "{one}, {other}"),
+    "beside": (
+        "{one} on the left and {other} on the right",
+        "{one} left of {other}",
+        "{one} to the left of {other}",
+        "{other} right of {one}",
+        "{one} beside {other}",
+        "left {one}, right {other}",
+    ),
+    "stacked": (
+        "{one} above {other}",
+        "{one} on top of {other}",
+        "{one} over {other}",
+        "{other} below {one}",
+        "{other} under {one}",
+        "{one} at the top, {other} at the bottom",
+    ),
+}
+
+
+def random_caption(rng: random.Random, scene: Scene) -> Caption:
+    """Any caption but the prompts of newcomers.txt, which stay unseen."""
+    if rng.random() < EMPTY:
+        return Caption(text="", claims=frozenset())
+    while True:
+        caption = (_of_one if len(scene.items) == 1 else _of_two)(rng, scene)
+        if caption.text not in unseen():
+            return caption
+
+
+@cache
+def unseen() -> frozenset[str]:
+    return frozenset(prompt for prompt, _ in newcomers())
+
+
+def _of_one(rng: random.Random, scene: Scene) -> Caption:
+    item = scene.items[0]
+    is_full = rng.random() < FULL
+    form = (
+        rng.choice(FULL_FORMS)
+        if is_full
+        else rng.choices(list(PARTIAL_FORMS), list(PARTIAL_FORMS.values()))[0]
+    )
+    noun = name_of(rng, item.noun)
+    if item.size_word and is_full and rng.random() < 0.5:
+        noun = f"{item.size_word} {noun}"
+    text = phrase(form, noun, scene.style, scene.background)
+    if not is_full and rng.random() < FILLED:
+        text = filled(rng, text, noun)
+    says = {"noun": f"object {item.noun}", "style": f"style {scene.style}"}
+    says["background"] = f"background {scene.background}"
+    return Caption(text=text, claims=frozenset(says[k] for k in says if k in form))
+
+
+def phrase(form: str, noun: str, style: str, background: str) -> str:
+    """Fill in one of the forms for a single object."""
+    return form.format(
+        noun=noun,
+        a_noun=with_article(noun),
+        style=style,
+        a_style=with_article(style),
+        a_style_noun=with_article(f"{style} {noun}"),
+        background=background,
+        a_background=with_article(background),
+    )
+
+
+def _of_two(rng: random.Random, scene: Scene) -> Caption:
+    says_where = rng.random() < 0.6
+    form = rng.choice(TWO_FORMS[scene.layout if says_where else ""])
+    text, claims = two(rng, form, scene)
+    if says_where:
+        claims |= {f"layout {scene.layout}", f"first {scene.nouns[0]}"}
+    if rng.random() < 0.4:
+        text += f" on {with_article(scene.background)} background"
+        claims.add(f"background {scene.background}")
+    if rng.random() < 0.3:
+        text += f", {scene.style} style"
+        claims.add(f"style {scene.style}")
+    if rng.random() < FILLED / 2:
+        text = filled(rng, text, "")
+    return Caption(text=text, claims=frozenset(claims))
+
+
+def two(rng: random.Random, form: str, scene: Scene) -> tuple[str, set[str]]:
+    """One of TWO_FORMS with the scene's objects, and that it claims both."""
+    nouns = [name_of(rng, noun) for noun in scene.nouns]
+    if rng.random() < 0.8:
+        nouns = [with_article(noun) for noun in nouns]
+    text = form.format(one=nouns[0], other=nouns[1])
+    return text, {f"object {noun}" for noun in scene.nouns}
+
+
+def name_of(rng: random.Random, noun: str) -> str:
+    """The usual name or another, now and then in the plural."""
+    others = NAMES[noun][1:]
+    name = rng.choice(others) if others and rng.random() < SYNONYM else noun
+    is_counted = name.split()[-1] not in WITHOUT_ARTICLE
+    return plural(name) if is_counted and rng.random() < PLURAL else name
+
+
+def with_article(noun: str) -> str:
+    last = noun.split()[-1]
+    if last in WITHOUT_ARTICLE or (last.endswith("s") and not last.endswith(("ss", "us"))):
+        return noun
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
+def filled(rng: random.Random, text: str, noun: str) -> str:
+    """The caption among words that mean nothing: before, after, and as what English calls an
+    adjective or a clause."""
+    if noun and rng.random() < 0.3:
+        text = text.replace(noun, f"{rng.choice(FILLER['adjectives'])} {noun}", 1)
+    if rng.random() < 0.35:
+        text = f"{rng.choice(FILLER['before'])} {text}"
+    if rng.random() < 0.4:
+        text = f"{text} {rng.choice(FILLER['with_word']).format(rng.choice(english()))}"
+    if rng.random() < 0.4:
+        text = ", ".join([text, *rng.sample(FILLER["after"], rng.randint(1, 3))])
+    return text
+
+
+_NODE_MODULES = Path(__file__).parent / "node_modules"
+
+
+@cache
+def english(node_modules: Path = _NODE_MODULES) -> tuple[str, ...]:
+    """English words that name no object here: the tags of emojibase-data; letters without it."""
+    path = node_modules / "emojibase-data" / "en" / "data.json"
+    if not path.exists():
+        return tuple("abcdefgh")
+    known = {word for name in every_name() for word in name.split()}
+    known |= {plural(word) for word in known} | {*STYLES, *BACKGROUNDS, *SIZES}
+    tags = {tag for row in json.loads(path.read_text()) for tag in row.get("tags", ())}
+    return tuple(
+        sorted(
+            tag
+            for tag in tags
+            if tag.isalpha() and tag.islower() and len(tag) > 2 and tag not in known
+        )
+    )
+
+
+def words() -> Iterable[str]:
+    """Everything that has tokens of its own, a text each; the same on every machine."""
+    for name in every_name():
+        yield from (name, plural(name))
+    yield from STYLES
+    yield from BACKGROUNDS
+    yield from SIZES
+    yield from POSITIONS
+    for phrases in FILLER.values():
+        yield from (text.replace("{}", "") for text in phrases)
+    yield from form_words()
+
+
+def form_words() -> list[str]:
+    """The forms without their gaps: "{one} left of {other}" -> " left of "."""
+    two_forms = [form for forms in TWO_FORMS.values() for form in forms]
+    return [re.sub(r"\{\w+\}", "", form) for form in (*FULL_FORMS, *PARTIAL_FORMS, *two_forms)]
