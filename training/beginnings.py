@@ -15,17 +15,18 @@ from torch import Tensor
 from transformers import CLIPModel, CLIPTokenizer
 
 from training.autoencoder import to_tensor
+from training.contrastive import halve
 from training.data import NOUNS, Scene
 from training.vocabulary import FILLER, FIRST, NAMES
 
-APART = 0.4  # noise around the beginning, in standard deviations of the known rows
+APART = 0.5  # noise around the beginning, in standard deviations of the known rows
 
 
 @torch.no_grad()
 def begin_near_lookalikes(
     clip: CLIPModel, tokenizer: CLIPTokenizer, pictures: np.ndarray, scenes: list[Scene]
 ) -> None:
-    """Set the rows of words that version 1 did not know; `pictures` (N, 64, 64, 3) uint8."""
+    """Set the rows of words that version 1 did not know; `pictures` (N, 128, 128, 3) uint8."""
     rows = clip.text_model.embeddings.token_embedding.weight
     known = _words(tokenizer, [*FIRST, "a", "on", "style", "background", "emoji", "small", "large"])
     near = _lookalikes(clip, pictures, scenes)
@@ -54,11 +55,13 @@ def _lookalikes(clip: CLIPModel, pictures: np.ndarray, scenes: list[Scene]) -> d
     """Each object -> the object of version 1 with the nearest mean picture embedding."""
     means: list[Tensor] = []
     for noun in NOUNS:
-        shown = [i for i, scene in enumerate(scenes) if scene.nouns == (noun,)][:24]
-        embedded = clip.get_image_features(pixel_values=to_tensor(pictures[shown])).pooler_output
+        shown = [i for i, scene in enumerate(scenes) if scene.nouns == (noun,)][:12]
+        pixels = to_tensor(halve(pictures[shown]))
+        embedded = clip.get_image_features(pixel_values=pixels).pooler_output
         means.append(F.normalize(embedded, dim=-1).mean(0))
     vectors = F.normalize(torch.stack(means), dim=-1)  # (objects, projection_dim)
     first = [NOUNS.index(noun) for noun in FIRST]
     nearest = (vectors @ vectors[first].T).argmax(1).tolist()
+    print({new: FIRST[i] for new, i in zip(NOUNS, nearest, strict=True) if new not in FIRST})
     near = dict(zip(NOUNS, (FIRST[i] for i in nearest), strict=True))
     return near | {noun: noun for noun in FIRST}

@@ -89,12 +89,15 @@ TWO_FORMS = {
 }
 
 
-def random_caption(rng: random.Random, scene: Scene) -> Caption:
-    """Any caption but the prompts of newcomers.txt, which stay unseen."""
+def random_caption(rng: random.Random, scene: Scene, *, plain: bool = False) -> Caption:
+    """Any caption but the prompts of newcomers.txt, which stay unseen.
+
+    `plain` ones have usual names and no filler: for a text encoder that knows no others yet.
+    """
     if rng.random() < EMPTY:
         return Caption(text="", claims=frozenset())
     while True:
-        caption = (_of_one if len(scene.items) == 1 else _of_two)(rng, scene)
+        caption = (_of_one if len(scene.items) == 1 else _of_two)(rng, scene, plain)
         if caption.text not in unseen():
             return caption
 
@@ -104,7 +107,7 @@ def unseen() -> frozenset[str]:
     return frozenset(prompt for prompt, _ in newcomers())
 
 
-def _of_one(rng: random.Random, scene: Scene) -> Caption:
+def _of_one(rng: random.Random, scene: Scene, plain: bool) -> Caption:
     item = scene.items[0]
     is_full = rng.random() < FULL
     form = (
@@ -112,11 +115,11 @@ def _of_one(rng: random.Random, scene: Scene) -> Caption:
         if is_full
         else rng.choices(list(PARTIAL_FORMS), list(PARTIAL_FORMS.values()))[0]
     )
-    noun = name_of(rng, item.noun)
+    noun = item.noun if plain else name_of(rng, item.noun)
     if item.size_word and is_full and rng.random() < 0.5:
         noun = f"{item.size_word} {noun}"
     text = phrase(form, noun, scene.style, scene.background)
-    if not is_full and rng.random() < FILLED:
+    if not (is_full or plain) and rng.random() < FILLED:
         text = filled(rng, text, noun)
     says = {"noun": f"object {item.noun}", "style": f"style {scene.style}"}
     says["background"] = f"background {scene.background}"
@@ -136,10 +139,10 @@ def phrase(form: str, noun: str, style: str, background: str) -> str:
     )
 
 
-def _of_two(rng: random.Random, scene: Scene) -> Caption:
+def _of_two(rng: random.Random, scene: Scene, plain: bool) -> Caption:
     says_where = rng.random() < 0.6
     form = rng.choice(TWO_FORMS[scene.layout if says_where else ""])
-    text, claims = two(rng, form, scene)
+    text, claims = two(rng, form, scene, plain)
     if says_where:
         claims |= {f"layout {scene.layout}", f"first {scene.nouns[0]}"}
     if rng.random() < 0.4:
@@ -148,14 +151,14 @@ def _of_two(rng: random.Random, scene: Scene) -> Caption:
     if rng.random() < 0.3:
         text += f", {scene.style} style"
         claims.add(f"style {scene.style}")
-    if rng.random() < FILLED / 2:
+    if not plain and rng.random() < FILLED / 2:
         text = filled(rng, text, "")
     return Caption(text=text, claims=frozenset(claims))
 
 
-def two(rng: random.Random, form: str, scene: Scene) -> tuple[str, set[str]]:
+def two(rng: random.Random, form: str, scene: Scene, plain: bool) -> tuple[str, set[str]]:
     """One of TWO_FORMS with the scene's objects, and that it claims both."""
-    nouns = [name_of(rng, noun) for noun in scene.nouns]
+    nouns = [noun if plain else name_of(rng, noun) for noun in scene.nouns]
     if rng.random() < 0.8:
         nouns = [with_article(noun) for noun in nouns]
     text = form.format(one=nouns[0], other=nouns[1])

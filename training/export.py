@@ -23,6 +23,7 @@ from training.vocabulary import BACKGROUNDS, FILLER, NAMES, POSITIONS, SIZES, ST
 BUNDLED = Path(__file__).parent.parent / "models" / "bundled"
 SHARD = "14MB"
 PREVIEW = "preview.json"
+WORDS = "words.pt"  # the CLIP as stage words left it
 
 EXAMPLES = (
     "a red apple on a blue background, flat style",
@@ -80,7 +81,12 @@ def load_clip(
 ) -> tuple[networks.CLIPTokenizer, CLIPModel]:
     tokenizer = load_tokenizer()
     clip = networks.build_clip(recipe["clip"], tokenizer)
-    load_part("clip", clip, options, "clip")
+    begun = options.work / WORDS
+    if begun.exists():
+        clip.load_state_dict(torch.load(begun, weights_only=True))
+        print("clip: as stage words left it", flush=True)
+    else:
+        load_part("clip", clip, options, "clip")
     return tokenizer, clip.eval().requires_grad_(False).to(options.device)
 
 

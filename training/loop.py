@@ -30,9 +30,8 @@ class Options:
     pause_file: Path | None = None
     share_cores: bool = False
     warm: bool = False  # begin at the shipped weights where there is no checkpoint
-    bfloat16: bool = (
-        False  # autocast: two to three times faster with AMX or CUDA, 30 slower without
-    )
+    plain: bool = False  # unet: captions by usual names, without filler
+    bfloat16: bool = False  # autocast: 2 to 3 times faster with AMX or CUDA, 30 slower without
 
     def checkpoint(self, stage: str) -> Path:
         return self.work / f"{stage}.pt"

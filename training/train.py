@@ -23,7 +23,7 @@ from training import (
     networks,
     sprites,
 )
-from training.export import PREVIEW, export, load_clip, load_part, load_tokenizer, load_vae
+from training.export import PREVIEW, WORDS, export, load_clip, load_part, load_tokenizer, load_vae
 from training.loop import Options, train
 
 HERE = Path(__file__).parent
@@ -64,17 +64,19 @@ def train_decoder(recipe: dict[str, networks.Recipe], options: Options) -> None:
     train("decoder", vae, loss_of, recipe["decoder"], options)
 
 
+def begin_words(recipe: dict[str, networks.Recipe], options: Options) -> None:
+    """The shipped CLIP with rows for the words that have come since, near what looks alike."""
+    scenes, pictures = load_pictures(recipe, options, recipe["data"]["scenes"])
+    tokenizer, clip = load_clip(recipe, options)
+    beginnings.begin_near_lookalikes(clip, tokenizer, pictures, scenes)
+    torch.save(clip.state_dict(), options.work / WORDS)
+
+
 def train_clip(recipe: dict[str, networks.Recipe], options: Options) -> None:
     scenes, pictures = load_pictures(recipe, options, recipe["data"]["scenes"])
+    tokenizer = load_tokenizer()
+    clip = networks.build_clip(recipe["clip"], tokenizer)
     halved = contrastive.halve(pictures)
-    if options.warm:
-        tokenizer, clip = load_clip(recipe, options)
-        if not options.checkpoint("clip").exists():
-            beginnings.begin_near_lookalikes(clip, tokenizer, halved, scenes)
-        clip.requires_grad_(True)
-    else:
-        tokenizer = load_tokenizer()
-        clip = networks.build_clip(recipe["clip"], tokenizer)
     loss_of = contrastive.clip_loss(clip, tokenizer, halved, scenes, recipe["clip"], options)
     train("clip", clip, loss_of, recipe["clip"], options)
 
@@ -119,6 +121,7 @@ def train_unet(recipe: dict[str, networks.Recipe], options: Options) -> None:
 STAGES = {
     "vae": train_vae,
     "clip": train_clip,
+    "words": begin_words,
     "latents": make_latents,
     "unet": train_unet,
     "decoder": train_decoder,
@@ -139,6 +142,9 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
         "--warm",
         action="store_true",
         help="clip, unet: begin at the shipped weights, not at random",
+    )
+    parser.add_argument(
+        "--plain", action="store_true", help="unet: captions by usual names, without filler"
     )
     parser.add_argument(
         "--precision",
@@ -165,6 +171,7 @@ def options_of(given: argparse.Namespace) -> Options:
         pause_file=given.pause_file,
         warm=given.warm,
         share_cores=given.share_cores,
+        plain=given.plain,
         bfloat16=given.precision == "bfloat16",
     )
 
