@@ -34,10 +34,19 @@ SYNONYM = 0.45  # how often an object goes by another name than its usual one
 PLURAL = 0.08
 
 
+FILL, NOUNS = "\ue000", ("\ue001", "\ue002")  # stand before each word of filler, of a name
+
+
 @dataclass(frozen=True, kw_only=True)
 class Caption:
-    text: str
+    """`marked` is its text with FILL and NOUNS before the words that are filler and names."""
+
+    marked: str
     claims: frozenset[str]  # "object cat", "style flat", "background blue", "layout beside"
+
+    @property
+    def text(self) -> str:
+        return unmarked(self.marked)
 
     def is_true_of(self, scene: Scene) -> bool:
         return self.claims <= facts(scene)
@@ -48,6 +57,15 @@ def facts(scene: Scene) -> frozenset[str]:
     looks = {f"style {scene.style}", f"background {scene.background}", f"layout {scene.layout}"}
     order = f"first {scene.nouns[0]}"
     return frozenset(objects | looks | {order})
+
+
+def marked(text: str, mark: str) -> str:
+    return " ".join(f"{mark}{word}" for word in text.split())
+
+
+def unmarked(text: str) -> str:
+    text = text.replace(f" {FILL},", ",")
+    return text.translate({ord(mark): None for mark in (FILL, *NOUNS)})
 
 
 FULL_FORMS = (  # {a:..} is a noun phrase with its article, where English wants one
@@ -95,7 +113,7 @@ def random_caption(rng: random.Random, scene: Scene, *, plain: bool = False) -> 
     `plain` ones have usual names and no filler: for a text encoder that knows no others yet.
     """
     if rng.random() < EMPTY:
-        return Caption(text="", claims=frozenset())
+        return Caption(marked="", claims=frozenset())
     while True:
         caption = (_of_one if len(scene.items) == 1 else _of_two)(rng, scene, plain)
         if caption.text not in unseen():
@@ -115,7 +133,7 @@ def _of_one(rng: random.Random, scene: Scene, plain: bool) -> Caption:
         if is_full
         else rng.choices(list(PARTIAL_FORMS), list(PARTIAL_FORMS.values()))[0]
     )
-    noun = item.noun if plain else name_of(rng, item.noun)
+    noun = marked(item.noun if plain else name_of(rng, item.noun), NOUNS[0])
     if item.size_word and is_full and rng.random() < 0.5:
         noun = f"{item.size_word} {noun}"
     text = phrase(form, noun, scene.style, scene.background)
@@ -123,7 +141,7 @@ def _of_one(rng: random.Random, scene: Scene, plain: bool) -> Caption:
         text = filled(rng, text, noun)
     says = {"noun": f"object {item.noun}", "style": f"style {scene.style}"}
     says["background"] = f"background {scene.background}"
-    return Caption(text=text, claims=frozenset(says[k] for k in says if k in form))
+    return Caption(marked=text, claims=frozenset(says[k] for k in says if k in form))
 
 
 def phrase(form: str, noun: str, style: str, background: str) -> str:
@@ -153,12 +171,13 @@ def _of_two(rng: random.Random, scene: Scene, plain: bool) -> Caption:
         claims.add(f"style {scene.style}")
     if not plain and rng.random() < FILLED / 2:
         text = filled(rng, text, "")
-    return Caption(text=text, claims=frozenset(claims))
+    return Caption(marked=text, claims=frozenset(claims))
 
 
 def two(rng: random.Random, form: str, scene: Scene, plain: bool) -> tuple[str, set[str]]:
     """One of TWO_FORMS with the scene's objects, and that it claims both."""
-    nouns = [noun if plain else name_of(rng, noun) for noun in scene.nouns]
+    names = [noun if plain else name_of(rng, noun) for noun in scene.nouns]
+    nouns = [marked(name, mark) for name, mark in zip(names, NOUNS, strict=True)]
     if rng.random() < 0.8:
         nouns = [with_article(noun) for noun in nouns]
     text = form.format(one=nouns[0], other=nouns[1])
@@ -174,23 +193,26 @@ def name_of(rng: random.Random, noun: str) -> str:
 
 
 def with_article(noun: str) -> str:
-    last = noun.split()[-1]
+    words = unmarked(noun).split()
+    last = words[-1]
     if last in WITHOUT_ARTICLE or (last.endswith("s") and not last.endswith(("ss", "us"))):
         return noun
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+    return f"{'an' if words[0][0] in 'aeiou' else 'a'} {noun}"
 
 
 def filled(rng: random.Random, text: str, noun: str) -> str:
-    """The caption among words that mean nothing: before, after, and as what English calls an
-    adjective or a clause."""
+    """The caption among words that mean nothing, all marked: before, after, and as what English
+    calls an adjective or a clause."""
     if noun and rng.random() < 0.3:
-        text = text.replace(noun, f"{rng.choice(FILLER['adjectives'])} {noun}", 1)
+        text = text.replace(noun, f"{marked(rng.choice(FILLER['adjectives']), FILL)} {noun}", 1)
     if rng.random() < 0.35:
-        text = f"{rng.choice(FILLER['before'])} {text}"
+        text = f"{marked(rng.choice(FILLER['before']), FILL)} {text}"
     if rng.random() < 0.4:
-        text = f"{text} {rng.choice(FILLER['with_word']).format(rng.choice(english()))}"
+        clause = rng.choice(FILLER["with_word"]).format(rng.choice(english()))
+        text = f"{text} {marked(clause, FILL)}"
     if rng.random() < 0.4:
-        text = ", ".join([text, *rng.sample(FILLER["after"], rng.randint(1, 3))])
+        for after in rng.sample(FILLER["after"], rng.randint(1, 3)):
+            text = f"{text} {FILL}, {marked(after, FILL)}"
     return text
 
 

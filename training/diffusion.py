@@ -73,7 +73,9 @@ def unet_loss(
 
     def loss_of(progress: float) -> Tensor:
         rows = [rng.randrange(len(scenes)) for _ in range(batch)]
-        condition = embed([random_caption(rng, scenes[row], plain=options.plain).text for row in rows])
+        condition = embed(
+            [random_caption(rng, scenes[row], plain=options.plain).text for row in rows]
+        )
         clean = torch.from_numpy(latents[rows]).float().to(options.device)
         offset = torch.randn(batch, clean.shape[1], 1, 1, device=clean.device)
         noise = torch.randn_like(clean) + recipe["noise_offset"] * offset

@@ -76,9 +76,10 @@ def load_vae(recipe: dict[str, networks.Recipe], options: Options) -> Autoencode
     return vae.eval().requires_grad_(False).to(options.device)
 
 
-def load_clip(
+def load_words(
     recipe: dict[str, networks.Recipe], options: Options
 ) -> tuple[networks.CLIPTokenizer, CLIPModel]:
+    """The CLIP before stage text: its checkpoint, or the shipped one with the rows of new words."""
     tokenizer = load_tokenizer()
     clip = networks.build_clip(recipe["clip"], tokenizer)
     begun = options.work / WORDS
@@ -88,6 +89,16 @@ def load_clip(
     else:
         load_part("clip", clip, options, "clip")
     return tokenizer, clip.eval().requires_grad_(False).to(options.device)
+
+
+def load_clip(
+    recipe: dict[str, networks.Recipe], options: Options
+) -> tuple[networks.CLIPTokenizer, CLIPModel]:
+    """Frozen, with the text tower as stage text left it where that has run."""
+    tokenizer, clip = load_words(recipe, options)
+    clip.text_model.requires_grad_(True)
+    load_averaged("text", clip.text_model, options)
+    return tokenizer, clip.requires_grad_(False)
 
 
 def build_pipeline(

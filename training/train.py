@@ -19,11 +19,21 @@ from training import (
     contrastive,
     data,
     diffusion,
+    distillation,
     latents,
     networks,
     sprites,
 )
-from training.export import PREVIEW, WORDS, export, load_clip, load_part, load_tokenizer, load_vae
+from training.export import (
+    PREVIEW,
+    WORDS,
+    export,
+    load_clip,
+    load_part,
+    load_tokenizer,
+    load_vae,
+    load_words,
+)
 from training.loop import Options, train
 
 HERE = Path(__file__).parent
@@ -67,7 +77,7 @@ def train_decoder(recipe: dict[str, networks.Recipe], options: Options) -> None:
 def begin_words(recipe: dict[str, networks.Recipe], options: Options) -> None:
     """The shipped CLIP with rows for the words that have come since, near what looks alike."""
     scenes, pictures = load_pictures(recipe, options, recipe["data"]["scenes"])
-    tokenizer, clip = load_clip(recipe, options)
+    tokenizer, clip = load_words(recipe, options)
     beginnings.begin_near_lookalikes(clip, tokenizer, pictures, scenes)
     torch.save(clip.state_dict(), options.work / WORDS)
 
@@ -79,6 +89,13 @@ def train_clip(recipe: dict[str, networks.Recipe], options: Options) -> None:
     halved = contrastive.halve(pictures)
     loss_of = contrastive.clip_loss(clip, tokenizer, halved, scenes, recipe["clip"], options)
     train("clip", clip, loss_of, recipe["clip"], options)
+
+
+def train_text(recipe: dict[str, networks.Recipe], options: Options) -> None:
+    tokenizer, clip = load_words(recipe, options)
+    text = clip.text_model.requires_grad_(True)
+    loss_of = distillation.text_loss(clip, tokenizer, load_scenes(recipe), recipe["text"], options)
+    train("text", text, loss_of, recipe["text"], options)
 
 
 def make_latents(recipe: dict[str, networks.Recipe], options: Options) -> None:
@@ -122,6 +139,7 @@ STAGES = {
     "vae": train_vae,
     "clip": train_clip,
     "words": begin_words,
+    "text": train_text,
     "latents": make_latents,
     "unet": train_unet,
     "decoder": train_decoder,
