@@ -18,7 +18,7 @@ from training import captions, networks, tokens
 from training.autoencoder import WHITENING, Whitening, fold, freeze_encoder
 from training.data import SIZE
 from training.loop import Options, load_averaged
-from training.vocabulary import BACKGROUNDS, FILLER, NAMES, POSITIONS, SIZES, STYLES
+from training.vocabulary import BACKGROUNDS, FILLER, NAMES, POSITIONS, SIZES, STYLES, TAUGHT
 
 BUNDLED = Path(__file__).parent.parent / "models" / "bundled"
 SHARD = "14MB"
@@ -183,7 +183,7 @@ def write_lightbox(recipe: networks.Recipe) -> None:
 def vocabulary() -> dict[str, Any]:
     """Every word that the model was trained on: what it draws, and what it was taught to ignore."""
     return {
-        "objects": {noun: list(names[1:]) for noun, names in NAMES.items()},
+        "objects": {noun: list(NAMES[noun][1:]) for noun in NAMES if noun in TAUGHT},
         "styles": list(STYLES),
         "backgrounds": list(BACKGROUNDS),
         "sizes": list(SIZES),

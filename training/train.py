@@ -35,6 +35,7 @@ from training.export import (
     load_words,
 )
 from training.loop import Options, train
+from training.vocabulary import TAUGHT
 
 HERE = Path(__file__).parent
 LATENTS = "latents.npy"  # (scenes or fewer, 4, 16, 16) float16, unit variance
@@ -123,11 +124,14 @@ def train_unet(recipe: dict[str, networks.Recipe], options: Options) -> None:
         unet.set_attn_processor(AttnProcessor())  # the fused one's backward is far slower there
     tokenizer, clip = load_clip(recipe, options)
     encoded = np.load(options.work / LATENTS)
+    scenes = load_scenes(recipe)[: len(encoded)]
+    rows = [i for i, scene in enumerate(scenes) if TAUGHT.issuperset(scene.nouns)]
+    print(f"unet: {len(rows)} of {len(scenes)} scenes show taught objects", flush=True)
     loss_of = diffusion.unet_loss(
         unet,
         networks.build_scheduler(),
-        encoded,
-        load_scenes(recipe)[: len(encoded)],
+        encoded[rows],
+        [scenes[i] for i in rows],
         latents.Embedder(tokenizer, clip, options),
         recipe["unet"],
         options,

@@ -44,18 +44,20 @@ def _read(name: str) -> dict[str, Any]:
 
 
 _GROUPS = _read("objects.toml")
-TRAINED: list[str] = _GROUPS.pop("trained")  # groups of objects.toml
+_DRAWN: list[str] = _GROUPS.pop("drawn")  # groups of objects.toml
+_TAUGHT: list[str] = _GROUPS.pop("taught")  # objects
 FIRST: tuple[str, ...] = tuple(names.split(", ")[0] for names in _GROUPS["first"].values())
 FILLER: dict[str, list[str]] = _read("filler.toml")
 
 OBJECTS: dict[str, str] = {  # the icon's name in all three sets -> the object's usual name
-    icon: names.split(", ")[0] for group in TRAINED for icon, names in _GROUPS[group].items()
+    icon: names.split(", ")[0] for group in _DRAWN for icon, names in _GROUPS[group].items()
 }
 NAMES: dict[str, tuple[str, ...]] = {  # usual name -> all its names, the usual one first
     names.split(", ")[0]: tuple(names.split(", "))
-    for group in TRAINED
+    for group in _DRAWN
     for names in _GROUPS[group].values()
 }
+TAUGHT = frozenset({*FIRST, *_TAUGHT})  # the objects that the UNet draws
 WITHOUT_ARTICLE = frozenset(  # last words that take no "a"
     (
         "grapes",
