@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from training.export import vocabulary
-from training.vocabulary import BACKGROUNDS, NAMES, STYLES
+from training.vocabulary import BACKGROUNDS, STYLES
 
 TEMPLATE = Path(__file__).parent / "model_card.md"
 SHEETS = {  # the questions -> their contact sheet's file name
@@ -72,8 +72,8 @@ def write_card(result: dict[str, Any], folder: Path) -> None:
     known = vocabulary()
     filled = {
         "NAME": result["model"],
-        "OBJECT COUNT": str(len(NAMES)),
-        "NAME COUNT": str(sum(map(len, NAMES.values()))),
+        "OBJECT COUNT": str(len(known["objects"])),
+        "NAME COUNT": str(sum(1 + len(others) for others in known["objects"].values())),
         "STYLES": ", ".join(STYLES),
         "BACKGROUNDS": ", ".join(BACKGROUNDS),
         "OBJECTS": ", ".join(sorted(known["objects"])),
@@ -90,7 +90,8 @@ def write_card(result: dict[str, Any], folder: Path) -> None:
 def _aims(result: dict[str, Any]) -> str:
     rows = ["| figure | asked | aim | reached | |", "|---|---|---|---|---|"]
     for (questions, thing), (label, aim) in AIMS.items():
-        got, asked = result[questions].get(thing), result[questions]["asked"]
+        answered = result.get(questions, {})
+        got, asked = answered.get(thing), answered.get("asked")
         if got is not None:
             verdict = "" if aim is None else "met" if got >= aim else "**missed**"
             wanted = "" if aim is None else f"{aim:.0%}"

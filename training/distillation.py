@@ -94,6 +94,7 @@ class Pairs:
                 means += [0 if index == NOTHING else int(last[index])] * len(tokens)
             read, means = read[: length - 1], [*means[: length - 1], len(text) + 1]
             ids[row, : len(read)] = torch.tensor(read)
+            source[row].clamp_(min=len(text) + 2, max=length - 1)  # no pad stands for a word
             source[row, : len(means)] = torch.tensor(means).clamp(max=length - 1)
             weights[row, : len(means)] = 1
         hidden = self.teacher(plain).last_hidden_state

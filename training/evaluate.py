@@ -32,15 +32,18 @@ from training.networks import Recipe
 from training.questions import Question
 from training.sprites import load_sprites
 from training.train import arguments, load_pictures, options_of, read_recipe
-from training.vocabulary import FIRST
+from training.vocabulary import FIRST, TAUGHT
 
-STEPS = 20
 GUIDANCE = (1.0, 2.0, 3.0, 5.0, 8.0, 12.0)
 REAL = 100  # held-out scenes that the judge and the autoencoder are measured on
 
 
 def draw_all(
-    pipeline: StableDiffusionPipeline, prompts: list[str], guidance: float, batch: int = 10
+    pipeline: StableDiffusionPipeline,
+    prompts: list[str],
+    guidance: float,
+    steps: int,
+    batch: int = 10,
 ) -> np.ndarray:
     """(N, 128, 128, 3) uint8, by diffusers' own pipeline; picture i has seed i."""
     parts: list[np.ndarray] = []
@@ -49,7 +52,7 @@ def draw_all(
         seeds = [torch.Generator("cpu").manual_seed(start + i) for i in range(len(chosen))]
         images = pipeline(
             chosen,
-            num_inference_steps=STEPS,
+            num_inference_steps=steps,
             guidance_scale=guidance,
             generator=seeds,
             output_type="np",
@@ -168,7 +171,8 @@ def evaluate(
     out: Path,
     counts: dict[str, int],
 ) -> dict[str, Any]:
-    """`counts` says how many single objects, pairs of objects and table rows are asked for."""
+    """`counts`: how many single objects, pairs of objects and table rows are asked for, and the
+    steps of a picture."""
     began = time.monotonic()
     judge = load_judge(recipe, options)
     pipeline = load_pipeline(folder, options)
@@ -177,16 +181,24 @@ def evaluate(
     sets = {
         "newcomers": questions.of_newcomers(with_filler=False),
         "newcomers_filler": questions.of_newcomers(with_filler=True),
-        "singles": questions.singles(counts["pairs"]),
-        "first_objects": questions.singles(counts["pairs"], only=FIRST),
-        "doubles": questions.doubles(counts["two"]),
+        "singles": questions.singles(counts["pairs"], TAUGHT),
+        "first_objects": questions.singles(counts["pairs"], FIRST),
+        "doubles": questions.doubles(counts["two"], TAUGHT),
     }
-    result: dict[str, Any] = {"model": described["name"], "steps": STEPS, "guidance": guidance}
+    result: dict[str, Any] = {
+        "model": described["name"],
+        "steps": counts["steps"],
+        "guidance": guidance,
+    }
     result |= measure_real(judge, pipeline, options)
     print(json.dumps(result, indent=2), flush=True)
     out.mkdir(parents=True, exist_ok=True)
     for name, asked in sets.items():
-        pictures = draw_all(pipeline, [question.prompt for question in asked], guidance)
+        if not asked:
+            continue
+        pictures = draw_all(
+            pipeline, [question.prompt for question in asked], guidance, counts["steps"]
+        )
         rows = answers(judge, asked, pictures)
         result[name] = {"asked": len(asked)} | shares(rows)
         if name in ("newcomers", "singles"):
@@ -198,7 +210,9 @@ def evaluate(
     result["table"] = {}
     asked = sets["singles"][: counts["table"]]
     for scale in GUIDANCE if asked else ():
-        pictures = draw_all(pipeline, [question.prompt for question in asked], scale)
+        pictures = draw_all(
+            pipeline, [question.prompt for question in asked], scale, counts["steps"]
+        )
         result["table"][f"{scale:g}"] = shares(answers(judge, asked, pictures))
         print(f"{scale:g}", result["table"][f"{scale:g}"], flush=True)
     result["table_pairs"] = len(asked)
@@ -213,6 +227,7 @@ if __name__ == "__main__":
     parser.add_argument("--pairs", type=int, default=300, help="single objects asked for")
     parser.add_argument("--two", type=int, default=200, help="pairs of objects asked for")
     parser.add_argument("--table", type=int, default=300, help="pairs for each table row")
+    parser.add_argument("--steps", type=int, default=20, help="DPM++ 2M steps of a picture")
     given = parser.parse_args()
     recipe, options = read_recipe(given.recipe), options_of(given)
     figures = evaluate(
@@ -220,7 +235,7 @@ if __name__ == "__main__":
         options,
         folder=given.model,
         out=given.out or given.model,
-        counts={"pairs": given.pairs, "two": given.two, "table": given.table},
+        counts={"pairs": given.pairs, "two": given.two, "table": given.table, "steps": given.steps},
     )
     if (given.out or given.model) == BUNDLED:
         card.write_card(figures, BUNDLED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,11 +27,11 @@ class Question:
     any_of: bool = False
 
 
-def singles(count: int, only: tuple[str, ...] = ()) -> list[Question]:
-    """Held-out combinations by captions that say all of it; `only` these objects where given."""
+def singles(count: int, only: Collection[str]) -> list[Question]:
+    """Held-out combinations of these objects by captions that say all of it."""
     rng = random.Random(WORDS_SEED)
-    scenes = data.singles(count * 4 if only else count, SCENES_SEED, from_held_out=True)
-    chosen = [s for s in scenes if not only or s.nouns[0] in only][:count]
+    scenes = data.singles(count * 4, SCENES_SEED, from_held_out=True)
+    chosen = [s for s in scenes if s.nouns[0] in only][:count]
     return [
         Question(
             prompt=captions.phrase(rng.choice(captions.FULL_FORMS), *scene.combination),
@@ -42,11 +43,12 @@ def singles(count: int, only: tuple[str, ...] = ()) -> list[Question]:
     ]
 
 
-def doubles(count: int) -> list[Question]:
-    """Held-out pairs, by their usual names with place and background."""
+def doubles(count: int, only: Collection[str]) -> list[Question]:
+    """Held-out pairs of these objects, by their usual names with place and background."""
     rng = random.Random(WORDS_SEED)
     questions: list[Question] = []
-    for scene in data.doubles(count, SCENES_SEED, from_held_out=True):
+    scenes = data.doubles(count * 8, SCENES_SEED, from_held_out=True)
+    for scene in [s for s in scenes if set(s.nouns) <= set(only)][:count]:
         one, other = (captions.with_article(noun) for noun in scene.nouns)
         placed = rng.choice(captions.TWO_FORMS[scene.layout]).format(one=one, other=other)
         prompt = f"{placed} on {captions.with_article(scene.background)} background"

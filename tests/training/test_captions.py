@@ -54,10 +54,10 @@ def test_filler_leaves_the_caption_in_place() -> None:
 
 def test_questions_ask_for_what_was_held_out() -> None:
     kept = data.held_out()
-    for question in questions.singles(50):
+    for question in questions.singles(50, data.NOUNS):
         assert (question.asked[0], question.style, question.background) in kept
         assert all(part in question.prompt for part in (*question.asked, question.style))
-    for question in questions.doubles(20):
+    for question in questions.doubles(20, data.NOUNS):
         assert data.is_held_out_pair(*question.asked)
         assert questions.named(question.prompt) == set(question.asked)
 
