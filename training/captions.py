@@ -21,10 +21,12 @@ from training.vocabulary import (
     POSITIONS,
     SIZES,
     STYLES,
+    TAUGHT,
     WITHOUT_ARTICLE,
     every_name,
     newcomers,
     plural,
+    untaught_names,
 )
 
 EMPTY = 0.10  # share of captions that are "", for guidance
@@ -221,20 +223,16 @@ _NODE_MODULES = Path(__file__).parent / "node_modules"
 
 @cache
 def english(node_modules: Path = _NODE_MODULES) -> tuple[str, ...]:
-    """English words that name no object here: the tags of emojibase-data; letters without it."""
+    """Words that name nothing the model draws: tags of emojibase-data, where it is installed, and
+    objects that it was not taught, three times each."""
+    rest = untaught_names()
     path = node_modules / "emojibase-data" / "en" / "data.json"
-    if not path.exists():
-        return tuple("abcdefgh")
-    known = {word for name in every_name() for word in name.split()}
+    rows = json.loads(path.read_text()) if path.exists() else []
+    known = {word for noun in TAUGHT for name in NAMES[noun] for word in name.split()}
     known |= {plural(word) for word in known} | {*STYLES, *BACKGROUNDS, *SIZES}
-    tags = {tag for row in json.loads(path.read_text()) for tag in row.get("tags", ())}
-    return tuple(
-        sorted(
-            tag
-            for tag in tags
-            if tag.isalpha() and tag.islower() and len(tag) > 2 and tag not in known
-        )
-    )
+    tags = {tag for row in rows for tag in row.get("tags", ())}
+    tags = {tag for tag in tags if tag.isalpha() and tag.islower() and len(tag) > 2}
+    return tuple(sorted(tags - known)) + tuple(rest) * 3
 
 
 def words() -> Iterable[str]:

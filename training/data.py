@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,12 +137,15 @@ def singles(count: int, seed: int, *, from_held_out: bool) -> list[Scene]:
     return [single(rng, combination) for combination in order[:count]]
 
 
-def doubles(count: int, seed: int, *, from_held_out: bool) -> list[Scene]:
+def doubles(
+    count: int, seed: int, *, from_held_out: bool, of: Sequence[str] = NOUNS
+) -> list[Scene]:
+    """`count` scenes of two different objects of `of`."""
     rng = random.Random(seed)
-    weights = [1.0 if noun in FIRST else NEW_WEIGHT for noun in NOUNS]
+    weights = [1.0 if noun in FIRST else NEW_WEIGHT for noun in of]
     scenes: list[Scene] = []
     while len(scenes) < count:
-        one, other = rng.choices(NOUNS, weights, k=2)
+        one, other = rng.choices(of, weights, k=2)
         if one != other and is_held_out_pair(one, other) == from_held_out:
             scenes.append(double(rng, (one, other)))
     return scenes

@@ -47,8 +47,7 @@ def doubles(count: int, only: Collection[str]) -> list[Question]:
     """Held-out pairs of these objects, by their usual names with place and background."""
     rng = random.Random(WORDS_SEED)
     questions: list[Question] = []
-    scenes = data.doubles(count * 8, SCENES_SEED, from_held_out=True)
-    for scene in [s for s in scenes if set(s.nouns) <= set(only)][:count]:
+    for scene in data.doubles(count, SCENES_SEED, from_held_out=True, of=sorted(only)):
         one, other = (captions.with_article(noun) for noun in scene.nouns)
         placed = rng.choice(captions.TWO_FORMS[scene.layout]).format(one=one, other=other)
         prompt = f"{placed} on {captions.with_article(scene.background)} background"

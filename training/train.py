@@ -35,7 +35,7 @@ from training.export import (
     load_words,
 )
 from training.loop import Options, train
-from training.vocabulary import TAUGHT
+from training.vocabulary import LEARNING, TAUGHT
 
 HERE = Path(__file__).parent
 LATENTS = "latents.npy"  # (scenes or fewer, 4, 16, 16) float16, unit variance
@@ -95,7 +95,10 @@ def train_clip(recipe: dict[str, networks.Recipe], options: Options) -> None:
 def train_text(recipe: dict[str, networks.Recipe], options: Options) -> None:
     tokenizer, clip = load_words(recipe, options)
     text = clip.text_model.requires_grad_(True)
-    loss_of = distillation.text_loss(clip, tokenizer, load_scenes(recipe), recipe["text"], options)
+    taught, seed = sorted(TAUGHT), recipe["data"]["seed"]
+    scenes = [s for s in data.singles(20000, seed, from_held_out=False) if s.nouns[0] in TAUGHT]
+    scenes += data.doubles(len(scenes) // 4, seed, from_held_out=False, of=taught)
+    loss_of = distillation.text_loss(clip, tokenizer, scenes, recipe["text"], options)
     train("text", text, loss_of, recipe["text"], options)
 
 
@@ -125,8 +128,8 @@ def train_unet(recipe: dict[str, networks.Recipe], options: Options) -> None:
     tokenizer, clip = load_clip(recipe, options)
     encoded = np.load(options.work / LATENTS)
     scenes = load_scenes(recipe)[: len(encoded)]
-    rows = [i for i, scene in enumerate(scenes) if TAUGHT.issuperset(scene.nouns)]
-    print(f"unet: {len(rows)} of {len(scenes)} scenes show taught objects", flush=True)
+    rows = [i for i, scene in enumerate(scenes) if LEARNING.issuperset(scene.nouns)]
+    print(f"unet: {len(rows)} of {len(scenes)} scenes show what it learns", flush=True)
     loss_of = diffusion.unet_loss(
         unet,
         networks.build_scheduler(),

@@ -46,6 +46,7 @@ def _read(name: str) -> dict[str, Any]:
 _GROUPS = _read("objects.toml")
 _DRAWN: list[str] = _GROUPS.pop("drawn")  # groups of objects.toml
 _TAUGHT: list[str] = _GROUPS.pop("taught")  # objects
+_LEARNING: list[str] = _GROUPS.pop("learning")
 FIRST: tuple[str, ...] = tuple(names.split(", ")[0] for names in _GROUPS["first"].values())
 FILLER: dict[str, list[str]] = _read("filler.toml")
 
@@ -57,7 +58,8 @@ NAMES: dict[str, tuple[str, ...]] = {  # usual name -> all its names, the usual 
     for group in _DRAWN
     for names in _GROUPS[group].values()
 }
-TAUGHT = frozenset({*FIRST, *_TAUGHT})  # the objects that the UNet draws
+TAUGHT = frozenset({*FIRST, *_TAUGHT})  # what the model draws; any other word is filler to it
+LEARNING = TAUGHT | {*_LEARNING}  # what the UNet is trained on
 WITHOUT_ARTICLE = frozenset(  # last words that take no "a"
     (
         "grapes",
@@ -114,6 +116,12 @@ def every_name() -> list[str]:
     return [
         name for group in _GROUPS.values() for names in group.values() for name in names.split(", ")
     ]
+
+
+def untaught_names() -> list[str]:
+    """The names of objects that the model does not draw: words to ignore, for now."""
+    known = {name for noun in TAUGHT for name in NAMES[noun]}
+    return [name for name in every_name() if name not in known]
 
 
 def plural(name: str) -> str:
