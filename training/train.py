@@ -119,6 +119,19 @@ def make_latents(recipe: dict[str, networks.Recipe], options: Options) -> None:
     (options.work / PREVIEW).write_text(json.dumps(preview, indent=2) + "\n")
 
 
+def learning_rows(scenes: list[data.Scene], fresh: float) -> list[int]:
+    """The rows of scenes that show what the UNet learns and nothing else, those with an object it
+    was not taught before so often that they are the share `fresh`."""
+    rows = [i for i, scene in enumerate(scenes) if LEARNING.issuperset(scene.nouns)]
+    new = [i for i in rows if not TAUGHT.issuperset(scenes[i].nouns)]
+    known = len(rows) - len(new)
+    times = round(fresh / (1 - fresh) * known / len(new)) if new else 0
+    print(
+        f"unet: {known} scenes of known objects, {len(new)} of new ones {times} times", flush=True
+    )
+    return rows + new * max(0, times - 1)
+
+
 def train_unet(recipe: dict[str, networks.Recipe], options: Options) -> None:
     unet = networks.build_unet(recipe["unet"], recipe["clip"]["text_hidden"])
     if options.warm:
@@ -128,8 +141,7 @@ def train_unet(recipe: dict[str, networks.Recipe], options: Options) -> None:
     tokenizer, clip = load_clip(recipe, options)
     encoded = np.load(options.work / LATENTS)
     scenes = load_scenes(recipe)[: len(encoded)]
-    rows = [i for i, scene in enumerate(scenes) if LEARNING.issuperset(scene.nouns)]
-    print(f"unet: {len(rows)} of {len(scenes)} scenes show what it learns", flush=True)
+    rows = learning_rows(scenes, recipe["unet"]["fresh"])
     loss_of = diffusion.unet_loss(
         unet,
         networks.build_scheduler(),
