@@ -20,29 +20,43 @@ from training.data import NOUNS, Scene
 from training.vocabulary import FILLER, FIRST, NAMES
 
 APART = 0.5  # noise around the beginning, in standard deviations of the known rows
+PLAIN = ("a", "on", "emoji")  # words that filler begins at
+SHOWN = 12  # pictures of each object that are compared
+Shipped = dict[str, list[str]]  # the objects that the shipped model draws -> their other names
 
 
 @torch.no_grad()
 def begin_near_lookalikes(
-    clip: CLIPModel, tokenizer: CLIPTokenizer, pictures: np.ndarray, scenes: list[Scene]
+    clip: CLIPModel,
+    tokenizer: CLIPTokenizer,
+    pictures: np.ndarray,
+    scenes: list[Scene],
+    shipped: Shipped | None,
 ) -> None:
-    """Set the rows of words that version 1 did not know; `pictures` (N, 128, 128, 3) uint8."""
+    """Set the rows of words that `clip` does not know; `pictures` (N, 128, 128, 3) uint8.
+
+    `shipped` is None for version 1, which knew each of its objects by the usual name alone, and
+    no filler.
+    """
     rows = clip.text_model.embeddings.token_embedding.weight
-    known = _words(tokenizer, [*FIRST, "a", "on", "style", "background", "emoji", "small", "large"])
-    near = _lookalikes(clip, pictures, scenes)
+    objects = list(FIRST if shipped is None else shipped)
+    names = [name for others in (shipped or {}).values() for name in others]
+    basis = set(_words(tokenizer, [*objects, *names, *PLAIN, "style background small large"]))
+    near = _lookalikes(clip, pictures, scenes, [noun for noun in objects if noun in NOUNS])
     places: dict[int, list[Tensor]] = defaultdict(list)
-    for noun, names in NAMES.items():
+    for noun, all_of in NAMES.items():
         beginning = rows[_words(tokenizer, [near[noun]])].mean(0)
-        for token in set(_words(tokenizer, list(names))) - set(known):
+        for token in set(_words(tokenizer, list(all_of))) - basis:
             places[token].append(beginning)
-    plain = rows[_words(tokenizer, ["a", "on", "emoji"])].mean(0)
-    for phrases in FILLER.values():
-        for token in set(_words(tokenizer, phrases)) - set(known) - places.keys():
+    if shipped is None:
+        plain = rows[_words(tokenizer, list(PLAIN))].mean(0)
+        filler = [text for phrases in FILLER.values() for text in phrases]
+        for token in set(_words(tokenizer, filler)) - basis - places.keys():
             places[token].append(plain)
-    spread = rows[known].std(0) * APART
+    spread = rows[sorted(basis)].std(0) * APART
     generator = torch.Generator().manual_seed(1)
     for token, beginnings in sorted(places.items()):
-        noise = torch.randn(len(plain), generator=generator)
+        noise = torch.randn(len(spread), generator=generator)
         rows[token] = torch.stack(beginnings).mean(0) + noise * spread
 
 
@@ -51,17 +65,17 @@ def _words(tokenizer: CLIPTokenizer, texts: list[str]) -> list[int]:
     return [token for text in texts for token in tokenizer(text).input_ids[1:-1]]
 
 
-def _lookalikes(clip: CLIPModel, pictures: np.ndarray, scenes: list[Scene]) -> dict[str, str]:
-    """Each object -> the object of version 1 with the nearest mean picture embedding."""
+def _lookalikes(
+    clip: CLIPModel, pictures: np.ndarray, scenes: list[Scene], known: list[str]
+) -> dict[str, str]:
+    """Each object -> itself or the known one with the nearest mean picture embedding."""
     means: list[Tensor] = []
     for noun in NOUNS:
-        shown = [i for i, scene in enumerate(scenes) if scene.nouns == (noun,)][:12]
+        shown = [i for i, scene in enumerate(scenes) if scene.nouns == (noun,)][:SHOWN]
         pixels = to_tensor(halve(pictures[shown]))
         embedded = clip.get_image_features(pixel_values=pixels).pooler_output
         means.append(F.normalize(embedded, dim=-1).mean(0))
     vectors = F.normalize(torch.stack(means), dim=-1)  # (objects, projection_dim)
-    first = [NOUNS.index(noun) for noun in FIRST]
-    nearest = (vectors @ vectors[first].T).argmax(1).tolist()
-    print({new: FIRST[i] for new, i in zip(NOUNS, nearest, strict=True) if new not in FIRST})
-    near = dict(zip(NOUNS, (FIRST[i] for i in nearest), strict=True))
-    return near | {noun: noun for noun in FIRST}
+    nearest = (vectors @ vectors[[NOUNS.index(noun) for noun in known]].T).argmax(1).tolist()
+    near = dict(zip(NOUNS, (known[i] for i in nearest), strict=True))
+    return near | {noun: noun for noun in known}

@@ -63,6 +63,12 @@ def load_tokenizer() -> networks.CLIPTokenizer:
     return tokens.build_tokenizer(captions.words(), tokens.merges_of(BUNDLED / "tokenizer"))
 
 
+def shipped_objects() -> dict[str, list[str]] | None:
+    """What the shipped model says it draws; None for version 1, which says nothing."""
+    described = json.loads((BUNDLED / "lightbox.json").read_text())
+    return described.get("vocabulary", {}).get("objects")
+
+
 def load_vae(recipe: dict[str, networks.Recipe], options: Options) -> AutoencoderKL:
     """Frozen; the decoder as stage `decoder` left it, where that has run."""
     vae = networks.build_vae(recipe["vae"])

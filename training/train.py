@@ -33,6 +33,7 @@ from training.export import (
     load_tokenizer,
     load_vae,
     load_words,
+    shipped_objects,
 )
 from training.loop import Options, train
 from training.vocabulary import LEARNING, TAUGHT
@@ -79,7 +80,7 @@ def begin_words(recipe: dict[str, networks.Recipe], options: Options) -> None:
     """The shipped CLIP with rows for the words that have come since, near what looks alike."""
     scenes, pictures = load_pictures(recipe, options, recipe["data"]["scenes"])
     tokenizer, clip = load_words(recipe, options)
-    beginnings.begin_near_lookalikes(clip, tokenizer, pictures, scenes)
+    beginnings.begin_near_lookalikes(clip, tokenizer, pictures, scenes, shipped_objects())
     torch.save(clip.state_dict(), options.work / WORDS)
 
 
