@@ -128,5 +128,6 @@ def _judge(result: dict[str, Any]) -> str:
 
 
 def _worst(result: dict[str, Any]) -> str:
-    rows = list(result["singles_by_object"].items())[:WORST]
+    figures = result.get("singles_by_object", result["first_objects_by_object"])
+    rows = list(figures.items())[:WORST]
     return ", ".join(f"{noun} ({right} of {asked})" for noun, (right, asked) in rows)

@@ -8,6 +8,7 @@ it writes evaluation.json, the contact sheets and the model card beside the weig
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections import Counter
@@ -59,6 +60,20 @@ def draw_all(
         ).images
         parts.append((images * 255).round().astype(np.uint8))
     return np.concatenate(parts)
+
+
+def drawn(
+    pipeline: StableDiffusionPipeline, prompts: list[str], guidance: float, steps: int, work: Path
+) -> np.ndarray:
+    """As draw_all, kept in `work`: a judge that is trained anew need not wait for the pictures."""
+    digest = hashlib.sha256(repr((prompts, guidance, steps)).encode())
+    for module in (pipeline.unet, pipeline.text_encoder, pipeline.vae):
+        for weight in module.state_dict().values():
+            digest.update(weight.numpy(force=True).tobytes())
+    path = work / f"drawn-{digest.hexdigest()[:12]}.npy"
+    if not path.exists():
+        np.save(path, draw_all(pipeline, prompts, guidance, steps))
+    return np.load(path)
 
 
 def load_judge(recipe: dict[str, Recipe], options: Options) -> Judge:
@@ -163,6 +178,16 @@ def load_pipeline(folder: Path, options: Options) -> StableDiffusionPipeline:
     return pipeline
 
 
+def question_sets(counts: dict[str, int]) -> dict[str, list[Question]]:
+    return {
+        "newcomers": questions.of_newcomers(with_filler=False),
+        "newcomers_filler": questions.of_newcomers(with_filler=True),
+        "first_objects": questions.singles(counts["pairs"], FIRST),
+        "singles": questions.singles(counts["pairs"], TAUGHT) if set(FIRST) < TAUGHT else [],
+        "doubles": questions.doubles(counts["two"], TAUGHT),
+    }
+
+
 def evaluate(
     recipe: dict[str, Recipe],
     options: Options,
@@ -178,13 +203,7 @@ def evaluate(
     pipeline = load_pipeline(folder, options)
     described = json.loads((folder / "lightbox.json").read_text())
     guidance = described["default_guidance_scale"]
-    sets = {
-        "newcomers": questions.of_newcomers(with_filler=False),
-        "newcomers_filler": questions.of_newcomers(with_filler=True),
-        "singles": questions.singles(counts["pairs"], TAUGHT),
-        "first_objects": questions.singles(counts["pairs"], FIRST),
-        "doubles": questions.doubles(counts["two"], TAUGHT),
-    }
+    sets = question_sets(counts)
     result: dict[str, Any] = {
         "model": described["name"],
         "steps": counts["steps"],
@@ -196,23 +215,21 @@ def evaluate(
     for name, asked in sets.items():
         if not asked:
             continue
-        pictures = draw_all(
-            pipeline, [question.prompt for question in asked], guidance, counts["steps"]
+        pictures = drawn(
+            pipeline, [q.prompt for q in asked], guidance, counts["steps"], options.work
         )
         rows = answers(judge, asked, pictures)
         result[name] = {"asked": len(asked)} | shares(rows)
-        if name in ("newcomers", "singles"):
+        if name != "doubles":
             result[f"{name}_by_object"] = by_object(asked, rows)
         labels = [question.prompt for question in asked]
         marks = [row["object"] for row in rows]
         card.contact_sheet(pictures, labels, marks, out / f"{card.SHEETS[name]}.png")
         print(name, result[name], f"{time.monotonic() - began:.0f} s", flush=True)
     result["table"] = {}
-    asked = sets["singles"][: counts["table"]]
+    asked = (sets["singles"] or sets["first_objects"])[: counts["table"]]
     for scale in GUIDANCE if asked else ():
-        pictures = draw_all(
-            pipeline, [question.prompt for question in asked], scale, counts["steps"]
-        )
+        pictures = drawn(pipeline, [q.prompt for q in asked], scale, counts["steps"], options.work)
         result["table"][f"{scale:g}"] = shares(answers(judge, asked, pictures))
         print(f"{scale:g}", result["table"][f"{scale:g}"], flush=True)
     result["table_pairs"] = len(asked)
