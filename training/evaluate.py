@@ -222,7 +222,6 @@ def evaluate(
         result[name] = {"asked": len(asked)} | shares(rows)
         if name != "doubles":
             result[f"{name}_by_object"] = by_object(asked, rows)
-        labels = [question.prompt for question in asked]
         marks = [row["object"] for row in rows]
         card.contact_sheet(pictures, labels, marks, out / f"{card.SHEETS[name]}.png")
         print(name, result[name], f"{time.monotonic() - began:.0f} s", flush=True)

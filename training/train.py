@@ -179,7 +179,7 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--warm",
         action="store_true",
-        help="clip, unet: begin at the shipped weights, not at random",
+        help="unet: begin at the shipped weights, not at random",
     )
     parser.add_argument(
         "--plain", action="store_true", help="unet: captions by usual names, without filler"
