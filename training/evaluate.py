@@ -215,9 +215,8 @@ def evaluate(
     for name, asked in sets.items():
         if not asked:
             continue
-        pictures = drawn(
-            pipeline, [q.prompt for q in asked], guidance, counts["steps"], options.work
-        )
+        labels = [question.prompt for question in asked]
+        pictures = drawn(pipeline, labels, guidance, counts["steps"], options.work)
         rows = answers(judge, asked, pictures)
         result[name] = {"asked": len(asked)} | shares(rows)
         if name != "doubles":
@@ -227,8 +226,9 @@ def evaluate(
         print(name, result[name], f"{time.monotonic() - began:.0f} s", flush=True)
     result["table"] = {}
     asked = (sets["singles"] or sets["first_objects"])[: counts["table"]]
+    labels = [question.prompt for question in asked]
     for scale in GUIDANCE if asked else ():
-        pictures = drawn(pipeline, [q.prompt for q in asked], scale, counts["steps"], options.work)
+        pictures = drawn(pipeline, labels, scale, counts["steps"], options.work)
         result["table"][f"{scale:g}"] = shares(answers(judge, asked, pictures))
         print(f"{scale:g}", result["table"][f"{scale:g}"], flush=True)
     result["table_pairs"] = len(asked)
