@@ -15,11 +15,11 @@ TEMPLATE = Path(__file__).parent / "model_card.md"
 SHEETS = {  # the questions -> their contact sheet's file name
     "newcomers": "newcomers",
     "newcomers_filler": "newcomers_filler",
-    "singles": "contact_sheet",
-    "first_objects": "contact_sheet_first",
+    "first_objects": "contact_sheet",
+    "singles": "contact_sheet_all",
     "doubles": "contact_sheet_two",
 }
-KEPT = ("newcomers", "contact_sheet", "contact_sheet_two")  # the sheets that ship
+KEPT = ("newcomers", "newcomers_filler", "contact_sheet")  # the sheets that ship
 AIMS = {  # (questions, what is right) -> (label, aim)
     ("newcomers", "object"): ("newcomers' prompts, object recognised", 0.85),
     ("newcomers_filler", "object"): ("the same among filler", 0.80),

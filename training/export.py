@@ -29,10 +29,10 @@ EXAMPLES = (
     "a red apple on a blue background, flat style",
     "a cat wearing a hat",
     "a detailed owl on purple",
-    "sunset over mountains",
+    "a spaceship, highly detailed, 4k",
     "a glossy emoji of a rocket on a black background",
-    "a wizard on the left and a castle on the right",
-    "a cup of coffee on a yellow background, highly detailed",
+    "photo of a juicy burger on a yellow background",
+    "sunflower, detailed style, green background",
     "cat",
 )
 
