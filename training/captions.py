@@ -29,7 +29,8 @@ from training.vocabulary import (
     untaught_names,
 )
 
-EMPTY = 0.10  # share of captions that are "", for guidance
+EMPTY = 0.10  # share of captions that say nothing, for guidance
+ONLY_FILLER = 0.5  # share of these that are filler alone, the others ""
 FULL = 0.40  # share that say object, style and background
 FILLED = 0.5  # share of the others that have filler around
 SYNONYM = 0.45  # how often an object goes by another name than its usual one
@@ -115,7 +116,8 @@ def random_caption(rng: random.Random, scene: Scene, *, plain: bool = False) -> 
     `plain` ones have usual names and no filler: for a text encoder that knows no others yet.
     """
     if rng.random() < EMPTY:
-        return Caption(marked="", claims=frozenset())
+        is_filler = not plain and rng.random() < ONLY_FILLER
+        return Caption(marked=only_filler(rng) if is_filler else "", claims=frozenset())
     while True:
         caption = (_of_one if len(scene.items) == 1 else _of_two)(rng, scene, plain)
         if caption.text not in unseen():
@@ -205,8 +207,9 @@ def with_article(noun: str) -> str:
 def filled(rng: random.Random, text: str, noun: str) -> str:
     """The caption among words that mean nothing, all marked: before, after, and as what English
     calls an adjective or a clause."""
-    if noun and rng.random() < 0.3:
-        text = text.replace(noun, f"{marked(rng.choice(FILLER['adjectives']), FILL)} {noun}", 1)
+    if noun and rng.random() < 0.4:
+        adjective = rng.choice(FILLER["adjectives"] if rng.random() < 0.5 else english())
+        text = text.replace(noun, f"{marked(adjective, FILL)} {noun}", 1)
     if rng.random() < 0.35:
         text = f"{marked(rng.choice(FILLER['before']), FILL)} {text}"
     if rng.random() < 0.4:
@@ -216,6 +219,12 @@ def filled(rng: random.Random, text: str, noun: str) -> str:
         for after in rng.sample(FILLER["after"], rng.randint(1, 3)):
             text = f"{text} {FILL}, {marked(after, FILL)}"
     return text
+
+
+def only_filler(rng: random.Random) -> str:
+    """A phrase like any other, all of whose words mean nothing."""
+    words = " ".join(rng.choice(english()) for _ in range(rng.randint(1, 2)))
+    return filled(rng, marked(with_article(words), FILL), "")
 
 
 _NODE_MODULES = Path(__file__).parent / "node_modules"
