@@ -180,7 +180,8 @@ def write_lightbox(recipe: networks.Recipe) -> None:
         "default_num_inference_steps": 20,
         "default_scheduler": "DPM++ 2M",
         "example_prompts": list(EXAMPLES),
-        "vocabulary": vocabulary(),
+        "vocabulary": vocabulary()
+        | {"positions": list(POSITIONS) if recipe["two_objects"] else []},
     }
     text = json.dumps(content, indent=2, ensure_ascii=False)
     (BUNDLED / "lightbox.json").write_text(_short_lists(text) + "\n")
@@ -193,7 +194,6 @@ def vocabulary() -> dict[str, Any]:
         "styles": list(STYLES),
         "backgrounds": list(BACKGROUNDS),
         "sizes": list(SIZES),
-        "positions": list(POSITIONS),
         "filler": sorted({word for word in _filler_words() if word}),
     }
 
