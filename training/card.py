@@ -23,6 +23,8 @@ KEPT = ("newcomers", "newcomers_filler", "contact_sheet")  # the sheets that shi
 AIMS = {  # (questions, what is right) -> (label, aim)
     ("newcomers", "object"): ("newcomers' prompts, object recognised", 0.85),
     ("newcomers_filler", "object"): ("the same among filler", 0.80),
+    ("newcomers_known", "object"): ("of newcomers' prompts, those for objects it draws", None),
+    ("newcomers_filler_known", "object"): ("the same among filler", None),
     ("singles", "object"): ("one object, object right", 0.95),
     ("singles", "style"): ("one object, style right", 0.85),
     ("singles", "background"): ("one object, background right", 0.98),
@@ -107,6 +109,8 @@ def _aims(result: dict[str, Any]) -> str:
 
 
 def _table(result: dict[str, Any]) -> str:
+    if not result["table"]:
+        return "The guidance table was not measured for these weights."
     rows = ["| guidance | object | style | background |", "|---|---|---|---|"]
     for guidance, row in result["table"].items():
         cells = " | ".join(f"{row[name]:.1%}" for name in ("object", "style", "background"))

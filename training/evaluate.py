@@ -221,6 +221,9 @@ def evaluate(
         result[name] = {"asked": len(asked)} | shares(rows)
         if name != "doubles":
             result[f"{name}_by_object"] = by_object(asked, rows)
+        if name.startswith("newcomers"):
+            known = [r for q, r in zip(asked, rows, strict=True) if TAUGHT & set(q.asked)]
+            result[f"{name}_known"] = {"asked": len(known)} | shares(known)
         marks = [row["object"] for row in rows]
         card.contact_sheet(pictures, labels, marks, out / f"{card.SHEETS[name]}.png")
         print(name, result[name], f"{time.monotonic() - began:.0f} s", flush=True)
