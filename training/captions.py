@@ -31,7 +31,7 @@ from training.vocabulary import (
 
 EMPTY = 0.10  # share of captions that say nothing, for guidance
 ONLY_FILLER = 0.5  # share of these that are filler alone, the others ""
-FULL = 0.40  # share that say object, style and background
+FULL = 0.60  # share that say object, style and background
 FILLED = 0.5  # share of the others that have filler around
 SYNONYM = 0.45  # how often an object goes by another name than its usual one
 PLURAL = 0.08
