@@ -13,7 +13,8 @@ from torch import Tensor
 from transformers import CLIPModel, CLIPTokenizer
 
 from training.autoencoder import to_tensor
-from training.data import Scene, random_caption
+from training.captions import Caption, facts, random_caption
+from training.data import Scene
 from training.loop import Options
 
 
@@ -36,20 +37,32 @@ def clip_loss(
     recipe: dict[str, Any],
     options: Options,
 ) -> Callable[[float], Tensor]:
-    """Symmetric cross-entropy. Rows with the same caption are the same target, not rivals."""
+    """Symmetric cross-entropy. All pictures of which a caption is true are its targets, not rivals,
+    and so are all captions that are true of a picture."""
     rng = random.Random()
 
     def loss_of(progress: float) -> Tensor:
         rows = rng.sample(range(len(scenes)), recipe["batch"])
-        texts = [random_caption(rng, scenes[row]) or scenes[row].noun for row in rows]
+        captions = [_with_claims(rng, scenes[row]) for row in rows]
+        texts = [caption.text for caption in captions]
         tokens = tokenizer(texts, padding=True, return_tensors="pt").to(options.device)
         pixels = to_tensor(pictures[rows]).to(options.device)
         with options.autocast():
             output = clip(input_ids=tokens.input_ids, pixel_values=pixels)
         text, picture = output.text_embeds.float(), output.image_embeds.float()
         logits = clip.logit_scale.exp().clamp(max=100) * picture @ text.T
-        same = torch.tensor([[a == b for b in texts] for a in texts], device=options.device)
-        target = same.float() / same.sum(1, keepdim=True)
-        return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+        true = [[c.claims <= seen for c in captions] for seen in (facts(scenes[r]) for r in rows)]
+        match = torch.tensor(true, device=options.device).float()  # (pictures, captions)
+        to_texts, to_pictures = match / match.sum(1, keepdim=True), match.T / match.sum(0)[:, None]
+        loss = F.cross_entropy(logits, to_texts) + F.cross_entropy(logits.T, to_pictures)
+        return loss / 2
 
     return loss_of
+
+
+def _with_claims(rng: random.Random, scene: Scene) -> Caption:
+    """A caption that says something: the empty one is true of every picture."""
+    while True:
+        caption = random_caption(rng, scene)
+        if caption.claims:
+            return caption

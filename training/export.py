@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 from transformers import CLIPModel
 
-from training import networks, tokens
+from training import captions, networks, tokens
 from training.autoencoder import WHITENING, Whitening, fold, freeze_encoder
-from training.data import SIZE, all_captions
+from training.data import SIZE
 from training.loop import Options, load_averaged
+from training.vocabulary import BACKGROUNDS, FILLER, NAMES, POSITIONS, SIZES, STYLES, TAUGHT
 
 BUNDLED = Path(__file__).parent.parent / "models" / "bundled"
 SHARD = "14MB"
 PREVIEW = "preview.json"
+WORDS = "words.pt"  # the CLIP as stage words left it
 
 EXAMPLES = (
     "a red apple on a blue background, flat style",
-    "glossy robot, yellow background",
+    "a cat wearing a hat",
     "a detailed owl on purple",
-    "pink background, flat penguin",
+    "a spaceship, highly detailed, 4k",
     "a glossy emoji of a rocket on a black background",
+    "photo of a juicy burger on a yellow background",
     "sunflower, detailed style, green background",
-    "a small ghost on an orange background, glossy style",
     "cat",
 )
 
@@ -38,9 +44,29 @@ def load_part(stage: str, model: nn.Module, options: Options, folder: str) -> st
     shards = sorted((BUNDLED / folder).glob("*.safetensors"))
     state = {name: value for shard in shards for name, value in load_file(shard).items()}
     if state:
+        _grow(state, model)
         model.load_state_dict({name: value.float() for name, value in state.items()})
     print(f"{stage}: no checkpoint, {'the shipped' if state else 'random'} weights", flush=True)
     return "shipped" if state else "random"
+
+
+def _grow(state: dict[str, Tensor], model: nn.Module) -> None:
+    """Give shipped token embeddings the rows that a longer vocabulary has in `model`."""
+    generator = torch.Generator().manual_seed(0)
+    for name, value in model.state_dict().items():
+        if name.endswith("token_embedding.weight") and name in state:
+            state[name] = tokens.grown_rows(state[name].float(), len(value), generator)
+
+
+def load_tokenizer() -> networks.CLIPTokenizer:
+    """The shipped one, grown by the words that have come since."""
+    return tokens.build_tokenizer(captions.words(), tokens.merges_of(BUNDLED / "tokenizer"))
+
+
+def shipped_objects() -> dict[str, list[str]] | None:
+    """What the shipped model says it draws; None for version 1, which says nothing."""
+    described = json.loads((BUNDLED / "lightbox.json").read_text())
+    return described.get("vocabulary", {}).get("objects")
 
 
 def load_vae(recipe: dict[str, networks.Recipe], options: Options) -> AutoencoderKL:
@@ -56,13 +82,29 @@ def load_vae(recipe: dict[str, networks.Recipe], options: Options) -> Autoencode
     return vae.eval().requires_grad_(False).to(options.device)
 
 
+def load_words(
+    recipe: dict[str, networks.Recipe], options: Options
+) -> tuple[networks.CLIPTokenizer, CLIPModel]:
+    """The CLIP before stage text: its checkpoint, or the shipped one with the rows of new words."""
+    tokenizer = load_tokenizer()
+    clip = networks.build_clip(recipe["clip"], tokenizer)
+    begun = options.work / WORDS
+    if begun.exists():
+        clip.load_state_dict(torch.load(begun, weights_only=True))
+        print("clip: as stage words left it", flush=True)
+    else:
+        load_part("clip", clip, options, "clip")
+    return tokenizer, clip.eval().requires_grad_(False).to(options.device)
+
+
 def load_clip(
     recipe: dict[str, networks.Recipe], options: Options
 ) -> tuple[networks.CLIPTokenizer, CLIPModel]:
-    tokenizer = tokens.build_tokenizer(all_captions(), recipe["tokenizer"]["merges"])
-    clip = networks.build_clip(recipe["clip"], tokenizer)
-    load_part("clip", clip, options, "clip")
-    return tokenizer, clip.eval().requires_grad_(False).to(options.device)
+    """Frozen, with the text tower as stage text left it where that has run."""
+    tokenizer, clip = load_words(recipe, options)
+    clip.text_model.requires_grad_(True)
+    load_averaged("text", clip.text_model, options)
+    return tokenizer, clip.requires_grad_(False)
 
 
 def build_pipeline(
@@ -138,5 +180,34 @@ def write_lightbox(recipe: networks.Recipe) -> None:
         "default_num_inference_steps": 20,
         "default_scheduler": "DPM++ 2M",
         "example_prompts": list(EXAMPLES),
+        "vocabulary": vocabulary()
+        | {"positions": list(POSITIONS) if recipe["two_objects"] else []},
     }
-    (BUNDLED / "lightbox.json").write_text(json.dumps(content, indent=2) + "\n")
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    (BUNDLED / "lightbox.json").write_text(_short_lists(text) + "\n")
+
+
+def vocabulary() -> dict[str, Any]:
+    """Every word that the model was trained on: what it draws, and what it was taught to ignore."""
+    return {
+        "objects": {noun: list(NAMES[noun][1:]) for noun in NAMES if noun in TAUGHT},
+        "styles": list(STYLES),
+        "backgrounds": list(BACKGROUNDS),
+        "sizes": list(SIZES),
+        "filler": sorted({word for word in _filler_words() if word}),
+    }
+
+
+def _filler_words() -> Iterator[str]:
+    """Single words: those of filler.toml and of the captions' forms, less the words of names."""
+    names = {word for all_of in NAMES.values() for name in all_of for word in name.split()}
+    given = (text.replace("{}", "") for texts in FILLER.values() for text in texts)
+    for text in (*given, *captions.form_words()):
+        for word in re.findall(r"[a-z0-9-]+", text):
+            if word not in names | {*STYLES, *BACKGROUNDS, *SIZES}:
+                yield word
+
+
+def _short_lists(text: str) -> str:
+    """JSON with the lists of strings on one line each: it is read by people too."""
+    return re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text)

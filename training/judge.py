@@ -1,4 +1,4 @@
-"""The judge: a small CNN that names object, style and background of a picture.
+"""The judge: a small CNN that names the objects, style and background of a picture.
 
 It is trained apart from the CLIP, on training scenes and their VAE reconstructions, so that it
 can tell from outside whether a generated picture shows what its prompt asked for.
@@ -19,11 +19,16 @@ from training.autoencoder import to_tensor
 from training.data import BACKGROUND_NAMES, NOUNS, STYLE_NAMES, Scene
 from training.loop import Options
 
-HEADS = {"object": len(NOUNS), "style": len(STYLE_NAMES), "background": len(BACKGROUND_NAMES)}
+HEADS = {
+    "object": len(NOUNS),  # of two objects each has probability 1/2
+    "first": len(NOUNS),  # the only one, the left one or the upper one
+    "style": len(STYLE_NAMES),
+    "background": len(BACKGROUND_NAMES),
+}
 
 
 class Judge(nn.Module):
-    """(B, 3, 64, 64) in -1..1 -> logits (B, 64), (B, 3), (B, 10)."""
+    """(B, 3, 64, 64) in -1..1 -> logits (B, size) of each head."""
 
     def __init__(self, channels: list[int]) -> None:
         super().__init__()
@@ -49,12 +54,18 @@ class Judge(nn.Module):
 
 
 def truth(scenes: list[Scene]) -> dict[str, Tensor]:
-    """The right answers (B,) of each head."""
-    return {
-        "object": torch.tensor([NOUNS.index(s.noun) for s in scenes]),
-        "style": torch.tensor([STYLE_NAMES.index(s.style) for s in scenes]),
-        "background": torch.tensor([BACKGROUND_NAMES.index(s.background) for s in scenes]),
+    """The right probabilities (B, size) of each head."""
+    objects = torch.zeros(len(scenes), len(NOUNS))
+    for row, scene in enumerate(scenes):
+        for noun in scene.nouns:
+            objects[row, NOUNS.index(noun)] = 1 / len(scene.items)
+    answers = {
+        "first": [NOUNS.index(s.nouns[0]) for s in scenes],
+        "style": [STYLE_NAMES.index(s.style) for s in scenes],
+        "background": [BACKGROUND_NAMES.index(s.background) for s in scenes],
     }
+    certain = {name: F.one_hot(torch.tensor(a), HEADS[name]).float() for name, a in answers.items()}
+    return {"object": objects} | certain
 
 
 def augment(pixels: Tensor, rng: random.Random) -> Tensor:
@@ -94,12 +105,14 @@ def judge_loss(
 
 
 @torch.no_grad()
-def accuracy(judge: Judge, pictures: np.ndarray, scenes: list[Scene]) -> dict[str, float]:
-    """Share of right answers 0..1 of each head; `pictures` (N, 64, 64, 3) uint8."""
+def guesses(judge: Judge, pictures: np.ndarray) -> dict[str, np.ndarray]:
+    """(N, size) class indices of each head, the likeliest first, of (N, 64, 64, 3) uint8."""
     device = next(judge.parameters()).device
-    logits = judge(to_tensor(pictures).to(device))
-    answers = truth(scenes)
+    parts = [
+        judge(to_tensor(pictures[start : start + 100]).to(device))
+        for start in range(0, len(pictures), 100)
+    ]
     return {
-        name: (logits[name].argmax(1).cpu() == answers[name]).float().mean().item()
+        name: torch.cat([part[name] for part in parts]).argsort(1, descending=True).cpu().numpy()
         for name in HEADS
     }

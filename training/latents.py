@@ -11,29 +11,42 @@ from torch import Tensor
 from transformers import CLIPModel, CLIPTokenizer
 
 from training.autoencoder import Whitening, to_tensor
-from training.loop import Options
+from training.loop import Options, wait_while
 from training.networks import text_encoder_of
 from training.sharing import SharedCores
+
+PART = 500  # pictures that are encoded and saved at a time
 
 
 @torch.no_grad()
 def encode(
-    vae: AutoencoderKL, pictures: np.ndarray, options: Options, batch: int = 32
+    vae: AutoencoderKL, pictures: np.ndarray, options: Options, batch: int = 8
 ) -> tuple[np.ndarray, np.ndarray]:
     """(N, H, W, 3) uint8 -> the posterior's mean (N, 4, H/8, W/8) float32, and variance (4,)."""
     means: list[np.ndarray] = []
     variances: list[np.ndarray] = []
     cores = SharedCores(options.share_cores)
     for start in range(0, len(pictures), batch):
+        wait_while(options.pause_file)
         cores.adapt()
         pixels = to_tensor(pictures[start : start + batch]).to(options.device)
         with options.autocast():
             posterior = vae.encode(pixels).latent_dist
         means.append(posterior.mode().float().cpu().numpy())
         variances.append(posterior.var.float().mean((0, 2, 3)).cpu().numpy())
-        if start % 3200 == 0:
-            print(f"latents {start} of {len(pictures)}", flush=True)
     return np.concatenate(means), np.mean(variances, axis=0)
+
+
+def encode_all(vae: AutoencoderKL, pictures: np.ndarray, options: Options, path: Path) -> None:
+    """The scaled latents of all pictures to `path`, saved part by part, from where it ends."""
+    done = [np.load(path)] if path.exists() else []
+    for start in range(sum(map(len, done)), len(pictures), PART):
+        mean, _ = encode(vae, pictures[start : start + PART], options)
+        done.append((mean * vae.config["scaling_factor"]).astype(np.float16))
+        part = path.with_suffix(".part.npy")
+        np.save(part, np.concatenate(done))
+        part.replace(path)
+        print(f"latents {start + len(mean)} of {len(pictures)}", flush=True)
 
 
 def measure(raw: np.ndarray, variance: np.ndarray) -> Whitening:
@@ -53,11 +66,6 @@ def measure(raw: np.ndarray, variance: np.ndarray) -> Whitening:
     )
 
 
-def whiten(raw: np.ndarray, whitening: Whitening) -> np.ndarray:
-    centred = raw - np.reshape(whitening.mean, (4, 1, 1))
-    return np.einsum("ij,njhw->nihw", whitening.matrix, centred)
-
-
 def fit_preview(
     latents: np.ndarray, pictures: np.ndarray
 ) -> dict[str, list[list[float]] | list[float]]:
@@ -71,24 +79,21 @@ def fit_preview(
     return {"weight": solution[:4].round(5).tolist(), "bias": solution[4].round(5).tolist()}
 
 
-@torch.no_grad()
-def embed(
-    clip: CLIPModel, tokenizer: CLIPTokenizer, texts: list[str], options: Options, path: Path
-) -> np.ndarray:
-    """(N, 77, hidden) float16, padded to 77 exactly as StableDiffusionPipeline does."""
-    encoder = text_encoder_of(clip).to(options.device)
-    part = path.with_suffix(".part.npy")
-    shape = (len(texts), tokenizer.model_max_length, clip.config.text_config.hidden_size)
-    embeddings = np.lib.format.open_memmap(part, "w+", np.float16, shape)
-    cores = SharedCores(options.share_cores)
-    for start in range(0, len(texts), 128):
-        cores.adapt()
-        ids: Tensor = tokenizer(
-            texts[start : start + 128], padding="max_length", truncation=True, return_tensors="pt"
+class Embedder:
+    """Captions -> (B, 77, hidden), padded to 77 exactly as StableDiffusionPipeline does.
+
+    Captions hardly ever repeat, so they are embedded when they are drawn: a tenth of a UNet step.
+    """
+
+    def __init__(self, tokenizer: CLIPTokenizer, clip: CLIPModel, options: Options) -> None:
+        self.tokenizer = tokenizer
+        self.encoder = text_encoder_of(clip).to(options.device)
+        self.options = options
+
+    @torch.no_grad()
+    def __call__(self, texts: list[str]) -> Tensor:
+        ids: Tensor = self.tokenizer(
+            texts, padding="max_length", truncation=True, return_tensors="pt"
         ).input_ids
-        with options.autocast():
-            hidden = encoder(ids.to(options.device)).last_hidden_state
-        embeddings[start : start + 128] = hidden.half().cpu().numpy()
-    embeddings.flush()
-    part.replace(path)
-    return np.load(path, mmap_mode="r")
+        with self.options.autocast():
+            return self.encoder(ids.to(self.options.device)).last_hidden_state.float()

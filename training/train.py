@@ -13,27 +13,52 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor
 from platformdirs import user_cache_dir
 
-from training import autoencoder, contrastive, data, diffusion, latents, networks, tokens
-from training.export import PREVIEW, export, load_clip, load_part, load_vae
+from training import (
+    autoencoder,
+    beginnings,
+    contrastive,
+    data,
+    diffusion,
+    distillation,
+    latents,
+    networks,
+    sprites,
+)
+from training.export import (
+    PREVIEW,
+    WORDS,
+    export,
+    load_clip,
+    load_part,
+    load_tokenizer,
+    load_vae,
+    load_words,
+    shipped_objects,
+)
 from training.loop import Options, train
+from training.vocabulary import LEARNING, TAUGHT
 
 HERE = Path(__file__).parent
-LATENTS = "latents.npy"  # (scenes, 4, 16, 16) float16, unit variance
-EMBEDDINGS = "embeddings.npy"  # (captions, 77, hidden) float16
+LATENTS = "latents.npy"  # (scenes or fewer, 4, 16, 16) float16, unit variance
+MEASURED = 2000  # pictures that the whitening and the preview are fitted to
 
 
 def read_recipe(path: Path) -> dict[str, networks.Recipe]:
     return tomllib.loads(path.read_text())
 
 
+def load_scenes(recipe: dict[str, networks.Recipe]) -> list[data.Scene]:
+    given = recipe["data"]
+    return data.training_scenes(given["scenes"], given["seed"], given["two"])
+
+
 def load_pictures(
     recipe: dict[str, networks.Recipe], options: Options, count: int
 ) -> tuple[list[data.Scene], np.ndarray]:
     """The first `count` training scenes and their pictures (count, 128, 128, 3) uint8."""
-    everything = recipe["data"]
-    scenes = data.scenes(everything["scenes"], everything["seed"], from_held_out=False)[:count]
-    sprites = data.load_sprites(options.icons, options.work)
-    return scenes, data.load_pictures(scenes, sprites, options.work / f"pictures-{count}.npy")
+    scenes = load_scenes(recipe)[:count]
+    drawn = sprites.load_sprites(options.icons, options.work)
+    return scenes, data.load_pictures(scenes, drawn, options.work / f"pictures-{count}.npy")
 
 
 def train_vae(recipe: dict[str, networks.Recipe], options: Options) -> None:
@@ -51,54 +76,79 @@ def train_decoder(recipe: dict[str, networks.Recipe], options: Options) -> None:
     train("decoder", vae, loss_of, recipe["decoder"], options)
 
 
+def begin_words(recipe: dict[str, networks.Recipe], options: Options) -> None:
+    """The shipped CLIP with rows for the words that have come since, near what looks alike."""
+    scenes, pictures = load_pictures(recipe, options, recipe["data"]["scenes"])
+    tokenizer, clip = load_words(recipe, options)
+    beginnings.begin_near_lookalikes(clip, tokenizer, pictures, scenes, shipped_objects())
+    torch.save(clip.state_dict(), options.work / WORDS)
+
+
 def train_clip(recipe: dict[str, networks.Recipe], options: Options) -> None:
     scenes, pictures = load_pictures(recipe, options, recipe["data"]["scenes"])
-    tokenizer = tokens.build_tokenizer(data.all_captions(), recipe["tokenizer"]["merges"])
+    tokenizer = load_tokenizer()
     clip = networks.build_clip(recipe["clip"], tokenizer)
     halved = contrastive.halve(pictures)
     loss_of = contrastive.clip_loss(clip, tokenizer, halved, scenes, recipe["clip"], options)
     train("clip", clip, loss_of, recipe["clip"], options)
 
 
+def train_text(recipe: dict[str, networks.Recipe], options: Options) -> None:
+    tokenizer, clip = load_words(recipe, options)
+    text = clip.text_model.requires_grad_(True)
+    taught, seed = sorted(TAUGHT), recipe["data"]["seed"]
+    scenes = [s for s in data.singles(20000, seed, from_held_out=False) if s.nouns[0] in TAUGHT]
+    scenes += data.doubles(len(scenes) // 4, seed, from_held_out=False, of=taught)
+    loss_of = distillation.text_loss(clip, tokenizer, scenes, recipe["text"], options)
+    train("text", text, loss_of, recipe["text"], options)
+
+
 def make_latents(recipe: dict[str, networks.Recipe], options: Options) -> None:
-    """Encode everything once: the UNet reads these files instead of pictures and texts."""
+    """Encode every picture once, from where it stopped; the UNet takes what is there."""
     _, pictures = load_pictures(recipe, options, recipe["data"]["scenes"])
     measured = options.work / autoencoder.WHITENING
     fresh = options.checkpoint("vae").exists() and not options.checkpoint("decoder").exists()
     if fresh:
         measured.unlink(missing_ok=True)  # the encoder must give its raw latents
     vae = load_vae(recipe, options)
-    raw, variance = latents.encode(vae, pictures, options)
     if fresh:
-        whitening = latents.measure(raw, variance)
-        measured.write_text(json.dumps(asdict(whitening)))
-        scaled = latents.whiten(raw, whitening)
-    else:  # the shipped encoder and the decoder's checkpoint are whitened already
-        scaled = raw * vae.config["scaling_factor"]
-    np.save(options.work / LATENTS, scaled.astype(np.float16))
-    preview = latents.fit_preview(scaled[:2000], pictures)
+        raw, variance = latents.encode(vae, pictures[:MEASURED], options)
+        measured.write_text(json.dumps(asdict(latents.measure(raw, variance))))
+        vae = load_vae(recipe, options)  # whitened from here on, as the shipped encoder is
+    latents.encode_all(vae, pictures, options, options.work / LATENTS)
+    preview = latents.fit_preview(np.load(options.work / LATENTS)[:MEASURED], pictures)
     (options.work / PREVIEW).write_text(json.dumps(preview, indent=2) + "\n")
 
 
-def embed_captions(recipe: dict[str, networks.Recipe], options: Options) -> None:
-    tokenizer, clip = load_clip(recipe, options)
-    latents.embed(clip, tokenizer, data.all_captions(), options, options.work / EMBEDDINGS)
+def learning_rows(scenes: list[data.Scene], fresh: float) -> list[int]:
+    """The rows of scenes that show what the UNet learns and nothing else, those with an object it
+    was not taught before so often that they are the share `fresh`."""
+    rows = [i for i, scene in enumerate(scenes) if LEARNING.issuperset(scene.nouns)]
+    new = [i for i in rows if not TAUGHT.issuperset(scenes[i].nouns)]
+    known = len(rows) - len(new)
+    times = round(fresh / (1 - fresh) * known / len(new)) if new else 0
+    print(
+        f"unet: {known} scenes of known objects, {len(new)} of new ones {times} times", flush=True
+    )
+    return rows + new * max(0, times - 1)
 
 
 def train_unet(recipe: dict[str, networks.Recipe], options: Options) -> None:
-    everything = recipe["data"]
     unet = networks.build_unet(recipe["unet"], recipe["clip"]["text_hidden"])
     if options.warm:
         load_part("unet", unet, options, "unet")
     if options.device.type == "cpu":
         unet.set_attn_processor(AttnProcessor())  # the fused one's backward is far slower there
+    tokenizer, clip = load_clip(recipe, options)
+    encoded = np.load(options.work / LATENTS)
+    scenes = load_scenes(recipe)[: len(encoded)]
+    rows = learning_rows(scenes, recipe["unet"]["fresh"])
     loss_of = diffusion.unet_loss(
         unet,
         networks.build_scheduler(),
-        np.load(options.work / LATENTS),
-        data.scenes(everything["scenes"], everything["seed"], from_held_out=False),
-        {text: row for row, text in enumerate(data.all_captions())},
-        np.load(options.work / EMBEDDINGS, mmap_mode="r"),
+        encoded[rows],
+        [scenes[i] for i in rows],
+        latents.Embedder(tokenizer, clip, options),
         recipe["unet"],
         options,
     )
@@ -108,8 +158,9 @@ def train_unet(recipe: dict[str, networks.Recipe], options: Options) -> None:
 STAGES = {
     "vae": train_vae,
     "clip": train_clip,
+    "words": begin_words,
+    "text": train_text,
     "latents": make_latents,
-    "embeddings": embed_captions,
     "unet": train_unet,
     "decoder": train_decoder,
     "export": export,
@@ -126,12 +177,27 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--pause-file", type=Path, help="training waits while this file exists")
     parser.add_argument(
-        "--warm", action="store_true", help="unet: begin at the shipped weights, not at random"
+        "--warm",
+        action="store_true",
+        help="unet: begin at the shipped weights, not at random",
+    )
+    parser.add_argument(
+        "--plain", action="store_true", help="unet: captions by usual names, without filler"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        default="bfloat16" if _has_fast_bfloat16() else "float32",
+        help="bfloat16 is an autocast; by default where the processor has units for it",
     )
     parser.add_argument(
         "--share-cores", action="store_true", help="use only the cores that other programs leave"
     )
     return parser
+
+
+def _has_fast_bfloat16() -> bool:
+    return torch.cuda.is_available() or torch.cpu._is_amx_tile_supported()
 
 
 def options_of(given: argparse.Namespace) -> Options:
@@ -143,6 +209,8 @@ def options_of(given: argparse.Namespace) -> Options:
         pause_file=given.pause_file,
         warm=given.warm,
         share_cores=given.share_cores,
+        plain=given.plain,
+        bfloat16=given.precision == "bfloat16",
     )
 
 

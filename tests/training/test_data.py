@@ -1,94 +1,88 @@
-"""The captions and the held-out split, without artwork or network."""
+"""Objects, scenes and the held-out split, without artwork or network."""
 
-import random
 from collections import Counter
-from pathlib import Path
 
 import pytest
-from transformers import CLIPTokenizer
 
 pytest.importorskip("resvg_py", reason="requirements-training.txt is not installed")
 
 from training import data
-from training.tokens import LENGTH, build_tokenizer
+from training.vocabulary import FIRST, NAMES, WITHOUT_ARTICLE, every_name, newcomers, plural
 
-BUNDLED = Path(__file__).parents[2] / "models" / "bundled"
+
+def test_a_name_belongs_to_one_object_and_the_first_is_the_usual_one() -> None:
+    names = every_name()
+    assert len(names) == len(set(names))
+    assert all(noun == all_of[0] for noun, all_of in NAMES.items())
+    assert len(FIRST) == 64
+    assert set(FIRST) <= set(data.NOUNS)
 
 
 def test_the_held_out_combinations_are_fixed_and_never_trained_on() -> None:
     kept = data.held_out()
     assert len(kept) == data.HELD_OUT
-    assert kept == data.held_out()
-    trained = {s.combination for s in data.scenes(4000, 1, from_held_out=False)}
+    trained = {s.combination for s in data.singles(4000, 1, from_held_out=False)}
     assert trained.isdisjoint(kept)
-    assert {s.combination for s in data.scenes(300, 2, from_held_out=True)} == kept
+    assert {s.combination for s in data.singles(300, 2, from_held_out=True)} == kept
+
+
+def test_version_1_never_saw_most_of_the_held_out_combinations_of_its_objects() -> None:
+    first = [c for c in data.combinations() if c[0] in FIRST]
+    kept_by_1 = set(sorted(first, key=lambda c: data._hash("/".join(c)))[:100])
+    kept = {c for c in data.held_out() if c[0] in FIRST}
+    assert len(kept & kept_by_1) >= 0.9 * len(kept)
+
+
+def test_held_out_pairs_do_not_depend_on_their_order_and_are_never_trained_on() -> None:
+    assert data.is_held_out_pair("cat", "dog") == data.is_held_out_pair("dog", "cat")
+    trained = data.doubles(500, 1, from_held_out=False)
+    assert not any(data.is_held_out_pair(*s.nouns) for s in trained)
+    assert all(data.is_held_out_pair(*s.nouns) for s in data.doubles(20, 1, from_held_out=True))
 
 
 def test_every_object_style_and_background_is_still_trained_on() -> None:
-    trained = {s.combination for s in data.scenes(4000, 1, from_held_out=False)}
+    trained = {s.combination for s in data.singles(9000, 1, from_held_out=False)}
     assert {noun for noun, _, _ in trained} == set(data.NOUNS)
     assert {style for _, style, _ in trained} == set(data.STYLE_NAMES)
     assert {background for _, _, background in trained} == set(data.BACKGROUND_NAMES)
-    assert len(data.NOUNS) >= 60
 
 
-def test_scenes_follow_their_seed_and_show_each_combination_equally() -> None:
-    assert data.scenes(50, 3, from_held_out=False) == data.scenes(50, 3, from_held_out=False)
-    counts = Counter(s.combination for s in data.scenes(4000, 1, from_held_out=False))
-    assert max(counts.values()) - min(counts.values()) <= 1
+def test_scenes_follow_their_seed_and_new_objects_are_shown_more_often() -> None:
+    scenes = data.training_scenes(6000, 3, 0.2)
+    assert scenes == data.training_scenes(6000, 3, 0.2)
+    assert sum(len(s.items) == 2 for s in scenes) == 1200
+    counts = Counter(noun for s in scenes for noun in s.nouns)
+    old = sum(counts[noun] for noun in FIRST) / len(FIRST)
+    new = sum(counts[n] for n in data.NOUNS if n not in FIRST) / (len(data.NOUNS) - len(FIRST))
+    assert new / old == pytest.approx(data.NEW_WEIGHT, rel=0.15)
 
 
-def test_a_scene_keeps_its_object_inside_the_frame_or_nearly() -> None:
-    for scene in data.scenes(500, 4, from_held_out=False):
-        assert 0.5 <= scene.size <= 0.85
-        assert abs(scene.x - 0.5) <= 0.05
-        assert abs(scene.y - 0.5) <= 0.05
+def test_two_objects_stand_in_the_order_of_their_layout() -> None:
+    for scene in data.doubles(200, 4, from_held_out=False):
+        one, other = scene.items
+        apart = (other.x - one.x, other.y - one.y)
+        assert max(apart) == apart[data.LAYOUTS.index(scene.layout)]
+        assert max(apart) > 0.4
+        assert one.noun != other.noun
+
+
+def test_an_object_stays_inside_the_frame_or_nearly() -> None:
+    for scene in data.training_scenes(500, 4, 0.2):
+        for item in scene.items:
+            assert item.size / 2 - 0.05 <= item.x <= 1.05 - item.size / 2
+            assert item.size / 2 - 0.05 <= item.y <= 1.05 - item.size / 2
         assert all(0 <= channel <= 255 for channel in scene.color)
 
 
-def test_captions_are_full_partial_and_empty_in_the_shares_of_the_recipe() -> None:
-    choices = data.captions("red apple", "flat", "blue", "large")
-    assert sum(weight for weight, _ in choices) == pytest.approx(1)
-    full = [w for w, t in choices if "red apple" in t and "flat" in t and "blue" in t]
-    assert sum(full) == pytest.approx(0.65)
-    assert sum(w for w, t in choices if t == "") == pytest.approx(0.10)
-    assert sum(w for w, t in choices if "large" in t) == pytest.approx(0.325)
-
-
-def test_captions_read_as_english() -> None:
-    texts = {text for _, text in data.captions("octopus", "detailed", "orange")}
-    assert "an octopus on an orange background, detailed style" in texts
-    assert "grapes" in {text for _, text in data.captions("grapes", "flat", "red")}
-    assert not any("a grapes" in text for _, text in data.captions("grapes", "flat", "red"))
-
-
-def test_random_captions_are_all_known_beforehand() -> None:
-    known, rng = set(data.all_captions()), random.Random(5)
-    for scene in data.scenes(300, 5, from_held_out=False):
-        assert data.random_caption(rng, scene) in known
-
-
-def test_the_tokenizer_has_a_token_for_each_word_and_takes_any_text() -> None:
-    tokenizer = build_tokenizer(data.all_captions(), merges=600)
-    words = tokenizer.tokenize("a red apple on a blue background, flat style")
-    assert [w.removesuffix("</w>") for w in words] == (
-        ["a", "red", "apple", "on", "a", "blue", "background", ",", "flat", "style"]
+def test_plurals_follow_the_spelling() -> None:
+    assert [plural(n) for n in ("cat", "puppy", "fox", "grapes", "woman", "key", "peach")] == (
+        ["cats", "puppies", "foxes", "grapes", "women", "keys", "peaches"]
     )
-    for text in ("日本語 🤖 ünïcode", "", "word " * 500):
-        ids = tokenizer(text, padding="max_length", truncation=True).input_ids
-        assert len(ids) == LENGTH
-        assert ids[0] == tokenizer.bos_token_id
-        assert tokenizer.eos_token_id in ids
-        assert tokenizer.unk_token_id == tokenizer.eos_token_id
-        body = [i for i in ids[1 : ids.index(tokenizer.eos_token_id)] if i >= len(tokenizer) - 2]
-        assert not body, "no unknown token inside a text"
+    assert "grapes" in WITHOUT_ARTICLE
 
 
-def test_the_tokenizer_comes_out_the_same_each_time_and_is_the_shipped_one() -> None:
-    """The weights' rows belong to its ids: another order of equal merges would mix words up."""
-    first = build_tokenizer(data.all_captions(), merges=600)
-    second = build_tokenizer(reversed(data.all_captions()), merges=600)
-    assert first.get_vocab() == second.get_vocab()
-    shipped = CLIPTokenizer.from_pretrained(BUNDLED / "tokenizer")
-    assert shipped.get_vocab() == first.get_vocab()
-    assert shipped("a red cat").input_ids == first("a red cat").input_ids
+def test_newcomers_ask_for_objects_that_the_file_names() -> None:
+    asked = newcomers()
+    assert len(asked) == len({prompt for prompt, _ in asked}) == 100
+    known = set(every_name())
+    assert all(noun in known for _, nouns in asked for noun in nouns)
