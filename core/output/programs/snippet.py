@@ -298,6 +298,12 @@ def gives_embeddings(settings: GenerationSettings) -> bool:
     return settings.matters("prompt_blend") or any(has_weights(text) for text in _texts(settings))
 
 
+_LORA_NOTE = """\
+# Needs peft. diffusers reads one alpha a file: where a LoRA's layers differ in alpha, or it carries
+# DoRA, the app applies what the file says, and these pixels can differ from the app's.
+"""
+
+
 def _loras(settings: GenerationSettings) -> str:
     """Loading the LoRA files, which lie beside the program, in the order of the engine."""
     used = wanted_loras(settings)
@@ -310,7 +316,7 @@ def _loras(settings: GenerationSettings) -> str:
     ]
     adapters = [f"lora_{place}" for place in range(len(used))]
     lines.append(f"pipe.set_adapters({adapters!r}, {[file.weight for file in used]!r})")
-    return "# Needs peft.\n" + "\n".join(lines) + "\n\n"
+    return _LORA_NOTE + "\n".join(lines) + "\n\n"
 
 
 def _texts(settings: GenerationSettings) -> tuple[str, str, str]:
