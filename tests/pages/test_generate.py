@@ -296,7 +296,9 @@ def test_everything_is_asked_of_the_chosen_model(app: App, monkeypatch: Any, tmp
     at = app.open(GENERATE, generate_seed="3", generate_model=source)
     assert not messages(at)
     assert any(image.digest in code.value for code in at.code)
-    assert any(repr(str(other)) in code.value for code in at.code), "the program loads it"
+    programs = [code.value for code in at.code if "StableDiffusionPipeline" in code.value]
+    assert any("model = 'other'" in program for program in programs), "the program names it"
+    assert not any(str(tmp_path) in code.value for code in at.code), "but no place of this computer"
     shutil.rmtree(other / "vae")
     at.button(key="generate:go").click().run()
     assert any(m.startswith("This model cannot be used: other lacks vae") for m in messages(at))
@@ -329,7 +331,8 @@ def test_a_finished_picture_comes_with_all_that_made_it(app: App) -> None:
     assert any(text.startswith("an owl\nSteps: 20, Sampler: DPM++ 2M") for text in texts)
     (program,) = [text for text in texts if "StableDiffusionPipeline" in text]
     assert "manual_seed(5)" in program
-    assert repr(str(app.model.folder)) in program
+    assert "models/bundled" in program
+    assert str(app.model.folder.parent) not in program
     assert at.menu_button(key=f"send:{app.store.search()[0].digest}").options
 
 

@@ -142,7 +142,7 @@ def test_another_future_is_shown_beside_the_first(app: App) -> None:
     at.slider(key="steps_from").set_value(3).run()
     assert "Changed from call 3 on" in shown(settled(at))
     at.slider(key="steps_to").set_value(3).run()
-    assert "After call 3 everything is as before again" in shown(settled(at))
+    assert "After call 3 the run's own settings apply again" in shown(settled(at))
     assert not messages(at)
     at.button(key="steps:as before").click().run()
     assert "Nothing has changed yet" in shown(settled(at))

@@ -45,7 +45,7 @@ class Inputs:
         if found is None:
             raise InputError(
                 "To compute again needs its source picture, which is not stored here any more "
-                f"(SHA-256 {digest[:12]}…). Choose the picture again on the Image-to-image page."
+                f"(SHA-256 {digest[:12]}…). Choose the picture again on the Image to image page."
             )
         return found
 

@@ -261,7 +261,10 @@ def test_a_plain_picture_holds_no_sweep(format: str) -> None:
 
 
 def test_a_sweep_too_long_for_exif_leaves_the_picture_sound() -> None:
-    sweep = Sweep(base=replace(BASE, prompt="word " * 20_000), x=parse_axis("seed", "1, 2"))
+    long = dict.fromkeys(("prompt", "negative_prompt", "prompt_2"), "word " * 3999)
+    base = replace(BASE, **long, prompt_blend=0.5, guidance_scale=5.0)
+    prompts = ", ".join(f'"{letter * 19_000}"' for letter in "ab")
+    sweep = Sweep(base=base, x=parse_axis("prompt", prompts))
     options = SheetOptions(show_legend=False)
     data = write_sheet(sweep, flat_cells(sweep), options, "jpeg")
     assert opened(data).width > 128
