@@ -149,7 +149,7 @@ def settle_on_progress(page: Page) -> None:
 def test_parameters_after_a_page_change_and_in_a_copied_address(visitor: Visitor) -> None:
     page = visitor.open("/Generate")
     prompt_box(page).fill("an owl & a cat, 100% flat")
-    page.get_by_label("Steps").fill("33")
+    page.get_by_label("Steps", exact=True).fill("33")
     page.get_by_label("Seed", exact=True).fill("4294967295")
     page.get_by_label("Guidance scale", exact=True).fill("4.25")
     page.keyboard.press("Enter")
@@ -161,7 +161,7 @@ def test_parameters_after_a_page_change_and_in_a_copied_address(visitor: Visitor
     def values(of: Page) -> tuple[str, ...]:
         return (
             prompt_box(of).input_value(),
-            of.get_by_label("Steps").input_value(),
+            of.get_by_label("Steps", exact=True).input_value(),
             of.get_by_label("Seed", exact=True).input_value(),
             of.get_by_label("Guidance scale", exact=True).input_value(),
         )
@@ -203,7 +203,7 @@ def test_the_download_is_the_stored_file_and_can_be_dropped_back(
     again.get_by_role("button", name="Use all").click()
     expect(prompt_box(again)).to_have_value("a pizza, detailed")
     expect(again.get_by_label("Seed", exact=True)).to_have_value("11")
-    expect(again.get_by_label("Steps")).to_have_value("3")
+    expect(again.get_by_label("Steps", exact=True)).to_have_value("3")
     settle(again)
     wait_for_result(again)  # the very picture is stored: it is shown at once
 
