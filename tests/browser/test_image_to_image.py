@@ -99,7 +99,7 @@ def test_pictures_stand_side_by_side_on_a_phone(visitor: Visitor) -> None:
         ),
         ("Before", "Mask", "After"),
     )
-    page.locator("img[alt^='Through the VAE']").wait_for()
+    page.locator("img[alt^='Encoded and decoded by the VAE']").wait_for()
     page.get_by_role("button", name="Run").click()
     page.locator("img[alt='After']").wait_for()
     settle(page)
