@@ -37,7 +37,7 @@ from core.diffusion.engine import Engine
 from core.diffusion.events import Finished, Request, Stepped
 from core.diffusion.models.load import LoadedModel
 from core.diffusion.recipe.schedule import unet_calls
-from core.diffusion.sampling.compiled import compiled_unet
+from core.diffusion.sampling.compute.compiled import compiled_unet
 from core.diffusion.settings import GenerationSettings
 
 TERAFLOP = {"SD 1.x": (0.803, 2.52), "SD-Turbo": (0.803, 2.52), "SDXL": (6.76, 10.08)}

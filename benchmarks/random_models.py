@@ -10,9 +10,9 @@ import transformers
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
 from core.diffusion.models.families import FAMILIES
+from core.diffusion.models.files.single_file import CONFIGS
+from core.diffusion.models.files.tokenizers import read_tokenizer
 from core.diffusion.models.load import LoadedModel, ModelInfo
-from core.diffusion.models.single_file import CONFIGS
-from core.diffusion.models.tokenizers import read_tokenizer
 
 NARROW = 32
 """Width of a scaled-down model; its depth, blocks and places of attention are the real ones."""

@@ -21,7 +21,7 @@ from core.commands.console import (
 )
 from core.commands.jobs import compute
 from core.diffusion.models.load import ModelInfo, describe
-from core.diffusion.models.loras import wanted_loras
+from core.diffusion.models.lora.files import wanted_loras
 from core.diffusion.recipe.setting import Setting
 from core.diffusion.recipe.settings_table import FROM_MODEL, SETTINGS, current_name
 from core.diffusion.settings import MAX_SEED, GenerationSettings

@@ -32,10 +32,10 @@ from core.diffusion.models.preview import preview_rgb
 from core.diffusion.recipe.images import ReadInput
 from core.diffusion.sampling.batch import Batch
 from core.diffusion.sampling.cell import BatchCell
-from core.diffusion.sampling.memory import is_out_of_memory, with_room
+from core.diffusion.sampling.compute.memory import is_out_of_memory, with_room
+from core.diffusion.sampling.compute.unet_rows import RowTooLargeError
 from core.diffusion.sampling.prediction import prediction_type_of
 from core.diffusion.sampling.recording import trajectory_of
-from core.diffusion.sampling.unet_rows import RowTooLargeError
 from core.diffusion.sampling.vae import decode, decode_each
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 

@@ -14,9 +14,9 @@ from typing import Any
 from core.diffusion.recipe.limits import MAX_GUIDANCE, MAX_SEED, MAX_SIDE, MAX_STEPS
 from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.recipe.problems import Problem, PromptReader, SettingsError
+from core.diffusion.recipe.rows.source import POSTERIORS
 from core.diffusion.recipe.schedule import beginning, schedule_steps
 from core.diffusion.recipe.schedulers import SCHEDULERS, nearest_scheduler
-from core.diffusion.recipe.setting_rows_source import POSTERIORS
 from core.diffusion.recipe.settings_table import PROMPTS, SETTINGS, SOURCE_FIELDS, current_name
 from core.diffusion.recipe.variations import (
     VariationError,

@@ -27,7 +27,7 @@ from core.output.numbers.cell_numbers import (
     means,
     numbers,
 )
-from core.output.texts.a1111 import VERSION
+from core.output.texts.a1111.parameters import VERSION
 from core.output.texts.legend import legend, settings_lines, value_labels
 from core.sweeps.sweep import Sweep
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.diffusion.models.load import ModelError, ModelInfo
-from core.diffusion.models.loras import canonical_loras, missing_loras
+from core.diffusion.models.lora.files import canonical_loras, missing_loras
 from core.diffusion.recipe.schedule import unet_calls
 from core.diffusion.recipe.settings_table import PROMPTS, SETTINGS
 from core.diffusion.settings import GenerationSettings, PromptReader

@@ -16,21 +16,36 @@ HOUSE: tuple[tuple[str, ...], ...] = (
     ("core",),
     ("core.diffusion",),
     ("core.diffusion.recipe",),
+    ("core.diffusion.recipe.rows",),
+    ("core.diffusion.recipe.settings_table",),
     ("core.diffusion.settings",),
     ("core.diffusion.trajectory",),
     ("core.diffusion.events",),
+    ("core.diffusion.models.errors",),
+    ("core.diffusion.models.latent_format",),
+    ("core.diffusion.models.families",),
+    ("core.diffusion.models.files",),
     ("core.diffusion.models",),
+    ("core.diffusion.models.lora",),
+    ("core.diffusion.sampling.compute",),
     ("core.diffusion.sampling",),
     ("core.diffusion.engine",),
     ("core.diffusion.inside",),
     ("core.sweeps",),
     ("core.output",),
+    ("core.output.texts.files", "core.output.texts.sampler_names", "core.output.texts.notations"),
+    ("core.output.texts.a1111",),
+    ("core.output.texts.facts",),
+    ("core.output.texts.comfyui", "core.output.texts.flat"),
     ("core.output.texts", "core.output.programs", "core.output.numbers"),
     ("core.output.sheet", "core.output.figures"),
     ("core.output.film",),
     ("core.runs",),
     ("core.runs.store",),
     ("core.runs.queue",),
+    ("core.runs.worker.dispatch",),
+    ("core.runs.worker.model", "core.runs.worker.turns"),
+    ("core.runs.worker.tasks",),
     ("core.runs.worker",),
     ("core.exports",),
     ("core.commands",),
@@ -70,12 +85,14 @@ LIGHT = (
     "core.diffusion.models.load",
     "core.diffusion.models.families",
     "core.diffusion.models.origins",
-    "core.diffusion.models.loras",
+    "core.diffusion.models.lora.files",
     "core.diffusion.sampling.text_encoder",
     "core.diffusion.inside.anatomy",
     "core.diffusion.inside.mistake_table",
 )
 """Modules of those rooms that tables and pages read: they open in milliseconds."""
+
+MODULES_IN_A_FOLDER = 15
 
 APP_FILES = app_files()
 MODULES = frozenset(module_name(path) for path in APP_FILES)
@@ -164,6 +181,13 @@ def test_output_takes_data_never_an_engine() -> None:
             for found in imports(path):
                 assert "Engine" not in found.names, path
                 assert not within(found.module, "core.diffusion.engine"), path
+
+
+def test_a_folder_of_many_modules_has_rooms() -> None:
+    """A stranger finds the room for a change by the folder's name: 16 modules side by side hide it."""
+    for folder in {path.parent for path in APP_FILES}:
+        modules = [path for path in APP_FILES if path.parent == folder and path.stem != "__init__"]
+        assert len(modules) <= MODULES_IN_A_FOLDER, folder
 
 
 def test_the_app_starts_without_torch() -> None:

@@ -25,7 +25,7 @@ from core.diffusion.settings import GenerationSettings, SettingsError
 from core.exports.webpage import write_html
 from core.output.numbers.cell_numbers import ReportCell
 from core.output.programs.snippet import snippet
-from core.output.texts.a1111 import a1111_text, parse_a1111
+from core.output.texts.a1111.parameters import a1111_text, parse_a1111
 from core.output.texts.legend import legend, settings_lines
 from core.runs.store import Store
 from core.sweeps.axes import AXES
@@ -185,7 +185,7 @@ def test_the_offline_page_lists_it_where_it_has_an_effect(row: Setting) -> None:
 
 @every_row
 def test_the_png_text_holds_it(row: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.output.texts.a1111.list_loras", lambda: ["ink"])
+    monkeypatch.setattr("core.output.texts.a1111.parameters.list_loras", lambda: ["ink"])
     parsed = parse_a1111(a1111_text(changed(row), "another", "0123456789"))
     assert parsed is not None
     if row.name == "model":  # another machine's name of a model is said, not taken

@@ -136,7 +136,7 @@ def test_a_model_over_which_the_worker_stumbles_twice_is_set_aside(
     store: Store, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.runs.worker.worker.RETRY_SECONDS", 0.01)
-    from core.runs.worker.slot import ModelSlot
+    from core.runs.worker.model.slot import ModelSlot
 
     plain = ModelSlot.fingerprint
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from core.diffusion.models import origins
 from core.diffusion.models.describe import _describe_folder
 from core.diffusion.models.load import BUNDLED_FOLDER, ModelError, describe, list_models
-from core.diffusion.models.loras import list_loras, missing_loras
+from core.diffusion.models.lora.files import list_loras, missing_loras
 from core.diffusion.sampling.text_encoder import Tokenizer
 from core.diffusion.sampling.timetable import timetable
 from tests.faults.campaign import held, tries

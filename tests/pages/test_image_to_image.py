@@ -23,7 +23,7 @@ from core.runs.queue.queue import Queue
 from core.runs.queue.tasks import Tasks
 from core.runs.store.store import Store, StoredImage
 from core.runs.worker.worker import Worker
-from tests.core.diffusion.models.test_lora import save_lora
+from tests.core.diffusion.models.lora.test_adapters import save_lora
 from tests.core.runs.doubles import Lab, generation, wait_for
 from tests.pages.conftest import GALLERY, GENERATE, App, messages, unescaped
 from ui.catalog import IMAGE_TO_IMAGE, SWEEP

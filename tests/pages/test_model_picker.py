@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.diffusion.models.download import DownloadProgress, Report
 from core.diffusion.models.families import ModelError
-from core.runs.worker.downloads import Downloads
+from core.runs.worker.model.downloads import Downloads
 from tests.core.diffusion.models.test_origins import COMMIT, cached
 from tests.core.runs.doubles import wait_for
 from tests.pages.conftest import GALLERY, GENERATE, App, messages, unescaped

@@ -12,7 +12,7 @@ import streamlit as st
 from PIL import Image
 
 from core.diffusion.models.load import describe
-from core.diffusion.models.loras import digest_of, wanted_loras
+from core.diffusion.models.lora.files import digest_of, wanted_loras
 from core.runs.queue.queue import Cell, Job
 from core.runs.store.store import StoredImage
 from ui.catalog import GENERATE

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from core.diffusion.models.load import ModelInfo, list_models
-from core.diffusion.models.loras import list_loras
+from core.diffusion.models.lora.files import list_loras
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.recipe.settings_table import SETTINGS
 from core.diffusion.settings import MAX_SEED, GenerationSettings

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.diffusion.models.load import ModelError, ModelInfo, describe, list_models
 from core.diffusion.models.origins import is_hub_id, locate, pinned, split_id
-from core.runs.worker.downloads import Download, downloads
+from core.runs.worker.model.downloads import Download, downloads
 from ui.catalog import CATALOG
 from ui.frame import safe
 from ui.links import put_settings

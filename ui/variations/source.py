@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from core.diffusion.models.load import ModelError, describe
-from core.diffusion.models.loras import digest_of
+from core.diffusion.models.lora.files import digest_of
 from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.recipe.variations import Variation, variations_of
 from core.diffusion.settings import GenerationSettings

@@ -18,11 +18,11 @@ from core.diffusion.recipe.schedule import unet_calls
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.sampling.batch import Batch
 from core.diffusion.sampling.cell import BatchCell
+from core.diffusion.sampling.compute.unet_rows import UNetRows
 from core.diffusion.sampling.guidance import guide
 from core.diffusion.sampling.noise import initial_noise
 from core.diffusion.sampling.prediction import PREDICTIONS, prediction_type_of
 from core.diffusion.sampling.text_encoder import Tokenizer
-from core.diffusion.sampling.unet_rows import UNetRows
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
 MOST_BYTES = 256 * 2**20

@@ -16,15 +16,21 @@ from typing import Any
 from core.diffusion.models.download import Report, fetch
 from core.diffusion.models.errors import IncompleteError, ModelError
 from core.diffusion.models.families import TWO_ENCODERS, Configs, Family
-from core.diffusion.models.folder_family import family_of
-from core.diffusion.models.hashes import file_sha256
+from core.diffusion.models.files.folder_family import family_of
+from core.diffusion.models.files.hashes import file_sha256
+from core.diffusion.models.files.markers import yaml_beside
+from core.diffusion.models.files.scheduler_config import as_loaded, wrong_value
+from core.diffusion.models.files.single_file import recognise
+from core.diffusion.models.files.weights import (
+    AGAIN,
+    first_line,
+    read_json,
+    refuse_code,
+    weights_of,
+)
 from core.diffusion.models.info import ModelInfo
 from core.diffusion.models.latent_format import SD_LATENTS, LatentFormat
-from core.diffusion.models.markers import yaml_beside
 from core.diffusion.models.origins import Origin, is_hub_id, leads_within, locate
-from core.diffusion.models.scheduler_config import as_loaded, wrong_value
-from core.diffusion.models.single_file import recognise
-from core.diffusion.models.weights import AGAIN, first_line, read_json, refuse_code, weights_of
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.recipe.settings_table import FROM_MODEL, SETTINGS
 

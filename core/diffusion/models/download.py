@@ -15,9 +15,9 @@ from typing import Any
 
 from core.diffusion.models.errors import IncompleteError, ModelError
 from core.diffusion.models.families import Configs
-from core.diffusion.models.folder_family import family_of
+from core.diffusion.models.files.folder_family import family_of
+from core.diffusion.models.files.weights import PICKLES, STEMS, VARIANTS, first_line, read_json
 from core.diffusion.models.origins import hub_cache, split_id, where_looked
-from core.diffusion.models.weights import PICKLES, STEMS, VARIANTS, first_line, read_json
 
 SPARE_BYTES = 512 * 2**20
 """What has to stay free on the disk beyond the download itself."""

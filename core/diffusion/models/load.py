@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from core.diffusion.models.describe import describe, ensure_here, is_on_its_hub
 from core.diffusion.models.download import Report
 from core.diffusion.models.errors import ModelError
+from core.diffusion.models.files.weights import first_line
 from core.diffusion.models.info import ModelInfo
 from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.models.origins import BUNDLED, BUNDLED_FOLDER, list_models
-from core.diffusion.models.weights import first_line
 from core.diffusion.recipe.libraries import library
 
 if TYPE_CHECKING:

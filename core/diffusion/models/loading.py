@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from core.diffusion.models.errors import IncompleteError, ModelError
+from core.diffusion.models.files.original_names import original_name
+from core.diffusion.models.files.single_file import FIRST_OPEN_CLIP, SD1_TEXT, SD2_TEXT, UNET
+from core.diffusion.models.files.tokenizers import read_tokenizer
+from core.diffusion.models.files.weights import AGAIN, first_line, read_header, weights_of
 from core.diffusion.models.info import ModelInfo
-from core.diffusion.models.original_names import original_name
-from core.diffusion.models.single_file import FIRST_OPEN_CLIP, SD1_TEXT, SD2_TEXT, UNET
-from core.diffusion.models.tokenizers import read_tokenizer
-from core.diffusion.models.weights import AGAIN, first_line, read_header, weights_of
 
 if TYPE_CHECKING:
     import torch

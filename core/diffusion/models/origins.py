@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.diffusion.models.errors import IncompleteError, ModelError
-from core.diffusion.models.folder_family import PIPELINES
-from core.diffusion.models.single_file import is_checkpoint
-from core.diffusion.models.weights import read_json
+from core.diffusion.models.files.folder_family import PIPELINES
+from core.diffusion.models.files.single_file import is_checkpoint
+from core.diffusion.models.files.weights import read_json
 
 if TYPE_CHECKING:
     from huggingface_hub import CachedRepoInfo

@@ -11,8 +11,8 @@ from accelerate.hooks import ModelHook, add_hook_to_module
 from diffusers.hooks.group_offloading import apply_group_offloading
 
 from core.diffusion.models.errors import ModelError
+from core.diffusion.models.files.weights import first_line
 from core.diffusion.models.info import ModelInfo
-from core.diffusion.models.weights import first_line
 
 OffloadMode = Literal["none", "model", "group"]
 

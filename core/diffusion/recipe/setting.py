@@ -32,7 +32,7 @@ class WebUiText:
 
     `keys` are the words before the colons. `write` and `read` (which raises ValueError) go from
     the value to the text and back. `is_plain` is False where a value and a key are not one to one:
-    `core.output.texts.a1111` has the rest.
+    `core.output.texts.a1111.parameters` has the rest.
     """
 
     keys: tuple[str, ...]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from core.diffusion.recipe.rows.noise import NOISE_ROWS
+from core.diffusion.recipe.rows.prompt import PROMPT_ROWS, SECOND_PROMPT_ROWS
+from core.diffusion.recipe.rows.run import MODEL_ROWS, RUN_ROWS, SNAPSHOT_ROWS
+from core.diffusion.recipe.rows.source import SOURCE_ROWS
 from core.diffusion.recipe.setting import Setting
-from core.diffusion.recipe.setting_rows_noise import NOISE_ROWS
-from core.diffusion.recipe.setting_rows_prompt import PROMPT_ROWS, SECOND_PROMPT_ROWS
-from core.diffusion.recipe.setting_rows_run import MODEL_ROWS, RUN_ROWS, SNAPSHOT_ROWS
-from core.diffusion.recipe.setting_rows_source import SOURCE_ROWS
 
 
 def _table(*rows: Setting) -> dict[str, Setting]:

@@ -13,22 +13,22 @@ from typing import Any
 import torch
 
 from core.diffusion.events import Record
-from core.diffusion.models.adapters import use_loras
 from core.diffusion.models.loaded import LoadedModel
-from core.diffusion.models.loras import LoraFile, wanted_loras
+from core.diffusion.models.lora.adapters import use_loras
+from core.diffusion.models.lora.files import LoraFile, wanted_loras
 from core.diffusion.recipe.images import ReadInput
 from core.diffusion.recipe.schedule import beginning, call_sigmas, lay_out
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.sampling.cell import BatchCell
+from core.diffusion.sampling.compute.memory import is_out_of_memory, on_device, with_room
+from core.diffusion.sampling.compute.unet_rows import UNetRows
 from core.diffusion.sampling.guidance import guide
-from core.diffusion.sampling.memory import is_out_of_memory, on_device, with_room
 from core.diffusion.sampling.noise import initial_noise
 from core.diffusion.sampling.prediction import PREDICTIONS, prediction_type_of
 from core.diffusion.sampling.quantities import measure
 from core.diffusion.sampling.source_latents import Blend, SourceLatents
 from core.diffusion.sampling.text_encoder import PromptEncoder
 from core.diffusion.sampling.timetable import unbuilt
-from core.diffusion.sampling.unet_rows import UNetRows
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
 

@@ -86,7 +86,7 @@ def decode(model: LoadedModel, latents: np.ndarray) -> np.ndarray:
 
     from core.diffusion.models.errors import ModelError
     from core.diffusion.sampling import vae as pixels
-    from core.diffusion.sampling.memory import is_out_of_memory
+    from core.diffusion.sampling.compute.memory import is_out_of_memory
 
     found = None
     scaled = torch.from_numpy(np.ascontiguousarray(latents))

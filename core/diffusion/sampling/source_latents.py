@@ -13,7 +13,7 @@ from PIL import Image
 
 from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.recipe.images import InputError, ReadInput
-from core.diffusion.sampling.memory import is_out_of_memory
+from core.diffusion.sampling.compute.memory import is_out_of_memory
 from core.diffusion.sampling.vae import encode
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 

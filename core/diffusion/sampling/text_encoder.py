@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.diffusion.models.tokenizers import read_tokenizer
+from core.diffusion.models.files.tokenizers import read_tokenizer
 from core.diffusion.recipe.prompt_weights import token_weights, tokenized, weigh
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
 
     from core.diffusion.models.loaded import LoadedModel
-    from core.diffusion.models.loras import LoraFile
+    from core.diffusion.models.lora.files import LoraFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ class PromptEncoder:
         """
         import torch
 
-        from core.diffusion.models.adapters import active_loras
+        from core.diffusion.models.lora.adapters import active_loras
 
         key = (prompt, clip_skip, active_loras(self._model))
         if key in self._known:
@@ -162,8 +162,8 @@ class PromptEncoder:
 
     def condition(self, settings: GenerationSettings) -> Conditioning:
         """All that the UNet is told of these settings; the guidance that is embedded too."""
-        from core.diffusion.models.adapters import use_loras
-        from core.diffusion.models.loras import wanted_loras
+        from core.diffusion.models.lora.adapters import use_loras
+        from core.diffusion.models.lora.files import wanted_loras
 
         use_loras(self._model, wanted_loras(settings))
         info = self._model.info

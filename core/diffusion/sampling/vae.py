@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from core.diffusion.models.loaded import LoadedModel
-from core.diffusion.sampling.memory import is_out_of_memory, with_room
-from core.diffusion.sampling.threads import one_thread_each
+from core.diffusion.sampling.compute.memory import is_out_of_memory, with_room
+from core.diffusion.sampling.compute.threads import one_thread_each
 
 TILE_ABOVE = 2048 * 2048
 """Pixels above which the VAE works in tiles: whole, diffusers' would need tens of gigabytes."""

@@ -38,7 +38,7 @@ from core.output.sheet.painter import COLORS
 from core.output.sheet.sheet import SheetError, SheetOptions
 from core.runs.store.shelf import Shelf
 from core.runs.store.store import Store, StoredImage, StoreError
-from core.runs.worker.tasks import InPool, OnModel, TaskError, Work
+from core.runs.worker.tasks.runner import InPool, OnModel, TaskError, Work
 from core.sweeps.sweep import Sweep
 
 FileFormat = Literal["mp4", "gif", "webp", "zip"]

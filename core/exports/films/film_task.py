@@ -11,7 +11,7 @@ from core.diffusion.trajectory import StepRecord
 from core.exports.films.film import Cut, FileFormat, Film, Shot
 from core.output.film.film import FilmError
 from core.runs.store.store import Store
-from core.runs.worker.tasks import TaskContext, TaskError, Work
+from core.runs.worker.tasks.runner import TaskContext, TaskError, Work
 from core.sweeps.axis import SweepError
 from core.sweeps.sweep import Sweep
 

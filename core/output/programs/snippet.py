@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.diffusion.models.load import ModelInfo
-from core.diffusion.models.loras import wanted_loras
+from core.diffusion.models.lora.files import wanted_loras
 from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.recipe.prompt_weights import has_weights, parse_weights, plain_text
 from core.diffusion.recipe.schedulers import SCHEDULERS

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import ExifTags, Image, PngImagePlugin
 
 from core.diffusion.settings import SettingsError
-from core.output.texts.a1111 import VERSION
+from core.output.texts.a1111.parameters import VERSION
 from core.sweeps.axis import SweepError
 from core.sweeps.sweep import Sweep
 

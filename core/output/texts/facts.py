@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
-from core.diffusion.models.loras import list_loras
+from core.diffusion.models.lora.files import list_loras
 from core.diffusion.recipe.lora_text import Lora, loras_text
-from core.output.texts.a1111 import Parsed, find_scheduler
+from core.output.texts.a1111.parameters import Parsed, find_scheduler
+from core.output.texts.a1111.prompt_words import take_loras
 from core.output.texts.notations import NOTATIONS
-from core.output.texts.prompt_words import take_loras
 from core.output.texts.sampler_names import web_ui_names
 
 _NUMBERS: tuple[tuple[str, str, type], ...] = (

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, PngImagePlugin
 
 from core.diffusion.models.load import ModelError, describe
-from core.diffusion.models.loras import missing_loras
+from core.diffusion.models.lora.files import missing_loras
 from core.diffusion.recipe.images import PictureError
 from core.diffusion.settings import NUMERICS_VERSION, GenerationSettings, Problem, SettingsError
-from core.output.texts.a1111 import VERSION, Parsed, a1111_text
-from core.output.texts.containers import SHOWN, FoundText, find_texts
-from core.output.texts.found import Texts
+from core.output.texts.a1111.parameters import VERSION, Parsed, a1111_text
+from core.output.texts.files.containers import SHOWN, FoundText, find_texts
+from core.output.texts.files.found import Texts
+from core.output.texts.files.stealth import hidden_texts
 from core.output.texts.other_tools import parse_any
-from core.output.texts.stealth import hidden_texts
 
 if TYPE_CHECKING:
     from core.diffusion.events import Computed

@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from core.output.texts.a1111 import Parsed, parse_a1111
-from core.output.texts.comfyui import parse_comfyui
+from core.output.texts.a1111.parameters import Parsed, parse_a1111
+from core.output.texts.comfyui.first_pass import parse_comfyui
 from core.output.texts.facts import Facts, understand
-from core.output.texts.flat_tools import parse_flat
-from core.output.texts.found import Texts
+from core.output.texts.files.found import Texts
+from core.output.texts.flat.read import parse_flat
 
 _LONGEST_DREAM = 50_000
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.diffusion.models.load import ModelError
-from core.diffusion.models.loras import LoraFile, walked_once, wanted_loras
+from core.diffusion.models.lora.files import LoraFile, walked_once, wanted_loras
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.runs.store.rows import UNREADABLE, RowError, read_object
 

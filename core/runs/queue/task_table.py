@@ -16,7 +16,7 @@ class TaskRow:
     """One kind of task.
 
     `function` is "module:name" (a test may give the function itself), called in the worker as
-    `function(context, settings, **arguments)`: a generator as `core.runs.worker.tasks.Work`.
+    `function(context, settings, **arguments)`: a generator as `core.runs.worker.tasks.runner.Work`.
     With `needs_model` it begins on the worker's thread with the settings' model in memory,
     without in the pool. `results` are the dataclasses that its result may hold: nothing else is
     read from a file. `label` is what a person reads while it runs.
@@ -39,7 +39,7 @@ def named(name: str) -> Any:
 
 
 _PROMPT = (f"{ANATOMY}:EmbeddedPrompt", f"{ANATOMY}:Place")
-_MODEL_TASKS = "core.runs.worker.model_tasks"
+_MODEL_TASKS = "core.runs.worker.tasks.on_model"
 
 TASKS: dict[str, TaskRow] = {
     "run": TaskRow(

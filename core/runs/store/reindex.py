@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from core.diffusion.models.loras import walked_once
+from core.diffusion.models.lora.files import walked_once
 from core.diffusion.settings import GenerationSettings
 from core.runs.store.database import StoreError
 from core.runs.store.files import Files

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from core.diffusion.models.loras import digest_of
+from core.diffusion.models.lora.files import digest_of
 from core.diffusion.trajectory import Trajectory, TrajectoryError
 from core.output.texts.infotext import write_png
 from core.runs.store import saved_sweeps

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from core.diffusion.events import Record
-from core.diffusion.models.loras import digest_of
+from core.diffusion.models.lora.files import digest_of
 from core.diffusion.settings import GenerationSettings
 from core.runs.queue.bookkeeping import JOB_ORDER, SMALL_JOB_CELLS, prune, settle
 from core.runs.queue.planned import Planned

@@ -14,7 +14,7 @@ import PIL.Image
 
 from core.diffusion.events import Generation, Record
 from core.diffusion.models.load import ModelInfo
-from core.diffusion.sampling.threads import Threads
+from core.diffusion.sampling.compute.threads import Threads
 from core.output.texts.infotext import write_png
 
 Score = Callable[[PIL.Image.Image, str, ModelInfo], float | None]

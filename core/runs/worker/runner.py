@@ -22,14 +22,14 @@ from core.diffusion.models.load import ModelError, ModelInfo
 from core.diffusion.recipe.images import InputError
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.runs.store.store import RECORD_LEVELS, Store, StoreError
-from core.runs.worker.arrivals import Arrivals
 from core.runs.worker.dispatch import Dispatch, Lane, Waiting
 from core.runs.worker.encoding import Encoded, Encoding
 from core.runs.worker.failures import Failures, unexpected
+from core.runs.worker.model.arrivals import Arrivals
+from core.runs.worker.model.slot import ModelSlot, Tools
 from core.runs.worker.progress import Progress
-from core.runs.worker.slot import ModelSlot, Tools
 from core.runs.worker.suspects import Suspects
-from core.runs.worker.tasks import TaskRunner
+from core.runs.worker.tasks.runner import TaskRunner
 from core.runs.worker.turns import Turns, share_batch
 from core.runs.worker.vitals import Pulse
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from core.diffusion.models.load import ModelError
 from core.runs.worker.dispatch import Dispatch, Waiting
-from core.runs.worker.slot import first_line
+from core.runs.worker.model.slot import first_line
 
 if TYPE_CHECKING:
     from core.diffusion.models.load import ModelInfo

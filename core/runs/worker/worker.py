@@ -18,11 +18,11 @@ from core.runs.queue.jobs import WorkerState
 from core.runs.store.store import Store, StoreError, data_folder
 from core.runs.worker.dispatch import Dispatch
 from core.runs.worker.lock import FolderInUse, FolderLock
+from core.runs.worker.model.slot import EngineLike, Tools
 from core.runs.worker.runner import Runner
-from core.runs.worker.slot import EngineLike, Tools
 from core.runs.worker.suspects import asking, describing
-from core.runs.worker.task_rows import TaskRows
-from core.runs.worker.tasks import TaskRunner
+from core.runs.worker.tasks.rows import TaskRows
+from core.runs.worker.tasks.runner import TaskRunner
 from core.runs.worker.vitals import Pulse, Vitals
 
 if TYPE_CHECKING:

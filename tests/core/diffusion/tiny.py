@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from core.diffusion.models.single_file import CONFIGS
-from core.diffusion.models.tokenizers import read_tokenizer
+from core.diffusion.models.files.single_file import CONFIGS
+from core.diffusion.models.files.tokenizers import read_tokenizer
 from core.diffusion.recipe.schedulers import SCHEDULERS
 
 WIDTH = 32

@@ -15,10 +15,10 @@ import torch
 from PIL import Image
 
 from core.diffusion.engine import Engine, GenerationError
-from core.diffusion.models import single_file
 from core.diffusion.models.errors import ModelError
 from core.diffusion.models.families import FAMILIES, Configs
-from core.diffusion.models.folder_family import family_of
+from core.diffusion.models.files import single_file
+from core.diffusion.models.files.folder_family import family_of
 from core.diffusion.models.load import LoadedModel, describe, list_models, load_model
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.sampling.text_encoder import guidance_embedding

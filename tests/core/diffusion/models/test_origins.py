@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from core.diffusion.models.files.weights import read_header
 from core.diffusion.models.load import BUNDLED_FOLDER, ModelError, describe, list_models, load_model
-from core.diffusion.models.weights import read_header
 
 COMMIT = "5c0f3b1a" * 5
 

@@ -15,11 +15,11 @@ from core.diffusion.models import placement
 from core.diffusion.models.load import BUNDLED_FOLDER, LoadedModel, ModelError, describe, load_model
 from core.diffusion.models.loading import load_folder
 from core.diffusion.models.placement import OffloadMode, OnePartAtATime, bring, offload_mode, place
-from core.diffusion.sampling.memory import Memory
-from core.diffusion.sampling.unet_rows import UNetRows
+from core.diffusion.sampling.compute.memory import Memory
+from core.diffusion.sampling.compute.unet_rows import UNetRows
 from core.diffusion.settings import GenerationSettings
 from tests.conftest import max_difference
-from tests.core.diffusion.models.test_lora import save_lora
+from tests.core.diffusion.models.lora.test_adapters import save_lora
 
 CPU = torch.device("cpu")
 SETTINGS = GenerationSettings(

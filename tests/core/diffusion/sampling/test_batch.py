@@ -10,7 +10,7 @@ from core.diffusion.events import Failed, Finished, Request, Stepped
 from core.diffusion.models.load import LoadedModel
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.sampling.batch import Batch
-from core.diffusion.sampling.unet_rows import RowTooLargeError
+from core.diffusion.sampling.compute.unet_rows import RowTooLargeError
 from core.diffusion.settings import GenerationSettings, SettingsError
 from tests.conftest import max_difference
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from core.exports.films.film import Cut, Film
 from core.runs.store.store import Store
-from core.runs.worker.tasks import OnModel
+from core.runs.worker.tasks.runner import OnModel
 from core.sweeps.axis import Axis
 from core.sweeps.sweep import Sweep
 from tests.core.exports.films.doubles import FilmModel, put_run, settings

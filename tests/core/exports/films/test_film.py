@@ -26,7 +26,7 @@ from core.exports.films.reels import Kind
 from core.output.film.film import FilmError
 from core.output.sheet import lettering
 from core.runs.store.store import Store
-from core.runs.worker.tasks import InPool, OnModel, TaskError, Work
+from core.runs.worker.tasks.runner import InPool, OnModel, TaskError, Work
 from core.sweeps.axis import Axis
 from core.sweeps.sweep import Sweep
 from tests.conftest import max_difference

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from core.diffusion.engine import Engine
-from core.diffusion.models import single_file
+from core.diffusion.models.files import single_file
 from core.diffusion.models.load import describe, load_model
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.snippet import snippet

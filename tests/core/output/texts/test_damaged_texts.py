@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from core.output.texts.infotext import InfotextError, read_png
-from tests.core.output.texts.containers_made import CONTAINERS, png, text_chunk
+from tests.core.output.texts.files.containers_made import CONTAINERS, png, text_chunk
 from tests.core.output.texts.test_generated_pictures import GRAPH, TOOLS
 from tests.core.output.texts.test_pictures import PICTURES
 

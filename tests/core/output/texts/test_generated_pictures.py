@@ -12,7 +12,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from core.output.texts.infotext import read_png
-from tests.core.output.texts.containers_made import (
+from tests.core.output.texts.files.containers_made import (
     CONTAINERS,
     exif_of,
     png,

@@ -18,7 +18,7 @@ from core.diffusion.models.load import describe
 from core.diffusion.recipe import images
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.settings import INIT_FIELDS, MAX_SEED, GenerationSettings
-from core.output.texts.a1111 import find_scheduler, parse_a1111
+from core.output.texts.a1111.parameters import find_scheduler, parse_a1111
 from core.output.texts.infotext import InfotextError, a1111_text, read_png, write_png
 
 MODEL: Any = SimpleNamespace(name="tiny", fingerprint="0123456789abcdef" * 4)

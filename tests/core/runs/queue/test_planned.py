@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from core.diffusion.models import loras
 from core.diffusion.models.load import ModelInfo
-from core.diffusion.models.loras import LoraFile
+from core.diffusion.models.lora import files as loras
+from core.diffusion.models.lora.files import LoraFile
 from core.diffusion.settings import GenerationSettings
 from core.runs.queue.planned import Planned
 from core.runs.queue.queue import Queue

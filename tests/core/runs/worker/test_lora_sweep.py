@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from core.diffusion.engine import Engine
-from core.diffusion.models import adapters
 from core.diffusion.models.load import LoadedModel, load_model
-from core.diffusion.models.loras import digest_of
+from core.diffusion.models.lora import adapters
+from core.diffusion.models.lora.files import digest_of
 from core.runs.queue.queue import Queue
 from core.runs.store.store import Store
 from core.runs.worker.worker import Worker
-from tests.core.diffusion.models.test_lora import save_lora
+from tests.core.diffusion.models.lora.test_adapters import save_lora
 from tests.core.runs.doubles import finish, settings
 
 

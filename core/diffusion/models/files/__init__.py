@@ -1,0 +1,1 @@
+"""A model's files: what weights and configurations say, and what is refused."""

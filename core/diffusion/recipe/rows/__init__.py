@@ -1,0 +1,1 @@
+"""The rows of SETTINGS, by what they are about."""

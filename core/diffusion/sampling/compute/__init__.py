@@ -1,0 +1,1 @@
+"""How the UNet's rows are computed on this machine: cores, memory, compiled code."""

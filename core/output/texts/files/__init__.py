@@ -1,0 +1,1 @@
+"""Every text inside a picture file, as str."""

@@ -1,0 +1,1 @@
+"""Tools that write one JSON object of settings."""

@@ -1,0 +1,1 @@
+"""Named tasks, as the worker runs them."""
