@@ -184,7 +184,7 @@ def test_output_takes_data_never_an_engine() -> None:
 
 
 def test_a_folder_of_many_modules_has_rooms() -> None:
-    """A stranger finds the room for a change by the folder's name: 16 modules side by side hide it."""
+    """The room for a change is found by its folder's name, not by reading a long list."""
     for folder in {path.parent for path in APP_FILES}:
         modules = [path for path in APP_FILES if path.parent == folder and path.stem != "__init__"]
         assert len(modules) <= MODULES_IN_A_FOLDER, folder
