@@ -23,7 +23,7 @@ with open_page(SWEEP) as runtime:
     broken = check_address(PREFIX, (*parameters(), *looks()))
     run, counter = prompt_box(runtime.model)
     stage, panel = places()
-    with panel.container(border=True):
+    with panel:
         form = sweep_form(runtime.model)
         saved = st.expander("Saved sweeps", icon=":material/bookmarks:")
         with st.expander("Sweep from a picture", icon=":material/upload_file:"):

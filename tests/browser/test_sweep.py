@@ -6,6 +6,7 @@ import io
 import re
 import zipfile
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -48,6 +49,12 @@ def run(page: Page) -> None:
     page.get_by_role("button", name="Run").click()
 
 
+def unfold(page: Page) -> None:
+    """Open the controls, which a run has folded above the grid."""
+    page.locator("[data-testid=stExpander] summary").first.click()
+    page.get_by_label("Values of columns").wait_for()
+
+
 def finish(page: Page, count: int) -> None:
     expect(cells(page, "done")).to_have_count(count)
     settle(page)
@@ -87,6 +94,7 @@ def test_a_grid_develops_together_and_grows(visitor: Visitor, server: Server) ->
     finish(page, 9)
     assert len(server.asked()) == 9
 
+    unfold(page)
     page.get_by_label("Values of columns").fill("1, 3, 6, 9")
     expect(cells(page, "missing")).to_have_count(3)
     page.get_by_label("Values of rows").fill("1, 2, 3, 4")
@@ -215,6 +223,63 @@ def test_it_fits_a_phone(visitor: Visitor, scheme: str) -> None:
     page = visitor.open(link(**TWO_BY_TWO), width=400, height=850, color_scheme=scheme)
     assert overflow(page) <= 0
     expect(page.get_by_role("button", name="Guidance × Steps")).to_be_visible()
+
+
+def widths(page: Page) -> set[int]:
+    return {round(box["width"]) for box in map(boxed, cells(page).all())}
+
+
+def boxed(cell: Locator) -> Any:
+    return cell.locator(".frame").bounding_box()
+
+
+def test_a_run_gives_the_grid_the_whole_width(visitor: Visitor) -> None:
+    """Eight columns fit, are larger than beside the controls, and stay so after a reload."""
+    wanted = {**TWO_BY_TWO, "x_values": "1-8"}
+    page = visitor.open(link(**wanted), width=1440)
+    expect(cells(page)).to_have_count(16)
+    (beside,) = widths(page)
+    run(page)
+    finish(page, 16)
+    expect(page.get_by_label("Values of columns")).not_to_be_visible()
+    expect(page.get_by_text("Guidance scale 1-8")).to_be_visible()
+    (over,) = widths(page)
+    assert over > 1.3 * beside
+    scroll = page.locator(".scroll")
+    assert scroll.evaluate("box => box.scrollWidth - box.clientWidth") <= 0
+    page.reload()
+    finish(page, 16)
+    assert widths(page) == {over}
+    unfold(page)
+
+
+def test_on_a_phone_pictures_keep_a_size_and_the_grid_says_that_it_scrolls(
+    visitor: Visitor,
+) -> None:
+    page = visitor.open(link(**{**TWO_BY_TWO, "x_values": "1-8"}), width=400, height=850)
+    expect(cells(page)).to_have_count(16)
+    assert min(widths(page)) >= 96
+    expect(page.get_by_text("Scroll sideways")).to_be_visible()
+
+
+def test_the_grid_alone_on_a_full_screen(ready: Page) -> None:
+    """Keys move among the pictures, Enter shows one alone, F leaves; nothing opens beneath."""
+    (before,) = widths(ready)
+    ready.get_by_role("button", name="Full screen").click()
+    expect(ready.get_by_role("button", name="Leave")).to_be_visible()
+    assert min(widths(ready)) > before
+    lens = ready.locator(".lens")
+    expect(lens).not_to_be_visible()
+    ready.keyboard.press("ArrowRight")
+    ready.keyboard.press("Enter")
+    expect(lens).to_contain_text("Guidance scale 5 · Seed 4")
+    ready.keyboard.press("ArrowDown")
+    expect(lens).to_contain_text("Guidance scale 5 · Seed 5")
+    ready.keyboard.press("Enter")
+    expect(lens).not_to_be_visible()
+    ready.keyboard.press("f")
+    expect(ready.get_by_role("button", name="Full screen")).to_be_visible()
+    expect(ready.get_by_role("dialog")).to_have_count(0)
 
 
 def test_a_linked_axis_is_gone_once_a_preset_is_loaded(visitor: Visitor) -> None:

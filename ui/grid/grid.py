@@ -27,7 +27,7 @@ _FOLDER = Path(__file__).parents[1] / "components"
 
 _grid = component(
     "lightbox_sweep_grid",
-    html='<div class="scroll"><div class="grid" role="group"></div></div>',
+    html=(_FOLDER / "grid.html").read_text(encoding="utf-8"),
     css=(_FOLDER / "grid.css").read_text(encoding="utf-8"),
     js=(_FOLDER / "grid.js").read_text(encoding="utf-8"),
 )

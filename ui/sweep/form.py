@@ -20,6 +20,7 @@ from ui.grid.state import GridState
 from ui.links import Parameter, settings_parameters, source_parameters
 from ui.settings.controls import default_values, settings_form
 from ui.settings.source_controls import source_form
+from ui.sweep.layout import is_wide
 from ui.sweep.words import fitting_words
 from ui.sweep_link import NEW_SEED_NAMES, NOTHING, axis_label, key
 from ui.views import plain
@@ -65,8 +66,10 @@ def sweep_form(model: ModelInfo) -> SweepForm:
     _announce()
     axes: dict[str, Axis] = {}
     problems: list[SweepProblem] = []
-    for side in SIDES:
-        axis, found = _axis_control(side)
+    places = st.columns(len(SIDES)) if is_wide() else [st.container() for _ in SIDES]
+    for side, place in zip(SIDES, places, strict=True):
+        with place:
+            axis, found = _axis_control(side)
         problems += found
         if axis is not None:
             axes[side] = axis

@@ -10,37 +10,61 @@ from streamlit.delta_generator import DeltaGenerator
 from core.diffusion.models.load import ModelInfo
 from core.runs.queue.jobs import Job
 from core.sweeps.plan import Plan
+from core.sweeps.sweep import Sweep
 from ui.sweep.form import PREFIX, STATE, put_axes
+from ui.sweep.layout import make_wide
 from ui.sweep_link import key
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """One click from a result: which parameter goes along which side."""
+    """One click from a result: which parameter goes along which side, and what to look for."""
 
     title: str
     icon: str
     axes: dict[str, str]
+    look_for: str
 
 
 PRESETS = (
-    Preset(title="Guidance", icon=":material/explore:", axes={"x": "guidance_scale"}),
-    Preset(title="Steps", icon=":material/footprint:", axes={"x": "num_inference_steps"}),
-    Preset(title="Seeds", icon=":material/casino:", axes={"x": "seed"}),
+    Preset(
+        title="Guidance",
+        icon=":material/explore:",
+        axes={"x": "guidance_scale"},
+        look_for="As the scale grows, more pixels are clipped at 0 or 255: look at edges "
+        "and flat colours.",
+    ),
+    Preset(
+        title="Steps",
+        icon=":material/footprint:",
+        axes={"x": "num_inference_steps"},
+        look_for="From some number on, more steps hardly change the picture: find where, and "
+        "what changes last.",
+    ),
+    Preset(
+        title="Seeds",
+        icon=":material/casino:",
+        axes={"x": "seed"},
+        look_for="Only the noise at the start differs: what stays the same is due to the prompt.",
+    ),
     Preset(
         title="Guidance × Steps",
         icon=":material/grid_on:",
         axes={"x": "guidance_scale", "y": "num_inference_steps"},
+        look_for="A high scale needs more steps: compare the last column at few steps and at many.",
     ),
     Preset(
         title="Scheduler × Steps",
         icon=":material/timeline:",
         axes={"x": "num_inference_steps", "y": "scheduler"},
+        look_for="With few steps the schedulers differ most; with many they come closer to "
+        "one picture.",
     ),
     Preset(
         title="Prompt words",
         icon=":material/match_word:",
         axes={"x": "prompt_search_replace", "y": "seed"},
+        look_for="The noise of a row is the same in every column: what changes is due to the word.",
     ),
 )
 
@@ -74,6 +98,12 @@ def prompt_box(model: ModelInfo) -> tuple[DeltaGenerator, DeltaGenerator]:
     return run, counter
 
 
+def what_to_look_for(sweep: Sweep) -> str:
+    """What a preset says of the sweep that it sets; empty for a sweep of no preset."""
+    varies = {side: axis.name for side, axis in sweep.axes().items()}
+    return next((preset.look_for for preset in PRESETS if preset.axes == varies), "")
+
+
 def run_button(place: DeltaGenerator, plan: Plan, job: Job | None) -> None:
     """Its words say how many cells it will compute.
 
@@ -98,6 +128,7 @@ def run_button(place: DeltaGenerator, plan: Plan, job: Job | None) -> None:
 
 
 def _note_click() -> None:
+    make_wide()
     STATE.settle_seed()
     STATE.note_click()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core.sweeps.axis import SIDES
 from core.sweeps.sweep import Sweep
 from ui.catalog import SWEEP
 from ui.grid.board import Board
@@ -18,9 +19,11 @@ from ui.grid.grid import SIZES, develop, show_end, show_grid
 from ui.grid.numbers import show_numbers
 from ui.links import Parameter
 from ui.runtime import Runtime
-from ui.sweep.form import BOUND, PREFIX
-from ui.sweep_link import key, put_sweep
-from ui.views import show_empty
+from ui.sweep.form import BOUND, PREFIX, TITLES
+from ui.sweep.layout import FOLD, is_wide, label, make_wide
+from ui.sweep.prompt import what_to_look_for
+from ui.sweep_link import NOTHING, axis_label, key, put_sweep
+from ui.views import plain, show_empty
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,27 +56,40 @@ def looks() -> tuple[Parameter, ...]:
 
 
 def places() -> tuple[DeltaGenerator, DeltaGenerator]:
-    """Return where the grid and the controls go: side by side, or the controls below a wide
-    grid.
+    """Return where the grid and the controls go: side by side, or folded above a grid that takes
+    the whole width.
     """
-    in_link = st.query_params.get(key("wide")) == "true"  # before its control is first drawn
-    if st.session_state.get(key("wide"), in_link):
-        return st.container(), st.container()
-    stage, panel = st.columns([0.68, 0.32], gap="medium")
-    return stage, panel
+    if not is_wide():
+        stage, panel = st.columns([0.68, 0.32], gap="medium")
+        return stage, panel.container(border=True)
+    panel = st.expander(label(summary()), key=FOLD, icon=":material/tune:", on_change="rerun")
+    return st.container(), panel
+
+
+def summary() -> str:
+    """What varies, in one line: the label of the folded controls."""
+    said = [
+        f"**{TITLES[side]}** {plain(f'{axis_label(name)} {values}')}"
+        for side in SIDES
+        if (name := st.session_state.get(key(side), NOTHING)) != NOTHING
+        and (values := st.session_state.get(key(f"{side}_values"), "")) is not None
+    ]
+    return " · ".join(said) or "What varies, and the base settings"
 
 
 def show_views(runtime: Runtime, board: Board) -> None:
     """The chosen view; while the job runs its progress stands above, and the grid moves."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         view = _choose()
-        show_looks(board.sweep)
+        show_looks(board.sweep, has_size=view is GRID)
     if board.is_running:
         develop(runtime, board, with_grid=view is GRID)
     else:
         show_end(runtime, board)
     if not (board.is_running and view is GRID):
         view.show(runtime, board)
+    if view is GRID and board.done() and (words := what_to_look_for(board.sweep)):
+        st.caption(words)
     show_opened(runtime, board, SWEEP)
 
 
@@ -99,19 +115,27 @@ def show_waiting() -> None:
     )
 
 
-def show_looks(sweep: Sweep) -> None:
+def show_looks(sweep: Sweep, *, has_size: bool) -> None:
     """How the grid looks: its size, captions, room, and which axis lies where."""
-    with st.popover("View", icon=":material/visibility:"):
+    if has_size:
         st.segmented_control(
             "Cell size",
             list(SIZES),
             default="Fit",
             required=True,
             key=key("size"),
+            label_visibility="collapsed",
             **BOUND,
         )
+    with st.popover("View", icon=":material/visibility:"):
         st.toggle("Values under each cell", key=key("captions"), **BOUND)
-        st.toggle("Wide: the controls below the grid", key=key("wide"), **BOUND)
+        st.button(
+            "Controls beside the grid" if is_wide() else "Grid over the whole width",
+            key=f"{PREFIX}:layout",
+            icon=":material/dock_to_left:" if is_wide() else ":material/fit_width:",
+            on_click=make_wide,
+            args=(not is_wide(),),
+        )
         if sweep.x or sweep.y:
             st.button(
                 "Swap columns and rows",

@@ -144,7 +144,7 @@ RUN_ROWS = (
         web_ui=WebUiText(keys=("Steps",), read=int),
         swept=(
             Swept(
-                examples="4, 8, 16, 32",
+                examples="1, 2, 4, 8, 16, 32",
                 cost="as many UNet calls as the value",
                 note="Whole runs of so many steps, each from the noise to a finished image.",
             ),
@@ -166,7 +166,7 @@ RUN_ROWS = (
         web_ui=WebUiText(keys=("CFG scale",), read=float),
         swept=(
             Swept(
-                examples="1, 2, 3, 5, 8",
+                examples="1, 3, 7, 15, 30",
                 cost="one image a value; up to 1 it is off and costs half",
             ),
         ),
