@@ -19,6 +19,7 @@ from core.sweeps.sweep import Sweep
 from tests.core.runs.doubles import generation, wait_for
 from tests.pages.conftest import GALLERY, App, messages, unescaped
 from ui.catalog import SWEEP
+from ui.grid.compare import NO_EFFECT, differing
 from ui.grid.export import watched
 from ui.sweep.prompt import PRESETS
 from ui.sweep.words import fitting_words
@@ -411,6 +412,15 @@ def test_compare_shows_only_the_settings_that_differ(app: App) -> None:
         ["Seed", "1", "2"],
         ["Guidance scale", "3\\.0", "5\\.0"],
     ]
+
+
+def test_a_setting_without_an_effect_is_no_difference() -> None:
+    """What encodes a source, in text to image; beside image-to-image it says so."""
+    a = GenerationSettings(prompt=PROMPT, posterior="sample", negative_prompt="blur")
+    b = replace(a, posterior="mean", seed=2)
+    assert differing(a, b) == {"Seed": ("0", "2")}
+    with_source = replace(b, init_image="0" * 32, seed=0)
+    assert differing(a, with_source)["Latents of the source"] == (NO_EFFECT, "mean")
 
 
 def test_flipbook_has_a_slider_per_axis_and_every_cell(app: App) -> None:
