@@ -248,7 +248,7 @@ def test_one_colour_a_value_and_one_name_a_colour() -> None:
 
 
 def test_what_has_no_effect_tells_no_runs_apart() -> None:
-    """A setting of image-to-image in text to image; it counts where one of the runs has a source."""
+    """A strength in text to image; it counts where one of the runs has a source."""
     assert differing([step_run("a", strength=0.5), step_run("b", strength=0.75, seed=2)]) == [
         "seed"
     ]
