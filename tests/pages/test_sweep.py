@@ -142,7 +142,7 @@ def test_one_click_is_one_job(app: App) -> None:
     at = run(app.open(PAGE, **TWO_BY_TWO))
     at.run()
     assert len(app.queue.jobs()) == 1
-    assert [one.value for one in run(at).toast] == ["It is running already."]
+    assert [one.value for one in run(at).toast] == ["Already running."]
     assert len(app.queue.jobs()) == 1
     at.text_input(key="sweep_x_values").set_value("1-3").run()
     run(at)
@@ -155,7 +155,7 @@ def test_one_click_is_one_job(app: App) -> None:
 
 def test_run_with_nothing_to_compute_says_so_and_takes_what_was_just_typed(app: App) -> None:
     at = finished(app)
-    assert [one.value for one in run(at).toast] == ["Every cell is stored already."]
+    assert [one.value for one in run(at).toast] == ["Every cell is already stored."]
     assert len(app.queue.jobs()) == 1
     # Ctrl+Enter: the text and the press of Run arrive together.
     at.text_area(key="sweep_prompt").set_value("an owl")
@@ -222,7 +222,7 @@ BAD = [
 def test_bad_input_is_said_and_nothing_runs(app: App, query: dict[str, str], why: str) -> None:
     at = app.open(PAGE, sweep_prompt=PROMPT, **query)
     (message,) = messages(at)
-    assert message.startswith("This cannot run yet")
+    assert message.startswith("Cannot run yet")
     assert why in message
     assert run_button(at).disabled
     assert not app.queue.jobs()

@@ -94,7 +94,7 @@ def film_form(source: Source, longest: int) -> FilmSettings:
     )
     white = st.toggle("White background", key=key("white"), **BOUND)
     by_step = of_sweep and st.toggle(
-        "One frame a step",
+        "One frame per step",
         key=key("by_step"),
         help="Cells of fewer steps finish earlier. Otherwise all begin and finish together.",
         **BOUND,
@@ -113,10 +113,10 @@ def film_form(source: Source, longest: int) -> FilmSettings:
 
 
 def _pace() -> tuple[int, float]:
-    """Frames a second, and for how many seconds the end is held."""
+    """Frames per second, and for how many seconds the end is held."""
     left, right = st.columns(2, gap="small", vertical_alignment="bottom")
     fps: float = left.number_input(
-        "Frames a second", 1, MAX_FPS, DEFAULT_FPS, key=key("fps"), **BOUND
+        "Frames per second", 1, MAX_FPS, DEFAULT_FPS, key=key("fps"), **BOUND
     )
     hold: float = right.number_input(
         "Hold the last frame (s)",

@@ -137,8 +137,8 @@ def _show_files(runtime: Runtime, film: Film) -> None:
             default="MP4",
             required=True,
             key=f"{PREFIX}:file",
-            help="GIF plays everywhere, with 256 colours a frame; WebP is smaller and has all "
-            "colours; PNG frames are one file a frame, in a ZIP.",
+            help="GIF plays everywhere, with 256 colours per frame; WebP is smaller and has all "
+            "colours; PNG frames are one file per frame, in a ZIP.",
         )
         place = st.container(width="content")
         if film.sweep is None:

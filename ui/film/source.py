@@ -96,7 +96,7 @@ def _run(runtime: Runtime) -> ChosenRuns | None:
 
 
 def _keep_saying_what_is_lost(runtime: Runtime) -> None:
-    """`pick_runs` says it once, and the page is drawn anew as soon as the film is made."""
+    """`pick_runs` says it once, and the page reruns as soon as the film is made."""
     named: list[str] = st.session_state.get(key("images")) or []
     named = named or [part for part in st.query_params.get(key("images"), "").split(",") if part]
     if not named and st.session_state.get(LOST):

@@ -77,7 +77,7 @@ def show_flipbook(runtime: Runtime, board: Board, *, closes: bool = False) -> No
     _flipbook(key=board.state.name("flip"), data={"axes": axes, "cells": cells, "closes": closes})
 
 
-def lay_over(name: str, a: dict[str, Any], b: dict[str, Any]) -> None:
+def compare_pictures(name: str, a: dict[str, Any], b: dict[str, Any]) -> None:
     """Any two pictures with a slider between them; each has src, label, width and height."""
     _compare(key=f"{name}:ab", data={"a": a, "b": b})
 

@@ -186,7 +186,7 @@ def _show_made(
     measured: dict[tuple[str, str], Likeness] | None = await_task(
         runtime,
         request_of("likeness", GenerationSettings(model=walk.base.model), pairs=pairs),
-        "Measuring the steps",
+        "Measuring the distances",
     )
     return board, None if measured is None else [measured[pair] for pair in pairs]
 
@@ -228,13 +228,13 @@ def _show_files(runtime: Runtime, walk: Walk, board: Board) -> None:
     digests = [cell.digest for cell in board.cells]
     problems: list[str] = st.session_state.setdefault(SAID, [])
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        fps = st.number_input("Frames a second", 1, 30, 8, key=f"{PREFIX}:fps", width=150)
+        fps = st.number_input("Frames per second", 1, 30, 8, key=f"{PREFIX}:fps", width=150)
         back = not walk.closes and st.toggle("Forward and back", value=True, key=f"{PREFIX}:back")
         chosen = st.segmented_control(
             "Export the film",
             list(film_files()),
             key=f"{PREFIX}:file",
-            help="A film that loops. GIF plays everywhere, with 256 colours a frame; WebP is "
+            help="A film that loops. GIF plays everywhere, with 256 colours per frame; WebP is "
             "smaller and has all colours.",
         )
         place = st.container(width="content")
