@@ -1,12 +1,12 @@
-"""Film: a run, or a whole sweep, as a moving picture."""
+"""Film: a run, or a whole sweep, denoising as a film."""
 
 import streamlit as st
 
 from core.exports.films.film import Film
 from ui.catalog import FILM
-from ui.film.form import PREFIX, cut_form, defaults, parameters
-from ui.film.source import choose_source, footage_of
-from ui.film.stage import show_film
+from ui.film.form import PREFIX, defaults, film_form, parameters
+from ui.film.player import show_film
+from ui.film.source import choose_runs, choose_source
 from ui.frame import open_page
 from ui.links import check_address, mend_address
 
@@ -17,14 +17,14 @@ with open_page(FILM) as runtime:
     source = choose_source()
     stage, panel = st.columns([0.66, 0.34], gap="medium")
     with stage:
-        footage = footage_of(runtime, source)
+        chosen = choose_runs(runtime, source)
     with panel.container(border=True):
-        cut = cut_form(source, footage.longest if footage else 1)
-    if footage is not None:
+        settings = film_form(source, chosen.longest if chosen else 1)
+    if chosen is not None:
         film = Film(
-            store=runtime.store, cut=cut, shots=footage.shots, sweep=footage.sweep, z=footage.z
+            store=runtime.store, settings=settings, runs=chosen.runs, sweep=chosen.sweep, z=chosen.z
         )
         with stage:
-            show_film(runtime, film, footage)
+            show_film(runtime, film, chosen)
     if broken:
         st.rerun()  # with the address mended

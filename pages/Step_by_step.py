@@ -34,7 +34,7 @@ with open_page(STEPS) as runtime:
         offer_notebook(settings)
     turn_to(runtime, view)
     if settings.snapshot:
-        st.caption("The snapshot that the settings ask for is left aside: the whole run is shown.")
+        st.caption("The snapshot setting is ignored here: the whole run is shown.")
     run = take_apart(runtime, settings)
     if run is not None:
         info = describe(settings.model)

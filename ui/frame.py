@@ -94,7 +94,7 @@ def explain(error: Exception) -> tuple[str, str, str]:
             return (
                 "Something went wrong here",
                 "The page could not be drawn. Nothing that is stored was lost.",
-                "Reload the page. If it happens again, the terminal that runs the app says why.",
+                "Reload the page. If it happens again, look for the reason in its terminal.",
             )
 
 

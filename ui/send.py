@@ -103,10 +103,10 @@ def send_film(sweep: Sweep) -> None:
 
 def send_runs(runtime: Runtime, digests: Sequence[str]) -> None:
     """Open the Latents page with the runs of these pictures in one figure."""
-    st.switch_page(LATENTS.path, query_params=lay_over(runtime, LATENTS.prefix, digests))
+    st.switch_page(LATENTS.path, query_params=choose_runs(runtime, LATENTS.prefix, digests))
 
 
-def lay_over(runtime: Runtime, prefix: str, digests: Sequence[str]) -> dict[str, str]:
+def choose_runs(runtime: Runtime, prefix: str, digests: Sequence[str]) -> dict[str, str]:
     """Make a page show those that are stored, in their order, and say how many are left out.
 
     Returns them for the address, as `put_runs` does.

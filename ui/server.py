@@ -17,7 +17,7 @@ from core.diffusion.models.origins import keep_to_roots
 KEPT_SECONDS = 600.0
 KEPT_BYTES = 512 * 2**20
 CLICKABLE_SECONDS = 15.0
-"""A button whose page runs anew is replaced within a second or two; every rerun leaves one."""
+"""A button whose page reruns is replaced within a second or two; every rerun leaves one."""
 
 HEADERS = (
     (b"x-frame-options", b"DENY"),
@@ -30,7 +30,7 @@ class DownloadManager(MediaFileManager):
     """Streamlit's files, kept for minutes after the last session has let go of them.
 
     Streamlit drops a deferred download at the second clean-up after it was made, and the callable
-    behind a button while its page's script runs anew. Every rerun of every session cleans up, so
+    behind a button while its page's script reruns. Every rerun of every session cleans up, so
     with a few busy browsers most clicks found nothing. Here what nobody refers to stays for
     `seconds`, up to `most_bytes` of files, the oldest going first; a button's callable for
     CLICKABLE_SECONDS of them.

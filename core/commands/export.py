@@ -29,7 +29,7 @@ def add_to(commands: Any) -> None:
         action="append",
         required=True,
         metavar="FILE",
-        help=f"one of {SUFFIXES}; may be given again",
+        help=f"one of {SUFFIXES}; can be repeated",
     )
     export.add_argument("--title", default="", help="the title above the grid")
     export.add_argument(
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     stored = store.holds(plan.digests)
     reasons = {n: NOT_COMPUTED for n, digest in enumerate(plan.digests) if digest not in stored}
     if len(reasons) == len(plan.cells):
-        raise UsageError(f'nothing of it is stored: run "sweep {options.spec}" first')
+        raise UsageError(f'none of its cells is stored: run "sweep {options.spec}" first')
     if reasons:
         say(f"note: {len(reasons)} of {len(plan.cells)} cells are not computed and are left empty")
     title = SheetOptions(title=options.title)

@@ -46,7 +46,7 @@ def read_spec(path: Path) -> Sweep:
     except RecursionError as error:
         raise UsageError(NESTED.format(path=path)) from error
     except ValueError as error:  # TOML, UTF-8, or a NUL in the file's name
-        raise UsageError(f"{path} is no TOML file: {error}") from error
+        raise UsageError(f"{path} is not a TOML file: {error}") from error
     base: Any = spec.get("base", {})
     if not isinstance(base, Mapping):
         raise UsageError(f"{path}: base must be a table of settings")

@@ -28,7 +28,7 @@ def add_to(commands: Any) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help=f"write the grid to a file, one of {SUFFIXES}; may be given again",
+        help=f"write the grid to a file, one of {SUFFIXES}; can be repeated",
     )
     sweep.add_argument(
         "--plan", action="store_true", help="print what it would cost, and compute nothing"

@@ -124,7 +124,7 @@ FORMATS: Mapping[str, ExportFormat] = {
             kind="file",
             suffixes=(".html",),
             mime="text/html",
-            help="To look through offline: sliders, keys, numbers.",
+            help="Works offline: sliders, keyboard, numbers.",
             write=lambda sweep, part: sweep.page(),
             beside=Ending(suffix="-page.zip", mime="application/zip"),  # .zip is the cells'
         ),
@@ -134,7 +134,7 @@ FORMATS: Mapping[str, ExportFormat] = {
             kind="file",
             suffixes=(".csv",),
             mime="text/csv",
-            help="A row a cell: axes, numbers and all settings.",
+            help="One row per cell: axes, numbers and all settings.",
             write=lambda sweep, part: sweep.csv(),
         ),
         ExportFormat(

@@ -139,7 +139,7 @@ def _page(
         style=Markup(style),
         script=Markup(script),
         policy=_policy(style, script),
-        footer=f"{VERSION}. This page loads nothing: keep it, send it, open it offline.",
+        footer=f"{VERSION}. This page is self-contained and works offline.",
     )
     return text.encode("utf-8", "replace")
 

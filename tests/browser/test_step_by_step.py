@@ -72,7 +72,7 @@ def test_both_futures_stand_side_by_side(visitor: Visitor) -> None:
     page = opened(visitor, view="Changed run", prompt="a red apple")
     page.get_by_text("Nothing has changed yet").wait_for()
     page.get_by_role("button", name="Ideas").click()
-    page.get_by_text("Other words from here").click()
+    page.get_by_text("Another prompt from here").click()
     page.get_by_text("Changed from call 2 on").wait_for()
     settle(page)
     before = pixels(page, "The original run")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 
 from PIL import Image
@@ -72,7 +73,7 @@ def test_a_child_becomes_the_parent_and_the_tree_leads_back(
     expect(page.get_by_role("button", name="Seed 31")).to_be_disabled()
 
 
-def test_a_walk_plays_and_is_taken_home(visitor: Visitor, server: Server) -> None:
+def test_a_walk_plays_and_is_exported(visitor: Visitor, server: Server) -> None:
     source = made(visitor, server, SOURCE)
     page = visitor.open(
         f"/Variations?variations_images={source.digest}&variations_view=Walk&variations_frames=4"
@@ -105,8 +106,12 @@ def test_a_walk_plays_and_is_taken_home(visitor: Visitor, server: Server) -> Non
     names = archive.namelist()
     assert names == [f"frame-{number:04}.png" for number in (1, 2, 3, 4)]
     assert archive.read(names[0]) == server.store.image_bytes(source.digest), "byte for byte"
+    page.get_by_test_id("stButtonGroup").get_by_text("GIF", exact=True).click()
+    button = page.get_by_role("button", name=re.compile("Download GIF, .* MB"))
+    button.wait_for()
+    settle(page)  # a click while the script runs asks for the file of the run before
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="GIF").click()
+        button.click()
     film = Image.open(waiting.value.path())
     assert getattr(film, "n_frames", 0) == 6, "four there, two on the way back"
     assert film.size == (128, 128)

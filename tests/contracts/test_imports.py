@@ -56,6 +56,7 @@ HOUSE: tuple[tuple[str, ...], ...] = (
     ("ui.clicks", "ui.sweep_link"),
     ("ui.runtime",),
     ("ui.frame", "ui.send"),
+    ("ui.progress",),
     ("ui.settings",),
     ("ui.runs",),
     ("ui.grid",),

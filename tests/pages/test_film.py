@@ -13,7 +13,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.diffusion.trajectory import Trajectory
-from core.exports.films.film import Cut, Film, Shot
+from core.exports.films.film import Film
+from core.exports.films.film_settings import FilmedRun, FilmSettings
 from core.runs.store.store import Store
 from core.sweeps.axis import Axis
 from core.sweeps.link import to_word
@@ -29,7 +30,7 @@ PAGE = FILM.path
 
 @pytest.fixture(autouse=True)
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The VAE of the fake engine's model; how many latents each reel decoded."""
+    """The VAE of the fake engine's model; how many latents were decoded each time."""
     counts: list[int] = []
 
     def decode(model: Any, latents: np.ndarray, write: Any) -> Iterator[tuple[int, int]]:
@@ -38,11 +39,11 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             write(index, pixels(one))
             yield index + 1, len(latents)
 
-    monkeypatch.setattr("core.exports.films.reels.decode_frames", decode)
+    monkeypatch.setattr("core.exports.films.decoded_frames.decode_frames", decode)
     return counts
 
 
-def put(app: App, calls: int = 4, **changes: Any) -> Shot:
+def put(app: App, calls: int = 4, **changes: Any) -> FilmedRun:
     return put_run(app.store, settings(**changes), calls, app.model)
 
 
@@ -130,10 +131,10 @@ def test_a_sent_picture_comes_before_the_sweep_in_view(app: App) -> None:
 def test_each_choice_is_another_film(
     app: App, name: str, value: str, differs: dict[str, Any]
 ) -> None:
-    shot = put(app)
+    run = put(app)
     at = play(app.open(PAGE))
     play(choose(at, name, value))
-    assert film(app, at).name == expected(app, shot, **differs)
+    assert film(app, at).name == expected(app, run, **differs)
 
 
 @pytest.mark.parametrize(
@@ -143,34 +144,34 @@ def test_each_choice_is_another_film(
 def test_each_number_is_another_film(
     app: App, name: str, value: float, differs: dict[str, Any]
 ) -> None:
-    shot = put(app)
+    run = put(app)
     at = play(app.open(PAGE))
     play(at.number_input(key=f"film_{name}").set_value(value).run())
-    assert film(app, at).name == expected(app, shot, **differs)
+    assert film(app, at).name == expected(app, run, **differs)
 
 
 @pytest.mark.parametrize(
     ("name", "differs"), [("caption", {"caption": False}), ("white", {"background": "white"})]
 )
 def test_each_switch_is_another_film(app: App, name: str, differs: dict[str, Any]) -> None:
-    shot = put(app)
+    run = put(app)
     at = play(app.open(PAGE))
     switch = at.toggle(key=f"film_{name}")
     play(switch.set_value(not switch.value).run())
-    assert film(app, at).name == expected(app, shot, **differs)
+    assert film(app, at).name == expected(app, run, **differs)
 
 
-def expected(app: App, shot: Shot, **differs: Any) -> str:
+def expected(app: App, run: FilmedRun, **differs: Any) -> str:
     """The file's name of the film with everything else as it begins: 64 pixels are enlarged."""
-    cut = Cut(**({"scale": 4} | differs))
-    return Film(store=app.store, cut=cut, shots=(shot,)).name("mp4")
+    settings = FilmSettings(**({"scale": 4} | differs))
+    return Film(store=app.store, settings=settings, runs=(run,)).name("mp4")
 
 
 def test_a_film_is_finished_after_its_page_was_closed(app: App) -> None:
     """One task decodes the frames and writes the file: nobody asks for it a second time."""
-    shot = put(app)
+    run = put(app)
     app.open(PAGE)
-    path = app.store.folder / "films" / expected(app, shot)
+    path = app.store.folder / "films" / expected(app, run)
     wait_for(path.exists)
 
 
@@ -187,8 +188,8 @@ def test_a_film_that_was_removed_is_made_again(app: App) -> None:
     put(app)
     at = play(app.open(PAGE))
     made = film(app, at)
-    for reel in (app.store.folder / "films" / "reels").iterdir():
-        reel.unlink()
+    for file in (app.store.folder / "films" / "reels").iterdir():
+        file.unlink()
     play(at)
     assert not messages(at)
     made.unlink()
@@ -208,7 +209,7 @@ def test_making_can_be_stopped_and_begun_again(app: App, monkeypatch: pytest.Mon
             write(index, pixels(one))
             yield index + 1, len(latents)
 
-    monkeypatch.setattr("core.exports.films.reels.decode_frames", wait)
+    monkeypatch.setattr("core.exports.films.decoded_frames.decode_frames", wait)
     at = app.open(PAGE)
     (stop,) = [button for button in at.button if button.label == "Stop"]
     stop.click().run()
@@ -327,10 +328,10 @@ def test_a_sweep_over_strength_films_the_cells_that_took_a_step(app: App) -> Non
     assert not [button for button in at.button if "Record" in button.label]
 
 
-def forget_tensors(app: App, shot: Shot) -> None:
-    assert shot.image is not None
-    kept = Trajectory(records=shot.records).to_bytes()
-    app.store.files.write(app.store.files.trajectory(shot.image.digest), kept)
+def forget_tensors(app: App, run: FilmedRun) -> None:
+    assert run.image is not None
+    kept = Trajectory(records=run.records).to_bytes()
+    app.store.files.write(app.store.files.trajectory(run.image.digest), kept)
     with app.store.database.write() as connection:
         connection.execute("UPDATE images SET recorded = 1")
 
@@ -385,13 +386,13 @@ def test_a_picture_without_tensors_can_be_recorded(app: App) -> None:
 
 
 def test_a_damaged_trajectory_is_said_and_can_be_recorded(app: App) -> None:
-    shot = put(app)
-    assert shot.image is not None
-    app.store.files.trajectory(shot.image.digest).write_bytes(b"cut short")
+    run = put(app)
+    assert run.image is not None
+    app.store.files.trajectory(run.image.digest).write_bytes(b"cut short")
     at = app.open(PAGE)
     assert "A trajectory cannot be read" in " ".join(messages(at))
     assert any(button.label == "Record the tensors" for button in at.button)
-    assert app.store.image_bytes(shot.image.digest), "nothing stored is lost"
+    assert app.store.image_bytes(run.image.digest), "nothing stored is lost"
 
 
 def test_a_deleted_picture_is_said(app: App) -> None:
@@ -402,9 +403,9 @@ def test_a_deleted_picture_is_said(app: App) -> None:
 
 
 def test_a_damaged_picture_is_said(app: App) -> None:
-    shot = put(app)
-    assert shot.image is not None
-    shot.image.path.write_bytes(b"\x89PNG cut")
+    run = put(app)
+    assert run.image is not None
+    run.image.path.write_bytes(b"\x89PNG cut")
     at = play(app.open(PAGE))
     assert "damaged" in " ".join(messages(at))
 

@@ -113,7 +113,7 @@ def test_a_download_shows_progress_and_can_be_stopped(app: App, hub: Hub) -> Non
     at = at.button(key="generate:hub stop").click().run()
     hub.go_on.set()
     wait_for(lambda: state("somebody/toy") == "stopped")
-    assert any("continues where it stopped" in caption.value for caption in at.run().caption)
+    assert any("resume it" in caption.value for caption in at.run().caption)
 
 
 def test_a_download_that_fails_says_why(app: App, hub: Hub) -> None:

@@ -223,7 +223,7 @@ def test_each_page_has_a_grid_of_its_own(app: App) -> None:
 
 
 def test_a_drawn_seed_is_the_one_that_ran(app: App) -> None:
-    """A seed drawn anew in every run would show another picture than the one that was made."""
+    """A seed drawn again in every run would show another picture than the one that was made."""
     at = image_to_image(app, img2img_seed="-1")
     (settings,) = app.asked()
     assert at.number_input(key="img2img_seed").value == settings.seed

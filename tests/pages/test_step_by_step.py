@@ -275,7 +275,7 @@ def test_a_prompt_too_long_says_what_is_never_seen(app: App) -> None:
     (message,) = messages(at)
     assert message.startswith("The prompt is too long")
     assert message.count("apple") == 5
-    assert "Cut off, and never seen" in shown(at)
+    assert "Cut off, and ignored" in shown(at)
 
 
 def test_a_prompt_is_shown_as_it_is(app: App) -> None:

@@ -19,6 +19,7 @@ from core.sweeps.sweep import Sweep
 from tests.core.runs.doubles import generation, wait_for
 from tests.pages.conftest import GALLERY, App, messages, unescaped
 from ui.catalog import SWEEP
+from ui.grid.compare import NO_EFFECT, differing
 from ui.grid.export import watched
 from ui.sweep.prompt import PRESETS
 from ui.sweep.words import fitting_words
@@ -141,7 +142,7 @@ def test_one_click_is_one_job(app: App) -> None:
     at = run(app.open(PAGE, **TWO_BY_TWO))
     at.run()
     assert len(app.queue.jobs()) == 1
-    assert [one.value for one in run(at).toast] == ["It is running already."]
+    assert [one.value for one in run(at).toast] == ["Already running."]
     assert len(app.queue.jobs()) == 1
     at.text_input(key="sweep_x_values").set_value("1-3").run()
     run(at)
@@ -154,7 +155,7 @@ def test_one_click_is_one_job(app: App) -> None:
 
 def test_run_with_nothing_to_compute_says_so_and_takes_what_was_just_typed(app: App) -> None:
     at = finished(app)
-    assert [one.value for one in run(at).toast] == ["Every cell is stored already."]
+    assert [one.value for one in run(at).toast] == ["Every cell is already stored."]
     assert len(app.queue.jobs()) == 1
     # Ctrl+Enter: the text and the press of Run arrive together.
     at.text_area(key="sweep_prompt").set_value("an owl")
@@ -221,7 +222,7 @@ BAD = [
 def test_bad_input_is_said_and_nothing_runs(app: App, query: dict[str, str], why: str) -> None:
     at = app.open(PAGE, sweep_prompt=PROMPT, **query)
     (message,) = messages(at)
-    assert message.startswith("This cannot run yet")
+    assert message.startswith("Cannot run yet")
     assert why in message
     assert run_button(at).disabled
     assert not app.queue.jobs()
@@ -411,6 +412,15 @@ def test_compare_shows_only_the_settings_that_differ(app: App) -> None:
         ["Seed", "1", "2"],
         ["Guidance scale", "3\\.0", "5\\.0"],
     ]
+
+
+def test_a_setting_without_an_effect_is_no_difference() -> None:
+    """What encodes a source, in text to image; beside image-to-image it says so."""
+    a = GenerationSettings(prompt=PROMPT, posterior="sample", negative_prompt="blur")
+    b = replace(a, posterior="mean", seed=2)
+    assert differing(a, b) == {"Seed": ("0", "2")}
+    with_source = replace(b, init_image="0" * 32, seed=0)
+    assert differing(a, with_source)["Latents of the source"] == (NO_EFFECT, "mean")
 
 
 def test_flipbook_has_a_slider_per_axis_and_every_cell(app: App) -> None:

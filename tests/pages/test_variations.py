@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import imageio.v3 as imageio
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -16,7 +17,7 @@ from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.recipe.variations import parent_of
 from core.diffusion.settings import MAX_SEED
 from core.runs.store.store import StoredImage
-from tests.core.runs.doubles import generation
+from tests.core.runs.doubles import generation, wait_for
 from tests.pages.conftest import GALLERY, App, messages, unescaped
 from ui.catalog import GENERATE, VARIATIONS
 from ui.variations.form import LAYOUTS, VIEWS, WALKS
@@ -29,6 +30,11 @@ def grid(at: AppTest) -> list[dict[str, Any]]:
     """What the browser is told of the cells, or of the frames of the film."""
     (component,) = at.get("bidi_component")
     return json.loads(component.proto.json)["cells"]
+
+
+def frame_count(path: Path) -> int:
+    """Pictures of a film's file."""
+    return sum(1 for _ in imageio.imiter(path))
 
 
 def captions(at: AppTest) -> str:
@@ -159,7 +165,7 @@ def test_a_broken_ladder_says_so(app: App, text: str, why: str) -> None:
     at = open_with(app, app.put(3), variations_layout=LAYOUTS[1])
     at.text_input(key="variations_amounts").set_value(text).run()
     (message,) = messages(at)
-    assert message.startswith("This cannot run yet")
+    assert message.startswith("Cannot run yet")
     assert why in message
     assert at.button(key="variations:make:family").disabled
 
@@ -383,8 +389,30 @@ def test_a_walk_to_a_seed_plays(app: App) -> None:
     assert all(cell["src"] for cell in data["cells"])
     assert not data["closes"]
     assert len(at.get("plotly_chart")) == 2
-    assert len(at.get("download_button")) == 4
+    (frames,) = at.get("download_button")
+    assert frames.proto.label == "Frames (ZIP)"
     assert "times the mean" in captions(at)
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("MP4", "mp4"), ("GIF", "gif")])
+def test_a_walk_is_exported_as_a_film_by_the_worker(app: App, kind: str, suffix: str) -> None:
+    """The file is written by a task, not while the browser waits for its download."""
+    at = walk_to(app, WALKS[0])
+    make(app, at, "walk")
+    films = app.store.folder / "films"
+    assert not list(films.glob("*"))
+    at.segmented_control(key="variations:file").set_value(kind).run()
+    wait_for(lambda: len(at.run().get("download_button")) == 2)
+    assert not messages(at)
+    (file,) = films.iterdir()
+    assert file.suffix == f".{suffix}"
+    film, _ = at.get("download_button")
+    assert film.proto.label.startswith(f"Download {kind}, ")
+    assert frame_count(file) == 6, "four there, two on the way back"
+    at.toggle(key="variations:back").set_value(False).run()
+    wait_for(lambda: len(at.run().get("download_button")) == 2)
+    (other,) = set(films.iterdir()) - {file}
+    assert frame_count(other) == 4
 
 
 def test_a_circle_closes(app: App) -> None:

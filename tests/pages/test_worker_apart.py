@@ -15,8 +15,10 @@ from streamlit.testing.v1 import AppTest
 
 from core.diffusion.models.load import describe
 from core.diffusion.settings import GenerationSettings
-from core.exports.films.film import Cut, Film, Shot
+from core.exports.films.film import Film
+from core.exports.films.film_settings import FilmedRun, FilmSettings
 from core.exports.films.film_task import film_arguments
+from core.exports.films.walk import WalkFilm, walk_arguments
 from core.runs.queue.queue import Queue
 from core.runs.queue.task_table import TASKS
 from core.runs.queue.tasks import TaskRequest, Tasks
@@ -108,9 +110,10 @@ def test_every_task_of_the_table_runs_in_the_other_process(store: Store) -> None
     assert trajectory is not None
     film = Film(
         store=store,
-        cut=Cut(kinds=("x0",)),
-        shots=(Shot(image=image, records=tuple(trajectory.records)),),
+        settings=FilmSettings(kinds=("x0",)),
+        runs=(FilmedRun(image=image, records=tuple(trajectory.records)),),
     )
+    walk = WalkFilm(digests=(one, other), format="gif", fps=8, there_and_back=False)
     picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     source = tasks.keep_source(picture)
     begin = GenerationSettings(**(SMALL.to_dict() | {"init_image": source, "strength": 0.9}))
@@ -126,6 +129,7 @@ def test_every_task_of_the_table_runs_in_the_other_process(store: Store) -> None
         "likeness": (SMALL, {"pairs": [[one, other]], "with_clip": True}),
         "likeness to source": (SMALL, {"source": source, "digests": [one]}),
         "film": (SMALL, film_arguments(film, "mp4")),
+        "walk film": (SMALL, walk_arguments(walk)),
     }
     assert set(asked) == set(TASKS)
     requests = {
@@ -148,6 +152,8 @@ def test_every_task_of_the_table_runs_in_the_other_process(store: Store) -> None
     assert found["likeness to source"][one].rmse > 0
     assert film.find("mp4") is not None
     assert found["film"] == film.name("mp4")
+    assert found["walk film"] == walk.name
+    assert walk.find(store) is not None
 
 
 def image_of(store: Store, digest: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Widgets -> Cut: what the film shows, and how it plays."""
+"""Widgets -> FilmSettings: what the film shows, and how it plays."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from core.exports.films.film import MAX_FPS, MAX_HOLD, MAX_SCALE, Cut
-from core.exports.films.reels import Decoder, Kind
+from core.exports.films.decoded_frames import Decoder, Kind
+from core.exports.films.film_settings import MAX_FPS, MAX_HOLD, MAX_SCALE, FilmSettings
 from ui.catalog import FILM
 from ui.links import Parameter
 
@@ -59,7 +59,7 @@ def defaults() -> dict[str, object]:
     return {"fps": DEFAULT_FPS, "hold": DEFAULT_HOLD, "frame": 1}
 
 
-def cut_form(source: Source, longest: int) -> Cut:
+def film_form(source: Source, longest: int) -> FilmSettings:
     """The panel; `longest` is the longer side of the largest picture in pixels."""
     of_sweep = source == "A sweep"
     show = _choice(
@@ -94,12 +94,12 @@ def cut_form(source: Source, longest: int) -> Cut:
     )
     white = st.toggle("White background", key=key("white"), **BOUND)
     by_step = of_sweep and st.toggle(
-        "One frame a step",
+        "One frame per step",
         key=key("by_step"),
         help="Cells of fewer steps finish earlier. Otherwise all begin and finish together.",
         **BOUND,
     )
-    return Cut(
+    return FilmSettings(
         kinds=KINDS[show],
         decoder=DECODERS[decoder],
         caption=caption,
@@ -113,10 +113,10 @@ def cut_form(source: Source, longest: int) -> Cut:
 
 
 def _pace() -> tuple[int, float]:
-    """Frames a second, and for how many seconds the end is held."""
+    """Frames per second, and for how many seconds the end is held."""
     left, right = st.columns(2, gap="small", vertical_alignment="bottom")
     fps: float = left.number_input(
-        "Frames a second", 1, MAX_FPS, DEFAULT_FPS, key=key("fps"), **BOUND
+        "Frames per second", 1, MAX_FPS, DEFAULT_FPS, key=key("fps"), **BOUND
     )
     hold: float = right.number_input(
         "Hold the last frame (s)",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from core.diffusion.models.load import describe
-from core.exports.films.film import Shot
+from core.exports.films.film_settings import FilmedRun
 from core.exports.sweep import NOT_COMPUTED
 from core.sweeps.axis import Axis, SweepError
 from core.sweeps.link import from_word, to_word
@@ -33,13 +33,13 @@ MOST_CELLS = 400
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Footage:
-    """The runs of a film: `shots` are all cells of page `z` of `sweep`, or the one run. `names`
-    has one a shot.
+class ChosenRuns:
+    """The runs of a film: `runs` are all cells of page `z` of `sweep`, or the one run. `names`
+    has one a run.
     """
 
     title: str
-    shots: tuple[Shot, ...]
+    runs: tuple[FilmedRun, ...]
     names: tuple[str, ...]
     sweep: Sweep | None = None
     z: int = 0
@@ -47,7 +47,7 @@ class Footage:
     @property
     def longest(self) -> int:
         """The longer side of the largest picture, in pixels."""
-        settings = [shot.image.settings for shot in self.shots if shot.image is not None]
+        settings = [run.image.settings for run in self.runs if run.image is not None]
         return max((max(one.width, one.height) for one in settings), default=1)
 
 
@@ -68,7 +68,7 @@ def choose_source() -> Source:
     return "A sweep" if chosen == "A sweep" else "One run"
 
 
-def footage_of(runtime: Runtime, source: Source) -> Footage | None:
+def choose_runs(runtime: Runtime, source: Source) -> ChosenRuns | None:
     """What can be filmed now; None after saying what is missing, and offering to make it."""
     if source == "One run":
         found = _run(runtime)
@@ -78,7 +78,7 @@ def footage_of(runtime: Runtime, source: Source) -> Footage | None:
     return _sweep(runtime)
 
 
-def _run(runtime: Runtime) -> Footage | None:
+def _run(runtime: Runtime) -> ChosenRuns | None:
     _keep_saying_what_is_lost(runtime)
     chosen = pick_runs(runtime, PREFIX, several=False)
     if not chosen:
@@ -90,13 +90,13 @@ def _run(runtime: Runtime) -> Footage | None:
     records = recorded(runtime, [image], "latents").get(image.digest)
     if records is None:
         return None
-    shot = Shot(image=image, records=records)
+    run = FilmedRun(image=image, records=records)
     prompt = image.settings.prompt or "(no prompt)"
-    return Footage(title=prompt, shots=(shot,), names=(prompt,))
+    return ChosenRuns(title=prompt, runs=(run,), names=(prompt,))
 
 
 def _keep_saying_what_is_lost(runtime: Runtime) -> None:
-    """`pick_runs` says it once, and the page is drawn anew as soon as the film is made."""
+    """`pick_runs` says it once, and the page reruns as soon as the film is made."""
     named: list[str] = st.session_state.get(key("images")) or []
     named = named or [part for part in st.query_params.get(key("images"), "").split(",") if part]
     if not named and st.session_state.get(LOST):
@@ -105,7 +105,7 @@ def _keep_saying_what_is_lost(runtime: Runtime) -> None:
         st.session_state[LOST] = any(runtime.store.get(digest) is None for digest in named)
 
 
-def _sweep(runtime: Runtime) -> Footage | None:
+def _sweep(runtime: Runtime) -> ChosenRuns | None:
     sweep = _choose_sweep(runtime)
     if sweep is None:
         return None
@@ -121,10 +121,10 @@ def _sweep(runtime: Runtime) -> Footage | None:
             f"A film holds up to {MOST_CELLS} cells; a page of this sweep has {columns * rows}.",
         )
         return None
-    return _footage(runtime, sweep, plan, z)
+    return _runs_of_page(runtime, sweep, plan, z)
 
 
-def _footage(runtime: Runtime, sweep: Sweep, plan: Plan, z: int) -> Footage | None:
+def _runs_of_page(runtime: Runtime, sweep: Sweep, plan: Plan, z: int) -> ChosenRuns | None:
     """What of the page is stored, and the offers to compute and to record the rest."""
     store = runtime.store
     digests = {
@@ -139,8 +139,8 @@ def _footage(runtime: Runtime, sweep: Sweep, plan: Plan, z: int) -> Footage | No
         st.info(NO_STEP)
     if not any(records.values()):
         return None
-    shots = [
-        Shot(
+    runs = [
+        FilmedRun(
             image=images.get(digest),
             records=records.get(digest, ()),
             x=cell.x,
@@ -150,9 +150,9 @@ def _footage(runtime: Runtime, sweep: Sweep, plan: Plan, z: int) -> Footage | No
         )
         for cell, digest in digests.items()
     ]
-    return Footage(
+    return ChosenRuns(
         title=describe_sweep(sweep),
-        shots=tuple(shots),
+        runs=tuple(runs),
         names=_names(sweep, list(digests)),
         sweep=sweep,
         z=z,

@@ -147,7 +147,7 @@ def show_opened(runtime: Runtime) -> None:
     image = runtime.store.get(digest)
     if image is None:
         _close()
-        st.info("The picture that the link names is not here. It may have been deleted.")
+        st.info("The picture in the link was not found. It may have been deleted.")
         return
     st.session_state[OPEN] = digest
     if st.query_params.get(OPEN) != digest:

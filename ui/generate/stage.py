@@ -17,7 +17,8 @@ from core.runs.queue.queue import Cell, Job
 from core.runs.store.store import StoredImage
 from ui.catalog import GENERATE
 from ui.clicks import click
-from ui.runs.progress import Progress, follow, progress_text, say_if_stuck, share_of
+from ui.progress import Progress, follow
+from ui.runs.progress import progress_text, say_if_stuck, share_of
 from ui.runs.result import show_actions, show_facts, show_settings
 from ui.runs.sweeps import is_sweep
 from ui.runtime import Runtime, owner_id
@@ -74,7 +75,7 @@ def show_stage(runtime: Runtime, form: Form) -> None:
         show_empty(
             GENERATE.icon,
             "No picture yet",
-            "Type a prompt above, or take an example, and press Generate.",
+            "Enter a prompt above, or choose an example, and press Generate.",
         )
 
 

@@ -17,6 +17,7 @@ from ui.views import FIELD_NAMES, plain
 
 LONGEST_SIDE = 1024
 FLIPBOOK_LIMIT = 1000
+NO_EFFECT = "(no effect)"
 _FOLDER = Path(__file__).parents[1] / "components"
 
 
@@ -76,18 +77,21 @@ def show_flipbook(runtime: Runtime, board: Board, *, closes: bool = False) -> No
     _flipbook(key=board.state.name("flip"), data={"axes": axes, "cells": cells, "closes": closes})
 
 
-def lay_over(name: str, a: dict[str, Any], b: dict[str, Any]) -> None:
+def compare_pictures(name: str, a: dict[str, Any], b: dict[str, Any]) -> None:
     """Any two pictures with a slider between them; each has src, label, width and height."""
     _compare(key=f"{name}:ab", data={"a": a, "b": b})
 
 
 def differing(a: GenerationSettings, b: GenerationSettings) -> dict[str, tuple[str, str]]:
-    """Field -> both values, of the fields in which two settings differ."""
+    """Label -> both values, of the settings that differ and have an effect in at least one."""
     one, two = asdict(a), asdict(b)
     return {
-        FIELD_NAMES.get(name, name.capitalize()): (str(one[name]), str(two[name]))
+        FIELD_NAMES.get(name, name.capitalize()): (
+            str(one[name]) if a.matters(name) else NO_EFFECT,
+            str(two[name]) if b.matters(name) else NO_EFFECT,
+        )
         for name in one
-        if one[name] != two[name]
+        if one[name] != two[name] and (a.matters(name) or b.matters(name))
     }
 
 

@@ -19,7 +19,7 @@ from ui.catalog import FILM
 from ui.frame import SLOW_POLL_SECONDS, safe
 from ui.grid.board import Board, reason_of
 from ui.grid.jobs import submit_sweep
-from ui.grid.numbers import takeaway
+from ui.grid.numbers import export_of
 from ui.grid.state import GridState
 from ui.runtime import Runtime
 from ui.send import send_film
@@ -29,17 +29,17 @@ CELL_SIZES = {"As stored": None, "64": 64, "128": 128, "256": 256, "512": 512}
 
 
 def show_export(runtime: Runtime, board: Board) -> None:
-    """Every way of taking a sweep home; files are made when they are asked for."""
+    """Every export of a sweep; files are made when they are asked for."""
     waiting = len(board.cells) - len(board.done())
     if waiting:
         st.caption(f"{waiting} cells are not finished: they are left empty, with the reason.")
     st.subheader("The grid as a picture", anchor=False)
-    taken = takeaway(runtime.store, board, _sheet_options(board.state))
-    _show_sheets(board, taken)
+    export = export_of(runtime.store, board, _sheet_options(board.state))
+    _show_sheets(board, export)
     st.subheader("The grid as a film", anchor=False)
-    _show_films(runtime, board, taken)
+    _show_films(runtime, board, export)
     st.subheader("The cells and their numbers", anchor=False)
-    _show_files(board, taken)
+    _show_files(board, export)
     _show_problem(board.state)
 
 
@@ -71,7 +71,7 @@ def _problem_name(state: GridState) -> str:
 @st.fragment(run_every=SLOW_POLL_SECONDS)
 @safe
 def _show_problem(state: GridState) -> None:
-    """A click on a download draws nothing anew: this looks by itself."""
+    """A click on a download reruns nothing, so this polls."""
     if problem := st.session_state.get(_problem_name(state)):
         show_error("This file could not be made", " ".join(problem))
 
@@ -104,7 +104,7 @@ def _sheet_options(state: GridState) -> SheetOptions:
     )
 
 
-def _show_sheets(board: Board, taken: SweepExport) -> None:
+def _show_sheets(board: Board, export: SweepExport) -> None:
     settings = [cell.at.settings for cell in board.cells]
     width, height = max(s.width for s in settings), max(s.height for s in settings)
     reasons = sorted({reason_of(cell) for cell in board.cells} - {""})
@@ -113,7 +113,7 @@ def _show_sheets(board: Board, taken: SweepExport) -> None:
         for row in of_kind("sheet"):
             try:
                 medium = row.sheet or "png"
-                size = fit_sheet(board.sweep, width, height, taken.options, medium, reasons)
+                size = fit_sheet(board.sweep, width, height, export.options, medium, reasons)
             except SheetError as error:
                 notes[str(error)] = None
                 size = None
@@ -126,7 +126,7 @@ def _show_sheets(board: Board, taken: SweepExport) -> None:
                 inside = f"The sweep is too long for a {row.label} to hold: {able} restore it."
             st.download_button(
                 row.label,
-                _watched(board, partial(row.write, taken, Part())),
+                _watched(board, partial(row.write, export, Part())),
                 file_name=file_name(board, row.suffixes[0]),
                 mime=row.mime,
                 key=board.state.name(f"sheet:{row.label}"),
@@ -139,7 +139,7 @@ def _show_sheets(board: Board, taken: SweepExport) -> None:
         st.caption(plain(note))
 
 
-def _show_films(runtime: Runtime, board: Board, taken: SweepExport) -> None:
+def _show_films(runtime: Runtime, board: Board, export: SweepExport) -> None:
     done = board.done()
     if st.button(
         "Open in Film",
@@ -176,7 +176,7 @@ def _show_films(runtime: Runtime, board: Board, taken: SweepExport) -> None:
             key=board.state.name("film_z"),
         )
     by_step = st.toggle(
-        "One frame a step",
+        "One frame per step",
         key=board.state.name("by_step"),
         help="Cells of fewer steps finish earlier. Otherwise all begin and finish together.",
     )
@@ -184,7 +184,7 @@ def _show_films(runtime: Runtime, board: Board, taken: SweepExport) -> None:
         for row in of_kind("film"):
             st.download_button(
                 row.label,
-                _watched(board, partial(row.write, taken, Part(z=z, by_step=by_step))),
+                _watched(board, partial(row.write, export, Part(z=z, by_step=by_step))),
                 file_name=file_name(board, row.suffixes[0]),
                 mime=row.mime,
                 key=board.state.name(f"film:{row.label}"),
@@ -194,13 +194,13 @@ def _show_films(runtime: Runtime, board: Board, taken: SweepExport) -> None:
             )
 
 
-def _show_files(board: Board, taken: SweepExport) -> None:
+def _show_files(board: Board, export: SweepExport) -> None:
     with st.container(horizontal=True, gap="small"):
         for row in of_kind("file"):
-            ending = row.ending(taken)
+            ending = row.ending(export)
             st.download_button(
                 row.label,
-                _watched(board, partial(row.write, taken, Part())),
+                _watched(board, partial(row.write, export, Part())),
                 file_name=file_name(board, ending.suffix),
                 mime=ending.mime,
                 key=board.state.name(f"file:{row.label}"),

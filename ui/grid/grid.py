@@ -14,8 +14,9 @@ from core.sweeps.sweep import Sweep
 from ui.frame import POLL_SECONDS, SLOW_POLL_SECONDS
 from ui.grid.board import Board, BoardCell, make_board
 from ui.grid.state import GridState
+from ui.progress import Progress, follow
 from ui.runs.media import inline, served, smaller
-from ui.runs.progress import Progress, follow, progress_text, say_if_stuck, share_of
+from ui.runs.progress import progress_text, say_if_stuck, share_of
 from ui.runtime import Runtime
 from ui.views import plain, show_error
 

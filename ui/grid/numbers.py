@@ -45,15 +45,15 @@ def show_numbers(runtime: Runtime, board: Board) -> None:
     )
     quantity = QUANTITIES[name or "rmse"]
     st.caption(f"{quantity.label}: {quantity.note}.")
-    taken = takeaway(runtime.store, board, SheetOptions())
+    export = export_of(runtime.store, board, SheetOptions())
     state = tuple((cell.place, cell.digest, cell.state == "done") for cell in board.cells)
-    found = _measure(taken, state, reference.place)
+    found = _measure(export, state, reference.place)
     z = choose_page(board)
     _show_figure(board, found, quantity, z)
     _show_table(board, found)
 
 
-def takeaway(store: Store, board: Board, options: SheetOptions) -> SweepExport:
+def export_of(store: Store, board: Board, options: SheetOptions) -> SweepExport:
     """The sweep as it is now, to be exported."""
     reference = reference_of(board)
     return SweepExport(

@@ -54,7 +54,7 @@ def plan_of(runtime: Runtime, state: GridState, form: SweepForm) -> Plan:
 
 
 def _planned(runtime: Runtime, state: GridState, sweep: Sweep) -> Plan:
-    """The plan, made anew only when the sweep or what is stored of it has changed."""
+    """The plan, computed again only when the sweep or what is stored of it has changed."""
     kept = state.planned
     if kept is not None and kept[0] == sweep and not kept[2].problems:
         _, stored, plan = kept
@@ -75,7 +75,7 @@ def show_plan(form: SweepForm, plan: Plan, job: Job | None = None) -> None:
     """What it will cost in one line, or all that is wrong with it; no time while `job` runs."""
     if plan.problems:
         if form.sweep.axes() or form.problems:
-            show_error("This cannot run yet", _lines(plan.problems))
+            show_error("Cannot run yet", _lines(plan.problems))
         return
     if plan.cut:
         show_warning(
@@ -117,11 +117,11 @@ def submit(runtime: Runtime, state: GridState, form: SweepForm, plan: Plan) -> N
         stored = set(runtime.store.holds(plan.digests))
         missing = set(plan.digests) - stored
         if missing and missing <= _in_flight(runtime, plan):
-            st.toast("It is running already.")
+            st.toast("Already running.")
         elif missing:
             submit_sweep(runtime, form.sweep, plan.submission(stored), token=token)
         elif not plan.problems:
-            st.toast("Every cell is stored already.")
+            st.toast("Every cell is already stored.")
 
 
 def _in_flight(runtime: Runtime, plan: Plan) -> set[str]:

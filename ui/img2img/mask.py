@@ -30,7 +30,7 @@ FILE = f"{PREFIX}:mask"
 
 
 def mask_form(width: int, height: int) -> np.ndarray | None:
-    """uint8 (height, width), 255 where the picture is made anew; None for the whole picture."""
+    """uint8 (height, width), 255 where the picture is inpainted; None for the whole picture."""
     if not st.toggle(
         "Inpaint part of the picture",
         key=f"{PREFIX}_masked",

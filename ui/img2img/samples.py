@@ -1,4 +1,4 @@
-"""Six small pictures to begin with; `python -m ui.img2img.samples` draws them anew.
+"""Six small pictures to begin with; `python -m ui.img2img.samples` draws them again.
 
 They are part of this project and under its licence, as ui/assets/samples/README.md says.
 """

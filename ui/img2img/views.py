@@ -19,7 +19,7 @@ from core.sweeps.plan import Plan
 from ui.catalog import IMAGE_TO_IMAGE, SWEEP
 from ui.grid.board import Board, board_of
 from ui.grid.cell import show_opened
-from ui.grid.compare import lay_over
+from ui.grid.compare import compare_pictures
 from ui.grid.grid import develop, show_end, show_grid
 from ui.grid.plan import SweepForm, prepare, show_plan
 from ui.grid.state import GridState
@@ -121,7 +121,7 @@ def _run_button(plan: Plan, job: Job | None) -> None:
     is_running = job is not None and not job.is_over
     count = plan.to_compute
     is_ready = not plan.problems and count > 0 and not is_running
-    why = "It is running." if is_running else "It is stored already: see below."
+    why = "It is running." if is_running else "Already stored: see below."
     if plan.problems:
         why = "See what is wrong below."
     st.button(
@@ -161,7 +161,7 @@ def _show_one(runtime: Runtime, form: Form, board: Board, row: DeltaGenerator) -
         _show_inpainted(form, data)
     if data is not None and form.source.picture is not None:
         before = _encoded(form.source.picture)
-        lay_over(
+        compare_pictures(
             PREFIX,
             _looked_at(before, "Source", image.settings),
             _looked_at(data, f"Strength {form.settings.strength:g}", image.settings),

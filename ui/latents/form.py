@@ -119,7 +119,7 @@ def norm_form(runs: Sequence[Run]) -> tuple[bool, int | None]:
         is_raw = st.toggle(
             "Raw norm",
             key=f"{PREFIX}_raw",
-            help="The norm as the scheduler keeps its latents, in place of the RMS that compares.",
+            help="The norm as the scheduler stores its latents, instead of the comparable RMS.",
             **BOUND,
         )
         chosen = st.selectbox(

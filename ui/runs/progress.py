@@ -1,51 +1,15 @@
-"""The progress line with Stop: of a job or a task, polled until it is over."""
+"""How far a job is, in words, and its progress line."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import streamlit as st
 
 from core.runs.queue.jobs import Cell, Job
-from ui.frame import POLL_SECONDS, safe
+from ui.progress import Progress, follow
 from ui.runtime import Runtime
 from ui.views import duration, show_error
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far something is: `share` of 1, in words, and what is drawn below the line."""
-
-    share: float
-    words: str
-    below: Callable[[], None] | None = None
-
-
-def follow(
-    look: Callable[[], Progress | None],
-    *,
-    key: str,
-    stop: Callable[[], None],
-    every: float = POLL_SECONDS,
-) -> None:
-    """Draw the line again and again in place, every so many seconds, until `look` gives None;
-    then the page as a whole. `key` is the Stop button's.
-    """
-
-    @st.fragment(run_every=every)
-    @safe
-    def line() -> None:
-        now = look()
-        if now is None:
-            st.rerun()
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.progress(min(1.0, now.share), now.words)
-            st.button("Stop", key=key, icon=":material/stop_circle:", on_click=stop)
-        if now.below is not None:
-            now.below()
-
-    line()
 
 
 def follow_job(runtime: Runtime, job_id: str, *, key: str, before: str = "") -> None:

@@ -118,7 +118,7 @@ def _offer(runtime: Runtime, images: Sequence[StoredImage], level: Level) -> Non
     if len(possible) < len(images):
         what = "One picture was" if len(images) == 1 else "Some of these pictures were"
         st.info(
-            f"{what} made by a model that is not here any more, or has changed: computing again "
+            f"{what} made by a model that is no longer available, or has changed: computing again "
             "would give another picture.",
             title="Not recorded",
             icon=":material/block:",

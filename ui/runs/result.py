@@ -87,7 +87,7 @@ def show_settings(image: StoredImage) -> None:
     with as_text:
         text = a1111_text(settings, image.model_name, image.model_fingerprint[:10])
         st.code(text, language=None, wrap_lines=True)
-        st.caption("As AUTOMATIC1111 writes it. The downloaded file carries this too.")
+        st.caption("As AUTOMATIC1111 writes it. The downloaded file contains this too.")
     with as_program:
         st.code(snippet(settings, *loadable(settings.model)), language="python")
         st.caption(_likeness(image))

@@ -83,7 +83,7 @@ def _show_strip(
 
 
 def _choice(runtime: Runtime, prefix: str, chosen: Sequence[StoredImage], *, several: bool) -> None:
-    """Run alone, so that a tick does not close it; a choice draws the page anew."""
+    """Run alone, so that a tick does not close it; a choice reruns the page."""
     label = "Choose pictures" if several else "Choose another picture"
     popover = st.popover(label, key=f"{prefix}:choose", icon=":material/photo_library:")
     with popover, st.container(width=560):

@@ -12,7 +12,7 @@ from core.sweeps.sweep import Sweep
 from ui.catalog import SWEEP
 from ui.runs.sweeps import LABEL, describe_sweep, is_sweep
 from ui.runtime import Runtime, owner_id
-from ui.send import lay_over
+from ui.send import choose_runs
 from ui.views import ago, plain
 
 LAST = 3
@@ -67,11 +67,11 @@ def _take_job(runtime: Runtime, prefix: str, job: Job) -> None:
     if sweep is not None:  # its job has only the cells that were not stored yet
         _take_sweep(runtime, prefix, sweep)
     else:
-        lay_over(runtime, prefix, [c.digest for c in runtime.queue.cells(job.id) if c.digest])
+        choose_runs(runtime, prefix, [c.digest for c in runtime.queue.cells(job.id) if c.digest])
 
 
 def _take_sweep(runtime: Runtime, prefix: str, sweep: Sweep) -> None:
     try:
-        lay_over(runtime, prefix, cell_digests(sweep))
+        choose_runs(runtime, prefix, cell_digests(sweep))
     except (ModelError, SweepError) as error:
         st.session_state[f"{prefix}:no_sweep"] = f"This sweep cannot be shown. {error}"

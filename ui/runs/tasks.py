@@ -11,7 +11,7 @@ from core.diffusion.models.load import ModelError, describe
 from core.diffusion.settings import GenerationSettings
 from core.runs.queue.task_table import TASKS
 from core.runs.queue.tasks import TaskRequest, Tasks
-from ui.runs.progress import Progress, follow
+from ui.progress import Progress, follow
 from ui.runtime import Runtime, owner_id
 from ui.views import show_error
 

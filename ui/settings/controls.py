@@ -219,7 +219,7 @@ def _lora_box(prefix: str) -> str:
         SETTINGS["loras"].label,
         key=key("loras", prefix),
         placeholder=f"{known[0]}:0.8" if known else None,
-        help=f"Files that change the model, with their weights. Here: {plain(here)}.",
+        help=f"LoRA files with their weights. Available: {plain(here)}.",
         **BOUND,
     )
     return text or ""

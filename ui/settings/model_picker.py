@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import streamlit as st
 
@@ -10,11 +11,9 @@ from core.diffusion.models.load import ModelError, ModelInfo, describe, list_mod
 from core.diffusion.models.origins import is_hub_id, locate, pinned, split_id
 from core.runs.worker.model.downloads import Download, downloads
 from ui.catalog import CATALOG
-from ui.frame import safe
 from ui.links import put_settings
+from ui.progress import Progress, follow
 from ui.views import plain, show_error
-
-POLL_SECONDS = 0.5
 
 Defaults = Callable[[ModelInfo], dict[str, object]]
 
@@ -110,38 +109,17 @@ def _hub_box(prefix: str, defaults: Defaults) -> None:
         args=(typed,),
     )
     if is_id and (download := downloads.state(typed)) is not None:
-        _follow(download.source, prefix, defaults)
-
-
-def _follow(source: str, prefix: str, defaults: Defaults) -> None:
-    """How far a download is, drawn alone until it is over."""
-    begun = downloads.state(source)
-    is_running = begun is not None and begun.state == "running"
-
-    @st.fragment(run_every=POLL_SECONDS if is_running else None)
-    @safe
-    def progress() -> None:
-        download = downloads.state(source)
-        if download is None or (is_running and download.state != "running"):
-            st.rerun()
-            return
         _show(download, prefix, defaults)
-
-    progress()
 
 
 def _show(download: Download, prefix: str, defaults: Defaults) -> None:
+    """How far a download is, with Stop; or how it ended."""
     source = download.source
     if download.state == "running":
-        share = download.done / download.total if download.total else 0.0
-        gigabytes = f"{download.done / 1e9:.2f} of {download.total / 1e9:.2f} GB"
-        st.progress(min(1.0, share), gigabytes if download.total else "Contacting the hub")
-        st.button(
-            "Stop",
+        follow(
+            partial(_look, source),
             key=f"{prefix}:hub stop",
-            icon=":material/stop_circle:",
-            on_click=downloads.stop,
-            args=(source,),
+            stop=partial(downloads.stop, source),
         )
     elif download.state == "done":
         st.caption("Downloaded.")
@@ -153,9 +131,20 @@ def _show(download: Download, prefix: str, defaults: Defaults) -> None:
             args=(source, prefix, defaults),
         )
     elif download.state == "stopped":
-        st.caption("Stopped. Download continues where it stopped.")
+        st.caption("Stopped. Press Download to resume it.")
     else:
         show_error("The download failed", download.reason)
+
+
+def _look(source: str) -> Progress | None:
+    """How far a download is; None once it is over."""
+    download = downloads.state(source)
+    if download is None or download.state != "running":
+        return None
+    if not download.total:
+        return Progress(share=0.0, words="Contacting the hub")
+    words = f"{download.done / 1e9:.2f} of {download.total / 1e9:.2f} GB"
+    return Progress(share=download.done / download.total, words=words)
 
 
 def _use(source: str, prefix: str, defaults: Defaults) -> None:

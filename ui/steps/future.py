@@ -41,7 +41,7 @@ def show_future(runtime: Runtime, run: Run, info: ModelInfo) -> None:
     if change is None:
         st.caption(
             "Nothing has changed yet. Change the prompt, the guidance or the scheduler above, or "
-            "take one of the ideas."
+            "try one of the ideas."
         )
         return
     request = request_of("branch", run.settings, change=asdict(change))
@@ -189,7 +189,7 @@ def _ideas(run: Run) -> Mapping[str, Mapping[str, Any]]:
         "Guidance off from here": plain | {GUIDANCE: 1.0},
         "Three times the guidance for a while": plain
         | {GUIDANCE: min(3 * guidance, MAX_GUIDANCE), TO: max(_third(calls), 2 * calls // 3)},
-        "Other words from here": plain | {PROMPT: swapped},
+        "Another prompt from here": plain | {PROMPT: swapped},
         "Another scheduler from here": plain | {SCHEDULER: other},
     }
 

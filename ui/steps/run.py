@@ -127,7 +127,7 @@ def _token_table(prompt: EmbeddedPrompt) -> None:
         )
     st.caption(said)
     if prompt.cut_off:
-        st.caption(f"Cut off, and never seen: {plain(prompt.cut_off)}")
+        st.caption(f"Cut off, and ignored: {plain(prompt.cut_off)}")
 
 
 def _show_noise(run: Run, info: ModelInfo) -> None:

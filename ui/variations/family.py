@@ -53,7 +53,7 @@ def make_button(plan: Plan, job: Job | None, what: str, name: str) -> None:
         icon=":material/play_arrow:",
         shortcut="Ctrl+Enter",
         disabled=not is_ready,
-        help=None if is_ready else "They are being made." if is_running else "All are stored.",
+        help=None if is_ready else "Running." if is_running else "All are stored.",
         width="stretch",
         on_click=STATE.note_click,
     )

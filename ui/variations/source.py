@@ -53,9 +53,9 @@ def choose_source(runtime: Runtime) -> StoredImage | None:
     if not can_repeat(image):
         show_error(
             OTHER_MODEL,
-            f"{image.model_name} is not here any more, or its weights have changed: the result "
-            "would be no variation of this picture.",
-            "Choose a picture of a model that is here.",
+            f"{image.model_name} is no longer available, or its weights have changed: the result "
+            "would not be a variation of this picture.",
+            "Choose a picture whose model is available.",
         )
         return None
     return image

@@ -6,24 +6,20 @@ A frame is a stored picture like any other: a walk is a sweep along one axis, an
 from __future__ import annotations
 
 import io
-import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
-import numpy as np
 import streamlit as st
-from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
 from core.diffusion.recipe.variations import ready_to_vary
 from core.diffusion.settings import MAX_SEED, GenerationSettings
+from core.exports.films.walk import WalkFilm, walk_arguments
 from core.exports.formats import film_files
 from core.exports.likeness import Likeness, evenness, spaced_evenly, way
 from core.output.figures.family_figure import distance_figure
-from core.output.film.film import FilmFormat, playback, write_film
 from core.runs.store.store import Store, StoredImage
 from core.sweeps.axis import Axis
 from core.sweeps.sweep import Sweep
@@ -34,6 +30,7 @@ from ui.grid.export import watched
 from ui.grid.grid import develop, show_end
 from ui.grid.plan import SweepForm, prepare, show_plan
 from ui.grid.state import GridState
+from ui.runs.film_files import film_download, film_file
 from ui.runs.tasks import await_task, request_of
 from ui.runtime import Runtime
 from ui.variations.family import make_button
@@ -189,7 +186,7 @@ def _show_made(
     measured: dict[tuple[str, str], Likeness] | None = await_task(
         runtime,
         request_of("likeness", GenerationSettings(model=walk.base.model), pairs=pairs),
-        "Measuring the steps",
+        "Measuring the distances",
     )
     return board, None if measured is None else [measured[pair] for pair in pairs]
 
@@ -231,20 +228,16 @@ def _show_files(runtime: Runtime, walk: Walk, board: Board) -> None:
     digests = [cell.digest for cell in board.cells]
     problems: list[str] = st.session_state.setdefault(SAID, [])
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        fps = st.number_input("Frames a second", 1, 30, 8, key=f"{PREFIX}:fps", width=150)
+        fps = st.number_input("Frames per second", 1, 30, 8, key=f"{PREFIX}:fps", width=150)
         back = not walk.closes and st.toggle("Forward and back", value=True, key=f"{PREFIX}:back")
-        for title, (kind, mime) in film_files().items():
-            st.download_button(
-                title,
-                watched(
-                    partial(film_of, runtime.store, digests, kind, int(fps), back=back), problems
-                ),
-                file_name=f"lightbox-walk.{kind}",
-                mime=mime,
-                key=f"{PREFIX}:film:{title}",
-                icon=":material/movie:",
-                on_click="ignore",
-            )
+        chosen = st.segmented_control(
+            "Export the film",
+            list(film_files()),
+            key=f"{PREFIX}:file",
+            help="A film that loops. GIF plays everywhere, with 256 colours per frame; WebP is "
+            "smaller and has all colours.",
+        )
+        place = st.container(width="content")
         st.download_button(
             "Frames (ZIP)",
             watched(partial(frames_of, runtime.store, digests), problems),
@@ -257,17 +250,16 @@ def _show_files(runtime: Runtime, walk: Walk, board: Board) -> None:
         )
     if problems:
         show_error("This file could not be made", " ".join(problems))
-
-
-def film_of(
-    store: Store, digests: Sequence[str], format: FilmFormat, fps: int, *, back: bool
-) -> bytes:
-    """The frames as a film that loops. Raises FilmError and StoreError."""
-    order = playback(len(digests), there_and_back=back)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"walk.{format}"
-        write_film(_pixels(store, [digests[i] for i in order]), path, format, fps, hold=0.0)
-        return path.read_bytes()
+    if chosen is None:
+        return
+    format, mime = film_files()[chosen]
+    film = WalkFilm(digests=tuple(digests), format=format, fps=int(fps), there_and_back=bool(back))
+    request = request_of(
+        "walk film", GenerationSettings(model=walk.base.model), **walk_arguments(film)
+    )
+    path = film_file(runtime, request, lambda: film.find(runtime.store), f"Making the {chosen}")
+    if path is not None:
+        film_download(place, path, chosen, f"lightbox-walk.{format}", mime)
 
 
 def frames_of(store: Store, digests: Sequence[str]) -> bytes:
@@ -277,9 +269,3 @@ def frames_of(store: Store, digests: Sequence[str]) -> bytes:
         for number, digest in enumerate(digests, start=1):
             archive.writestr(f"frame-{number:04}.png", store.image_bytes(digest))
     return buffer.getvalue()
-
-
-def _pixels(store: Store, digests: Sequence[str]) -> Iterator[np.ndarray]:
-    for digest in digests:
-        with Image.open(io.BytesIO(store.image_bytes(digest))) as image:
-            yield np.asarray(image.convert("RGB"))

@@ -1,1 +1,1 @@
-"""Films of stored runs, kept on disk: reels of decoded frames, and the films cut of them."""
+"""Films of stored runs, kept on disk: decoded frames, and the films made from them."""

@@ -16,7 +16,7 @@ def caption(moments: Sequence[Moment], frame: int, count: int) -> list[str]:
     """The fields of frame `frame` of `count`: step, timestep, sigma, guidance gap.
 
     Of several runs, what they all share, and the gap from the least to the largest; of runs with
-    different numbers of calls the frame in place of the step.
+    different numbers of calls the frame instead of the step.
     """
     if all(call >= len(records) for _, records, call in moments):
         return ["Finished", "", "", ""]

@@ -8,7 +8,9 @@ from typing import Any
 
 from core.diffusion.settings import GenerationSettings
 from core.diffusion.trajectory import StepRecord
-from core.exports.films.film import Cut, FileFormat, Film, Shot
+from core.exports.films.film import Film
+from core.exports.films.film_settings import FilmedRun, FilmSettings
+from core.exports.films.kept import FileFormat
 from core.output.film.film import FilmError
 from core.runs.store.store import Store
 from core.runs.worker.tasks.runner import TaskContext, TaskError, Work
@@ -20,8 +22,8 @@ def film_arguments(film: Film, format: FileFormat) -> dict[str, Any]:
     """What `make_film` needs to make this film again elsewhere, as JSON."""
     return {
         "format": format,
-        "cut": asdict(film.cut) | {"kinds": list(film.cut.kinds)},
-        "shots": [_written(shot) for shot in film.shots],
+        "film_settings": asdict(film.settings) | {"kinds": list(film.settings.kinds)},
+        "runs": [_written(run) for run in film.runs],
         "sweep": film.sweep.to_dict() if film.sweep else None,
         "z": film.z,
     }
@@ -31,8 +33,8 @@ def make_film(
     context: TaskContext,
     settings: GenerationSettings,
     format: FileFormat,
-    cut: Mapping[str, Any],
-    shots: Sequence[Mapping[str, Any]],
+    film_settings: Mapping[str, Any],
+    runs: Sequence[Mapping[str, Any]],
     sweep: Mapping[str, Any] | None,
     z: int,
 ) -> Work:
@@ -43,8 +45,8 @@ def make_film(
     try:
         film = Film(
             store=context.store,
-            cut=replace(Cut(**cut), kinds=tuple(cut["kinds"])),
-            shots=tuple(_read(context.store, shot) for shot in shots),
+            settings=replace(FilmSettings(**film_settings), kinds=tuple(film_settings["kinds"])),
+            runs=tuple(_read(context.store, run) for run in runs),
             sweep=Sweep.from_dict(sweep) if sweep else None,
             z=z,
         )
@@ -53,16 +55,16 @@ def make_film(
     return (yield from film.work(format))
 
 
-def _written(shot: Shot) -> dict[str, Any]:
+def _written(run: FilmedRun) -> dict[str, Any]:
     return {
-        "digest": shot.image.digest if shot.image else None,
-        "moves": bool(shot.records),
-        "place": [shot.x, shot.y, shot.z],
-        "reason": shot.reason,
+        "digest": run.image.digest if run.image else None,
+        "moves": bool(run.records),
+        "place": [run.x, run.y, run.z],
+        "reason": run.reason,
     }
 
 
-def _read(store: Store, written: Mapping[str, Any]) -> Shot:
+def _read(store: Store, written: Mapping[str, Any]) -> FilmedRun:
     x, y, z = written["place"]
     image = store.get(written["digest"]) if written["digest"] else None
     if written["digest"] and image is None:
@@ -73,4 +75,4 @@ def _read(store: Store, written: Mapping[str, Any]) -> Shot:
         if trajectory is None:
             raise TaskError("The steps of this picture are not recorded any more.")
         records = tuple(trajectory.records)
-    return Shot(image=image, records=records, x=x, y=y, z=z, reason=written["reason"])
+    return FilmedRun(image=image, records=records, x=x, y=y, z=z, reason=written["reason"])

@@ -53,9 +53,13 @@ class Colouring:
 
 
 def differing(runs: Sequence[Run]) -> list[str]:
-    """The settings in which runs differ, in the order of AXES."""
+    """The settings in which runs differ and that have an effect in any, in the order of AXES."""
     order = [row.field for row in AXES.values()]
-    names = [field.name for field in fields(GenerationSettings)]
+    names = [
+        field.name
+        for field in fields(GenerationSettings)
+        if any(run.settings.matters(field.name) for run in runs)
+    ]
     found = [name for name in names if len({getattr(run.settings, name) for run in runs}) > 1]
     return sorted(found, key=lambda name: order.index(name) if name in order else len(order))
 

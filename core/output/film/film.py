@@ -177,7 +177,7 @@ def check_speed(format: FilmFormat, fps: float) -> None:
     """Raises FilmError for frames a second that players do not keep."""
     fastest = 50 if format == "gif" else 60  # browsers slow a GIF's shorter delays down
     if not 0 < fps <= fastest:
-        raise FilmError(f"{fps:g} frames a second: use up to {fastest}.")
+        raise FilmError(f"{fps:g} frames per second: use up to {fastest}.")
 
 
 def _even(frame: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ GAP = 4
 """Pixels of the stored picture's size between what stands side by side."""
 
 
-class Scene(Protocol):
+class Frames(Protocol):
     """`count` frames of one size, each drawn on demand: uint8 (H, W, 3)."""
 
     @property
@@ -41,8 +41,8 @@ class Scene(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Take:
-    """The footage of one run: of each panel's title the pictures of its N calls, uint8 (H, W, 3)
+class RunFrames:
+    """The chosen of one run: of each panel's title the pictures of its N calls, uint8 (H, W, 3)
     of any size, and the finished picture of `size` (width, height), in which every panel ends.
     """
 
@@ -83,27 +83,32 @@ class RunFilm:
     """
 
     def __init__(
-        self, take: Take, *, scale: int = 1, titles: bool = False, background: Background = "black"
+        self,
+        run: RunFrames,
+        *,
+        scale: int = 1,
+        titles: bool = False,
+        background: Background = "black",
     ) -> None:
-        self.count = take.calls + 1
-        self._take, self._scale = take, scale
+        self.count = run.calls + 1
+        self._run, self._scale = run, scale
         self._colors = COLORS[background]
         self._strip = None
         if titles:
-            size = lettering_size(panels_width(take.size[0], len(take.panels)) * scale)
-            words = [[title] for title in take.panels]
-            self._strip = CaptionStrip(words, take.size[0] * scale, size, self._colors["ink"])
+            size = lettering_size(panels_width(run.size[0], len(run.panels)) * scale)
+            words = [[title] for title in run.panels]
+            self._strip = CaptionStrip(words, run.size[0] * scale, size, self._colors["ink"])
 
     def frame(self, index: int) -> np.ndarray:
         """Panels of call `index`; the finished picture at the end."""
-        picture = fit_picture(self._take.picture(index, self._colors["paper"]), self._scale)
+        picture = fit_picture(self._run.picture(index, self._colors["paper"]), self._scale)
         if self._strip is None:
             return np.array(picture)
         top = self._strip.height
         canvas = Image.new("RGB", (picture.width, picture.height + top), self._colors["paper"])
         canvas.paste(picture, (0, top))
-        for place in range(len(self._take.panels)):
-            left = place * (self._take.size[0] + GAP) * self._scale
+        for place in range(len(self._run.panels)):
+            left = place * (self._run.size[0] + GAP) * self._scale
             self._strip.draw(canvas, place, left=left, top=0)
         return np.array(canvas)
 
@@ -196,24 +201,24 @@ def grid_frames(
 
 
 class Captioned:
-    """A scene with a line of words below each frame: a caption is its fields, which keep their
+    """Frames with a line of text below each: a caption is its fields, which keep their
     places from frame to frame.
     """
 
     def __init__(
-        self, scene: Scene, captions: Sequence[Caption], *, background: Background = "black"
+        self, frames: Frames, captions: Sequence[Caption], *, background: Background = "black"
     ) -> None:
-        if len(captions) != scene.count:
-            raise FilmError(f"{len(captions)} captions for {scene.count} frames.")
-        self.count = scene.count
-        self._scene = scene
+        if len(captions) != frames.count:
+            raise FilmError(f"{len(captions)} captions for {frames.count} frames.")
+        self.count = frames.count
+        self._frames = frames
         self._colors = COLORS[background]
-        width = scene.frame(0).shape[1]
+        width = frames.frame(0).shape[1]
         self._strip = CaptionStrip(captions, width, lettering_size(width), self._colors["ink"])
 
     def frame(self, index: int) -> np.ndarray:
-        """The scene's frame above its caption."""
-        picture = self._scene.frame(index)
+        """The frame above its caption."""
+        picture = self._frames.frame(index)
         height, width = picture.shape[:2]
         canvas = Image.new("RGB", (width, height + self._strip.height), self._colors["paper"])
         canvas.paste(Image.fromarray(picture), (0, 0))

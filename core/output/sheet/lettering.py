@@ -98,7 +98,7 @@ def _is_ours(letter: str) -> bool:
 
 
 def forget_fonts() -> None:
-    """Look for this computer's fonts anew at the next letter that needs one."""
+    """Look for this computer's fonts again at the next letter that needs one."""
     system_fonts.forget()
     for remembered in (_system_font, _system_font_for, _width):
         remembered.cache_clear()

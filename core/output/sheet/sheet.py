@@ -1,4 +1,4 @@
-"""The labelled grid as one picture, laid out anew from stored cells, with the sweep inside it.
+"""The labelled grid as one picture, laid out from stored cells, with the sweep inside it.
 
 Cells are opened one at a time. A sheet that would pass a format's side or MAX_PIXELS is drawn
 with smaller cells; nothing is ever cut.

@@ -21,8 +21,8 @@ PDF_KEY = b"/LightboxSweep"
 _MAX_EXIF = 60_000  # JPEG's Exif segment ends at 65 533 bytes
 _ASCII = b"ASCII\x00\x00\x00"
 _NOTHING = (
-    "This picture holds no sweep: it is no exported grid, or a web site or an editor has "
-    "removed what it carried."
+    "This picture contains no sweep: it is not an exported grid, or a website or an editor has "
+    "removed its metadata."
 )
 
 

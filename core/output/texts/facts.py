@@ -53,7 +53,7 @@ def understand(facts: Facts) -> Parsed | None:
     for name, words, kind in _NUMBERS:
         value = number(facts.numbers.get(name), kind)
         if value is None:
-            notes.append(f"The picture does not say its {words}: left as it was.")
+            notes.append(f"The picture does not say its {words}: left unchanged.")
         else:
             values[name] = value
     if facts.sampler:
@@ -62,14 +62,16 @@ def understand(facts: Facts) -> Parsed | None:
             values["scheduler"] = name
         notes.extend(said)
     else:
-        notes.append("The picture does not say its sampler: the scheduler is left as it was.")
+        notes.append("The picture does not say its sampler: the scheduler is left unchanged.")
     if facts.model:
         notes.append(
-            f"It was made with the model {facts.model[:60]}: choose that one to come close."
+            f"It was made with the model {facts.model[:60]}: choose that model to get close."
         )
     if not values or values.keys() <= {"negative_prompt"}:
         return None
-    notes.append("Other tools draw their noise in their own way: the seed gives another picture.")
+    notes.append(
+        "Other tools generate their noise differently: the same seed gives another picture."
+    )
     return Parsed(values=values, notes=tuple(dict.fromkeys(notes)), source=facts.tool)
 
 
@@ -80,7 +82,7 @@ def _take_prompts(facts: Facts, values: dict[str, Any], notes: list[str]) -> Non
     )
     for name, words, text in prompts:
         if text is None:
-            notes.append(f"The {words} was not found: left as it was.")
+            notes.append(f"The {words} was not found: left unchanged.")
             continue
         values[name], said = NOTATIONS[facts.notation](text.strip())
         notes.extend([said] if said else [])
@@ -95,7 +97,7 @@ def _take_prompts(facts: Facts, values: dict[str, Any], notes: list[str]) -> Non
         if short in known:
             loras[short] = loras.get(short, 0.0) + weight
         elif weight:
-            notes.append(f"It used the LoRA {short[:60]} ({weight:g}), which is not here.")
+            notes.append(f"It used the LoRA {short[:60]} ({weight:g}), which is not available.")
     if loras:
         values["loras"] = loras_text(Lora(name=name, weight=w) for name, w in loras.items())
 

@@ -147,10 +147,10 @@ def _nothing(found: Iterable[FoundText]) -> ReadBack:
         if text.key not in _ORDINARY and not text.key.lower().startswith(_PROFILES)
     ]
     if not left:
-        note = "The picture carries no settings: a web site or an editor may have removed them."
+        note = "The picture contains no settings: a website or an editor may have removed them."
         return ReadBack(settings=None, notes=(note,))
     places = ", ".join(dict.fromkeys(f"{text.place} {text.key[:40]!r}" for text in left[:8]))
-    note = f"The picture carries a text, but none that can be read as settings here: {places}."
+    note = f"The picture contains text, but no settings that can be read here: {places}."
     shown = tuple((f"{text.place}: {text.key[:40]}", text.text[:SHOWN]) for text in left[:8])
     return ReadBack(settings=None, notes=(note,), texts=shown)
 
@@ -178,7 +178,7 @@ def _settings(parsed: Parsed) -> ReadBack:
             names = _SIZE if problem.field in _SIZE else (problem.field,)
             for name in names:
                 values.pop(name, None)
-            whole = "the size is left as it was" if names is _SIZE else "left as it was"
+            whole = "the size is left unchanged" if names is _SIZE else "left unchanged"
             notes.append(f"{problem}: {whole}.")
             settings = replace(settings, **{name: getattr(default, name) for name in names})
     return ReadBack(

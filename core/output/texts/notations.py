@@ -94,7 +94,7 @@ def from_invokeai(prompt: str) -> tuple[str, str]:
     if changed != prompt:
         said.append("InvokeAI's weights, word+ and (x)1.3, are written as (x:1.3) here.")
     if _METHODS.search(prompt):
-        said.append("Its .and(), .blend() or .swap() is plain text here, without effect.")
+        said.append("Its .and(), .blend() or .swap() is treated as plain text here.")
     return changed, " ".join(said)
 
 

@@ -104,6 +104,11 @@ TASKS: dict[str, TaskRow] = {
         label="Making the film",
         needs_model=False,
     ),
+    "walk film": TaskRow(
+        function="core.exports.films.walk:make_walk_film",
+        label="Making the film",
+        needs_model=False,
+    ),
 }
 
 

@@ -193,7 +193,7 @@ def test_the_examples_are_sound(name: str, data: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[base", "is no TOML file"),
+        ("[base", "is not a TOML file"),
         ("base = 3", "base must be a table of settings"),
         ('[base]\nprompt = "a"\n[q]\n', "q: no part of a sweep"),
         ('[base]\npromt = "a"\n', "did you mean prompt?"),
@@ -235,7 +235,7 @@ def test_names_that_lead_nowhere(
     assert main(["export", str(spec), "--data", str(data), "--out", out]) == 2
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 5
-    assert "nothing of it is stored" in errors[-1]
+    assert "none of its cells is stored" in errors[-1]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")

@@ -176,7 +176,7 @@ def find_scheduler(sampler: str, schedule: str = "") -> tuple[str | None, list[s
         if sampler.lower() in (row.a1111_sampler.lower(), row.name.lower())
     ]
     if not rows:
-        known = f"Sampler {_short(sampler)!r} is not known here: the scheduler is left as it was."
+        known = f"Sampler {_short(sampler)!r} is not known here: the scheduler is left unchanged."
         return None, [known]
     wanted = "" if schedule.lower() in _PLAIN_SCHEDULES else schedule.lower()
     for row in rows:
@@ -216,7 +216,7 @@ def _take(row: Setting, found: Mapping[str, str], values: dict[str, Any], notes:
     try:
         values[row.name] = web_ui.read(found[key])
     except ValueError:
-        notes.append(f"{key} {_short(found[key])!r} is not a number: left as it was.")
+        notes.append(f"{key} {_short(found[key])!r} is not a number: left unchanged.")
 
 
 def _take_source(found: Mapping[str, str], values: dict[str, Any]) -> list[str]:
@@ -245,12 +245,12 @@ def _model_note(name: str, fingerprint: str) -> list[str]:
     label = (
         f"{_short(name)} ({_short(fingerprint)})" if name and fingerprint else name or fingerprint
     )
-    return [f"It was made with the model {_short(label)}: choose that one to come close."]
+    return [f"It was made with the model {_short(label)}: choose that model to get close."]
 
 
 def _unused_notes(found: Mapping[str, str], prompts: str) -> list[str]:
     notes = [
-        f"Read as plain text here, without effect: {what}." for what in foreign_syntax(prompts)
+        f"Treated as plain text here, without effect: {what}." for what in foreign_syntax(prompts)
     ]
     unused = [
         f"{_short(key)} ({_short(value)})" for key, value in found.items() if key not in _SILENT

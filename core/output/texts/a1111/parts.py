@@ -208,7 +208,7 @@ def _below(text: str, at: int) -> list[tuple[str, str]]:
 
 
 def _without_dot(prompts: str) -> str:
-    """Some tools join the three parts by a full stop in place of a line end."""
+    """Some tools join the three parts by a full stop instead of a line break."""
     return prompts[:-1] if prompts.endswith(".") else prompts
 
 

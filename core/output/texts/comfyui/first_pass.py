@@ -237,7 +237,9 @@ def _graph_notes(graph: Graph, aside: list[str]) -> list[str]:
     kinds = [node.kind.lower() for node in graph.nodes.values()]
     unused = [words for mark, words in _SAID if any(mark in kind for kind in kinds)]
     unused += [f"the node {kind[:60]}" for kind in aside if "ModelSampling" not in kind]
-    notes = [f"Its graph has what is not used here: {', '.join(unused[:8])}."] if unused else []
+    notes = (
+        [f"Its graph has parts that are not used here: {', '.join(unused[:8])}."] if unused else []
+    )
     for node in graph.nodes.values():
         layer = node.inputs.get("stop_at_clip_layer")
         if isinstance(layer, int) and layer < -1:

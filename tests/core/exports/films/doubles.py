@@ -15,7 +15,7 @@ from core.diffusion.models.latent_format import SD_LATENTS
 from core.diffusion.models.load import ModelInfo
 from core.diffusion.settings import GenerationSettings
 from core.diffusion.trajectory import Trajectory
-from core.exports.films.film import Shot
+from core.exports.films.film_settings import FilmedRun
 from core.runs.store.store import Store
 from tests.core.runs.doubles import RECORD, info
 
@@ -93,8 +93,8 @@ def put_run(
     one: GenerationSettings | None = None,
     calls: int = 5,
     model: ModelInfo | None = None,
-) -> Shot:
-    """A stored run with its tensors, as a shot of its own."""
+) -> FilmedRun:
+    """A stored run with its tensors, as a run of its own."""
     made = recorded(one or settings(), calls)
     assert made.trajectory is not None
-    return Shot(image=store.put(made, model or info()), records=made.trajectory.records)
+    return FilmedRun(image=store.put(made, model or info()), records=made.trajectory.records)

@@ -11,7 +11,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from core.exports.films.film import Cut, Film
+from core.exports.films.film import Film
+from core.exports.films.film_settings import FilmSettings
 from core.runs.store.store import Store
 from core.runs.worker.tasks.runner import OnModel
 from core.sweeps.axis import Axis
@@ -45,11 +46,11 @@ def main() -> None:
 def film(folder: Path, calls: int) -> tuple[int, float]:
     """Frames of the film, and the most memory that this process has held so far."""
     store, model = Store(folder), FilmModel()
-    shots = tuple(
+    runs = tuple(
         replace(put_run(store, cell.settings, calls), x=cell.x, y=cell.y) for cell in SWEEP.cells()
     )
-    cut = Cut(kinds=("x0",), scale=2, fps=30, hold=0)
-    made = Film(store=store, cut=cut, shots=shots, sweep=SWEEP)
+    shown = FilmSettings(kinds=("x0",), scale=2, fps=30, hold=0)
+    made = Film(store=store, settings=shown, runs=runs, sweep=SWEEP)
     said, work = [0, 0], made.work("mp4")
     assert isinstance(next(work), OnModel)
     work.send(model)

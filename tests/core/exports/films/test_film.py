@@ -21,8 +21,10 @@ from PIL import Image
 
 from core.diffusion.models.load import LoadedModel
 from core.diffusion.sampling.frames import decode_frames, vp_latents
-from core.exports.films.film import KEPT_FILMS, Cut, FileFormat, Film, Shot
-from core.exports.films.reels import Kind
+from core.exports.films.decoded_frames import Kind
+from core.exports.films.film import Film
+from core.exports.films.film_settings import FilmedRun, FilmSettings
+from core.exports.films.kept import KEPT_FILMS, FileFormat
 from core.output.film.film import FilmError
 from core.output.sheet import lettering
 from core.runs.store.store import Store
@@ -34,7 +36,7 @@ from tests.core.exports.films.doubles import SIDE, FilmModel, pixels, put_run, s
 from tests.core.runs.doubles import info
 
 ROOT = Path(__file__).resolve().parents[4]
-PLAIN = Cut(kinds=("x0",), caption=False, fps=10, hold=0.3)
+PLAIN = FilmSettings(kinds=("x0",), caption=False, fps=10, hold=0.3)
 FORMATS: list[FileFormat] = ["mp4", "gif", "webp", "zip"]
 
 
@@ -43,9 +45,11 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "data")
 
 
-def film_of(store: Store, shot: Shot | None = None, cut: Cut = PLAIN, **sweep: Any) -> Film:
-    shots = sweep.pop("shots", None) or (shot or put_run(store),)
-    return Film(store=store, cut=cut, shots=tuple(shots), **sweep)
+def film_of(
+    store: Store, run: FilmedRun | None = None, shown: FilmSettings = PLAIN, **sweep: Any
+) -> Film:
+    runs = sweep.pop("runs", None) or (run or put_run(store),)
+    return Film(store=store, settings=shown, runs=tuple(runs), **sweep)
 
 
 def carry_out(work: Work, model: Any) -> tuple[Any, list[tuple[int, int]]]:
@@ -97,14 +101,14 @@ def frames_in(path: Path) -> np.ndarray:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_film_ends_on_the_stored_picture(store: Store, format: FileFormat) -> None:
-    shot = put_run(store, calls=5)
-    found = frames_in(write(film_of(store, shot), format))
+    run = put_run(store, calls=5)
+    found = frames_in(write(film_of(store, run), format))
     # An animated WebP and a ZIP show a held frame once, and longer.
     expected = {"mp4": 9, "gif": 9}.get(format, 6)
     assert found.shape == (expected, SIDE, SIDE, 3)
-    assert shot.image is not None
-    stored = Image.open(io.BytesIO(store.image_bytes(shot.image.digest)))
-    trajectory = store.trajectory(shot.image.digest)
+    assert run.image is not None
+    stored = Image.open(io.BytesIO(store.image_bytes(run.image.digest)))
+    trajectory = store.trajectory(run.image.digest)
     assert trajectory is not None
     assert trajectory.pred_original_sample is not None
     tolerance = 0 if format == "zip" else 6
@@ -115,7 +119,7 @@ def test_a_film_ends_on_the_stored_picture(store: Store, format: FileFormat) -> 
 
 
 def test_there_and_back_ends_beside_its_beginning(store: Store) -> None:
-    film = film_of(store, cut=replace(PLAIN, there_and_back=True))
+    film = film_of(store, shown=replace(PLAIN, there_and_back=True))
     assert film.played == [0, 1, 2, 3, 4, 5, 5, 5, 5, 4, 3, 2, 1]
     found = frames_in(write(film))
     assert len(found) == 13
@@ -126,56 +130,56 @@ def test_there_and_back_ends_beside_its_beginning(store: Store) -> None:
 @pytest.mark.parametrize("scheduler", ["DDIM", "Euler"])
 def test_both_panels_show_what_they_say(store: Store, scheduler: str) -> None:
     """x_t is variance preserving: a sigma-space scheduler's latents are divided."""
-    shot = put_run(store, settings(scheduler=scheduler))
-    assert shot.image is not None
-    film = film_of(store, shot, replace(PLAIN, kinds=("latents", "x0")))
+    run = put_run(store, settings(scheduler=scheduler))
+    assert run.image is not None
+    film = film_of(store, run, replace(PLAIN, kinds=("latents", "x0")))
     write(film)
-    trajectory = store.trajectory(shot.image.digest)
+    trajectory = store.trajectory(run.image.digest)
     assert trajectory is not None
     assert trajectory.latents is not None
     assert trajectory.pred_original_sample is not None
     for index in (0, 3):
-        sigma = shot.records[index].sigma if scheduler == "Euler" else 0.0
+        sigma = run.records[index].sigma if scheduler == "Euler" else 0.0
         left = pixels(trajectory.latents[index] / np.float32((1 + sigma**2) ** 0.5))
-        frame = film.scene.frame(index)
+        frame = film.frames.frame(index)
         assert np.abs(frame[:, :SIDE].astype(int) - left.astype(int)).max() <= 1
         right = pixels(trajectory.pred_original_sample[index])
         assert np.array_equal(frame[:, -SIDE:], right)
-    last = film.scene.frame(film.count - 1)
+    last = film.frames.frame(film.count - 1)
     assert np.array_equal(last[:, :SIDE], last[:, -SIDE:])
 
 
 def test_a_size_keeps_every_pixel_a_square(store: Store) -> None:
-    shot = put_run(store)
-    one, three = (film_of(store, shot, replace(PLAIN, scale=scale)) for scale in (1, 3))
+    run = put_run(store)
+    one, three = (film_of(store, run, replace(PLAIN, scale=scale)) for scale in (1, 3))
     write(one)
-    enlarged = one.scene.frame(2).repeat(3, 0).repeat(3, 1)
-    assert np.array_equal(three.scene.frame(2), enlarged)
+    enlarged = one.frames.frame(2).repeat(3, 0).repeat(3, 1)
+    assert np.array_equal(three.frames.frame(2), enlarged)
 
 
 def test_the_preview_is_small_and_ends_on_the_stored_picture(store: Store) -> None:
-    shot = put_run(store)
+    run = put_run(store)
     model = FilmModel()
-    film = film_of(store, shot, replace(PLAIN, decoder="preview"))
+    film = film_of(store, run, replace(PLAIN, decoder="preview"))
     write(film, model=model)
     assert model.decoded == 0
-    assert shot.image is not None
-    stored = np.asarray(Image.open(shot.image.path))
-    assert np.array_equal(film.scene.frame(film.count - 1), stored)
+    assert run.image is not None
+    stored = np.asarray(Image.open(run.image.path))
+    assert np.array_equal(film.frames.frame(film.count - 1), stored)
 
 
 def test_captions_stand_below_and_move_nothing(store: Store) -> None:
-    shot = put_run(store)
-    bare, captioned = film_of(store, shot), film_of(store, shot, replace(PLAIN, caption=True))
+    run = put_run(store)
+    bare, captioned = film_of(store, run), film_of(store, run, replace(PLAIN, caption=True))
     write(captioned)
     words = ["Step 3 of 5", "timestep 997", "σ 3.33", "guidance gap 0.167"]
     assert captioned.captions()[2] == words
     assert captioned.captions()[-1][0] == "Finished"
     for index in range(bare.count):
-        frame = captioned.scene.frame(index)
-        assert np.array_equal(frame[:SIDE], bare.scene.frame(index))
+        frame = captioned.frames.frame(index)
+        assert np.array_equal(frame[:SIDE], bare.frames.frame(index))
         assert frame[SIDE:].max() > 200, "no lettering"
-    assert len({captioned.scene.frame(index).shape for index in range(bare.count)}) == 1
+    assert len({captioned.frames.frame(index).shape for index in range(bare.count)}) == 1
 
 
 def test_a_run_that_calls_more_often_than_it_steps_says_call(store: Store) -> None:
@@ -184,14 +188,14 @@ def test_a_run_that_calls_more_often_than_it_steps_says_call(store: Store) -> No
 
 
 def test_nothing_is_decoded_or_encoded_twice(store: Store) -> None:
-    shot, model = put_run(store), FilmModel()
-    path = write(film_of(store, shot), model=model)
+    run, model = put_run(store), FilmModel()
+    path = write(film_of(store, run), model=model)
     assert model.decoded == 5
-    assert film_of(store, shot).find("mp4") == path
-    slower = film_of(store, shot, replace(PLAIN, fps=5))
+    assert film_of(store, run).find("mp4") == path
+    slower = film_of(store, run, replace(PLAIN, fps=5))
     assert slower.find("mp4") is None
-    assert slower.undeveloped() == {}
-    both = film_of(store, shot, replace(PLAIN, kinds=("latents", "x0")))
+    assert slower.not_decoded() == {}
+    both = film_of(store, run, replace(PLAIN, kinds=("latents", "x0")))
     write(both, model=model)
     assert model.decoded == 10, "only the latents were missing"
 
@@ -211,8 +215,8 @@ def test_nothing_is_decoded_or_encoded_twice(store: Store) -> None:
     ids=lambda change: next(iter(change)),
 )
 def test_another_cut_is_another_file(store: Store, change: dict[str, Any]) -> None:
-    shot = put_run(store)
-    assert film_of(store, shot, replace(PLAIN, **change)).name("mp4") != film_of(store, shot).name(
+    run = put_run(store)
+    assert film_of(store, run, replace(PLAIN, **change)).name("mp4") != film_of(store, run).name(
         "mp4"
     )
 
@@ -223,7 +227,7 @@ def test_a_stopped_film_leaves_nothing_half_made(store: Store) -> None:
     assert isinstance(next(work), OnModel)
     assert work.send(FilmModel())[1] == 30
     work.close()
-    assert film.undeveloped()
+    assert film.not_decoded()
     encoding = film.work("mp4")
     next(encoding)
     piece = encoding.send(FilmModel())
@@ -236,24 +240,24 @@ def test_a_stopped_film_leaves_nothing_half_made(store: Store) -> None:
 
 
 def test_the_newest_films_are_kept(store: Store) -> None:
-    shot = put_run(store, calls=2)
+    run = put_run(store, calls=2)
     paths: list[Path] = []
     for count in range(KEPT_FILMS + 2):
-        film = film_of(store, shot, replace(PLAIN, hold=count / 10))
+        film = film_of(store, run, replace(PLAIN, hold=count / 10))
         paths.append(write(film))
         os.utime(paths[-1], (time.time() + count,) * 2)
     assert [path.exists() for path in paths] == [False] * 2 + [True] * KEPT_FILMS
 
 
-def test_a_damaged_reel_is_made_anew(store: Store) -> None:
+def test_damaged_frames_are_decoded_again(store: Store) -> None:
     film = film_of(store)
     write(film)
-    (reel,) = (store.folder / "films" / "reels").iterdir()
-    reel.write_bytes(reel.read_bytes()[:100])
+    (file,) = (store.folder / "films" / "reels").iterdir()
+    file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(FilmError, match="no longer kept"):
-        _ = film_of(store, film.shots[0]).scene
-    assert film.undeveloped()
-    write(film_of(store, film.shots[0]))
+        _ = film_of(store, film.runs[0]).frames
+    assert film.not_decoded()
+    write(film_of(store, film.runs[0]))
 
 
 @pytest.mark.parametrize(
@@ -269,20 +273,20 @@ def test_a_damaged_reel_is_made_anew(store: Store) -> None:
     ids=["deleted", "damaged", "lost"],
 )
 def test_what_cannot_be_decoded_is_said(store: Store, spoil: Any, said: str) -> None:
-    shot = put_run(store)
-    film = film_of(store, shot)
-    spoil(store, shot.image)
+    run = put_run(store)
+    film = film_of(store, run)
+    spoil(store, run.image)
     with pytest.raises(TaskError, match=said):
         carry_out(film.work("mp4"), FilmModel())
 
 
 def test_a_damaged_picture_is_said(store: Store) -> None:
-    shot = put_run(store)
-    carry_out(film_of(store, shot).work("mp4"), FilmModel())
-    assert shot.image is not None
-    shot.image.path.write_bytes(shot.image.path.read_bytes()[:200])
+    run = put_run(store)
+    carry_out(film_of(store, run).work("mp4"), FilmModel())
+    assert run.image is not None
+    run.image.path.write_bytes(run.image.path.read_bytes()[:200])
     with pytest.raises(TaskError, match="damaged"):
-        carry_out(film_of(store, shot).work("mp4"), FilmModel())
+        carry_out(film_of(store, run).work("mp4"), FilmModel())
 
 
 def test_frames_of_another_model_are_refused(store: Store) -> None:
@@ -301,15 +305,15 @@ def test_a_cut_out_of_bounds_is_refused(change: dict[str, Any]) -> None:
 
 
 def test_a_film_without_any_recorded_run_is_refused(store: Store) -> None:
-    shot = replace(put_run(store), records=())
+    run = replace(put_run(store), records=())
     with pytest.raises(FilmError, match="No run"):
-        _ = film_of(store, shot).scene
+        _ = film_of(store, run).frames
 
 
 STEPS = Sweep(base=settings(), x=Axis(name="num_inference_steps", values=(2, 4)))
 
 
-def step_shots(store: Store) -> list[Shot]:
+def step_runs(store: Store) -> list[FilmedRun]:
     """Two runs of 2 and 4 steps, side by side."""
     return [
         replace(put_run(store, cell.settings, calls=cell.settings.num_inference_steps), x=cell.x)
@@ -327,11 +331,11 @@ def step_shots(store: Store) -> list[Shot]:
 def test_cells_of_different_steps_in_one_film(
     store: Store, pace: Any, calls: list[tuple[int, int]]
 ) -> None:
-    shots = step_shots(store)
-    cut = replace(PLAIN, pace=pace, caption=True)
-    film = film_of(store, cut=cut, shots=shots, sweep=STEPS)
+    runs = step_runs(store)
+    shown = replace(PLAIN, pace=pace, caption=True)
+    film = film_of(store, shown=shown, runs=runs, sweep=STEPS)
     assert film.count == 5
-    found = [tuple(film.call(shot, index) for shot in shots) for index in range(film.count)]
+    found = [tuple(film.call(run, index) for run in runs) for index in range(film.count)]
     assert found == calls
     decoded = frames_in(write(film))
     assert len(decoded) == 5 + 3
@@ -341,29 +345,29 @@ def test_cells_of_different_steps_in_one_film(
 
 
 def test_a_cell_without_its_steps_stands_still(store: Store) -> None:
-    moving, still = step_shots(store)
-    shots = [moving, replace(still, records=())]
-    film = film_of(store, shots=shots, sweep=STEPS)
+    moving, still = step_runs(store)
+    runs = [moving, replace(still, records=())]
+    film = film_of(store, runs=runs, sweep=STEPS)
     model = FilmModel()
     write(film, model=model)
     assert model.decoded == 2
-    frames = [film.scene.frame(index) for index in range(film.count)]
+    frames = [film.frames.frame(index) for index in range(film.count)]
     changed = np.argwhere((frames[0] != frames[-1]).any(axis=2))
     assert np.ptp(changed[:, 1]) < SIDE, "only one cell may move"
 
 
 def test_side_by_side_in_every_cell(store: Store) -> None:
     kinds: tuple[Kind, ...] = ("latents", "x0")
-    shots = step_shots(store)
-    film = film_of(store, cut=replace(PLAIN, kinds=kinds), shots=shots, sweep=STEPS)
+    runs = step_runs(store)
+    film = film_of(store, shown=replace(PLAIN, kinds=kinds), runs=runs, sweep=STEPS)
     write(film)
-    moved = (film.scene.frame(0) != film.scene.frame(film.count - 1)).any(axis=2)
+    moved = (film.frames.frame(0) != film.frames.frame(film.count - 1)).any(axis=2)
     assert moved.any(axis=0).sum() == 4 * SIDE
     assert moved.any(axis=1).sum() == SIDE
 
 
 def test_a_long_film_of_a_grid_needs_little_memory(tmp_path: Path) -> None:
-    """200 frames of 4 x 4 cells: frames that piled up would be 220 MB, reels 40 MB."""
+    """200 frames of 4 x 4 cells: frames that piled up would be 220 MB, files 40 MB."""
     program = ROOT / "tests" / "core" / "exports" / "films" / "long_film.py"
     done = subprocess.run(
         [sys.executable, str(program), str(tmp_path)],
@@ -407,11 +411,11 @@ def test_a_film_says_which_letters_of_its_labels_no_font_has(
     monkeypatch.setattr(lettering, "_system_font_for", lambda letter: None)
     for prompts, is_named in ((("an owl", "\u732b"), True), (("an owl", "a cat"), False)):
         sweep = Sweep(base=settings(), x=Axis(name="prompt", values=prompts))
-        shots = [
+        runs = [
             replace(put_run(store, replace(settings(), prompt=prompt)), x=x)
             for x, prompt in enumerate(prompts)
         ]
-        film = film_of(store, shots=shots, sweep=sweep)
+        film = film_of(store, runs=runs, sweep=sweep)
         write(film)
         assert ("\u732b" in film.note) == is_named
         assert ("No font on this computer" in film.note) == is_named

@@ -247,6 +247,15 @@ def test_one_colour_a_value_and_one_name_a_colour() -> None:
     assert colouring(runs, "prompt").field == "scheduler", "what does not differ colours nothing"
 
 
+def test_what_has_no_effect_tells_no_runs_apart() -> None:
+    """A strength in text to image; it counts where one of the runs has a source."""
+    assert differing([step_run("a", strength=0.5), step_run("b", strength=0.75, seed=2)]) == [
+        "seed"
+    ]
+    source = {"init_image": "0" * 32, "strength": 0.5}
+    assert "strength" in differing([step_run("a", **source), step_run("b", strength=0.75)])
+
+
 def test_labels_tell_runs_apart() -> None:
     assert labels([RUNS[0]]) == ["a red apple · seed 0"]
     assert labels(RUNS) == ["Guidance scale 2", "Guidance scale 8"]

@@ -237,7 +237,7 @@ def png_with(text: str) -> bytes:
     [
         (b"", "not a PNG"),
         (b"GIF89a nothing", "not a PNG"),
-        (b"%PDF-1.5 nothing", "holds no sweep"),
+        (b"%PDF-1.5 nothing", "contains no sweep"),
         (b"\x89PNG\r\n\x1a\n cut", "not a PNG|damaged"),
         (png_with("{"), "damaged"),
         (png_with("[]"), "damaged"),
@@ -256,7 +256,7 @@ def test_a_file_without_a_sweep_is_refused_with_its_reason(data: bytes, message:
 def test_a_plain_picture_holds_no_sweep(format: str) -> None:
     buffer = io.BytesIO()
     noise().save(buffer, format)
-    with pytest.raises(SheetError, match="holds no sweep"):
+    with pytest.raises(SheetError, match="contains no sweep"):
         read_sweep(buffer.getvalue())
 
 
@@ -268,7 +268,7 @@ def test_a_sweep_too_long_for_exif_leaves_the_picture_sound() -> None:
     options = SheetOptions(show_legend=False)
     data = write_sheet(sweep, flat_cells(sweep), options, "jpeg")
     assert opened(data).width > 128
-    with pytest.raises(SheetError, match="holds no sweep"):
+    with pytest.raises(SheetError, match="contains no sweep"):
         read_sweep(data)
     assert {format: carries_sweep(sweep, format) for format in FORMATS} == {
         "png": True,

@@ -7,8 +7,9 @@ from pathlib import Path
 import streamlit as st
 
 from core.diffusion.settings import GenerationSettings
-from core.exports.films.film import FileFormat, Film
+from core.exports.films.film import Film
 from core.exports.films.film_task import film_arguments
+from core.exports.films.kept import FileFormat
 from core.exports.formats import FORMATS, film_files
 from core.output.film.film import FilmError
 from core.output.film.plot import Curve, norm_figure
@@ -16,10 +17,11 @@ from core.output.sheet.sheet import SheetError
 from core.runs.store.store import StoreError
 from ui.catalog import FILM
 from ui.film.form import BOUND, PREFIX, key
-from ui.film.source import Footage
+from ui.film.source import ChosenRuns
 from ui.frame import safe
-from ui.runs.tasks import await_task, request_of
-from ui.runtime import Runtime, owner_id
+from ui.runs.film_files import film_download, film_file
+from ui.runs.tasks import request_of
+from ui.runtime import Runtime
 from ui.send import send_menu
 from ui.views import show_error, show_warning
 
@@ -34,13 +36,13 @@ FILES: dict[str, tuple[FileFormat, str]] = {
 }
 
 
-def show_film(runtime: Runtime, film: Film, footage: Footage) -> None:
+def show_film(runtime: Runtime, film: Film, chosen: ChosenRuns) -> None:
     """The film as it plays, then frame by frame, then as files. Errors are said in its place."""
     try:
         path = made(runtime, film, "mp4")
         if path is None:
             return
-        width = film.scene.frame(0).shape[1]
+        width = film.frames.frame(0).shape[1]
         with st.container(horizontal_alignment="center"):
             st.video(
                 path,
@@ -48,11 +50,11 @@ def show_film(runtime: Runtime, film: Film, footage: Footage) -> None:
                 loop=True,
                 muted=True,
                 width=width,
-                alt=f"Film of {film.count} frames: {footage.title}",
+                alt=f"Film of {film.count} frames: {chosen.title}",
             )
         if film.note:
             st.caption(film.note)
-        show_frames(film, curves_of(film, footage))
+        show_frames(film, curves_of(film, chosen))
         _show_files(runtime, film)
     except (FilmError, SheetError, StoreError) as error:
         show_error("This film cannot be made", str(error))
@@ -60,32 +62,28 @@ def show_film(runtime: Runtime, film: Film, footage: Footage) -> None:
 
 def made(runtime: Runtime, film: Film, format: FileFormat) -> Path | None:
     """The film's file, made where it is not kept; until then its progress with Stop, and None."""
-    if not film.undeveloped() and (path := film.find(format)):
-        return path
     settings = film.filmed[0][0].settings if film.filmed else GenerationSettings()
     request = request_of("film", settings, **film_arguments(film, format))
     label = f"Making the {'frames' if format == 'zip' else format.upper()}"
-    if await_task(runtime, request, label) is None:
-        return None
-    path = film.find(format)
-    if path is None or film.undeveloped():  # made once, and removed since: make it again
-        runtime.tasks.submit(request, owner_id(), again=True)
-        st.rerun()
-    return path
+
+    def find() -> Path | None:
+        return None if film.not_decoded() else film.find(format)
+
+    return film_file(runtime, request, find, label)
 
 
-def curves_of(film: Film, footage: Footage) -> list[Curve]:
+def curves_of(film: Film, chosen: ChosenRuns) -> list[Curve]:
     """Return the RMS of x_t and of its predicted x0 of one run; one of them a cell of a sweep."""
     curves: list[Curve] = []
-    for shot, name in zip(footage.shots, footage.names, strict=True):
-        calls = [film.call(shot, index) for index in range(film.count)]
-        records = [shot.records[call] if call < len(shot.records) else None for call in calls]
+    for run, name in zip(chosen.runs, chosen.names, strict=True):
+        calls = [film.call(run, index) for index in range(film.count)]
+        records = [run.records[call] if call < len(run.records) else None for call in calls]
         x_t = [record.latent_rms if record else None for record in records]
         x0 = [record.x0_rms if record else None for record in records]
         if film.sweep is None:
             return [Curve(name="x_t", values=x_t), Curve(name="Predicted x₀", values=x0)]
-        if shot.records:
-            curves.append(Curve(name=name, values=x0 if film.cut.kinds == ("x0",) else x_t))
+        if run.records:
+            curves.append(Curve(name=name, values=x0 if film.settings.kinds == ("x0",) else x_t))
     return curves[:MOST_CURVES]
 
 
@@ -114,7 +112,7 @@ def show_frames(film: Film, curves: list[Curve]) -> None:
         **BOUND,
     )
     try:
-        picture = film.scene.frame(frame - 1)
+        picture = film.frames.frame(frame - 1)
     except (FilmError, StoreError) as error:
         show_error("This frame cannot be shown", str(error))
         return
@@ -139,8 +137,8 @@ def _show_files(runtime: Runtime, film: Film) -> None:
             default="MP4",
             required=True,
             key=f"{PREFIX}:file",
-            help="GIF plays everywhere, with 256 colours a frame; WebP is smaller and has all "
-            "colours; PNG frames are one file a frame, in a ZIP.",
+            help="GIF plays everywhere, with 256 colours per frame; WebP is smaller and has all "
+            "colours; PNG frames are one file per frame, in a ZIP.",
         )
         place = st.container(width="content")
         if film.sweep is None:
@@ -149,16 +147,7 @@ def _show_files(runtime: Runtime, film: Film) -> None:
     format, mime = FILES[kind]
     path = made(runtime, film, format)
     if path is not None:
-        place.download_button(
-            f"Download {kind}, {path.stat().st_size / 1e6:.1f} MB",
-            path.read_bytes,
-            file_name=f"lightbox-film-{path.stem[:8]}.{format}",
-            mime=mime,
-            key=f"{PREFIX}:download:{format}",
-            icon=":material/download:",
-            type="primary",
-            on_click="ignore",
-        )
+        film_download(place, path, kind, f"lightbox-film-{path.stem[:8]}.{format}", mime)
 
 
 def _what_to_see(film: Film) -> str:
@@ -167,7 +156,7 @@ def _what_to_see(film: Film) -> str:
             "x_t, variance preserving, stays near 1, as noise has it. The predicted x₀ changes "
             "until the picture is decided."
         )
-    which = "predicted x₀" if film.cut.kinds == ("x0",) else "noisy latents"
+    which = "predicted x₀" if film.settings.kinds == ("x0",) else "noisy latents"
     cells = "each cell" if len(film.filmed) <= MOST_CURVES else f"the first {MOST_CURVES} cells"
     return f"The {which} of {cells}, from blue to red in the order of the grid."
 

@@ -1,6 +1,6 @@
-"""Reels: the frames of one run's x_t or predicted x0, decoded once and kept on disk.
+"""The frames of one run's x_t or predicted x0, decoded once and kept on disk.
 
-Films of one run and of any sweep it stands in are cut of the same reels.
+A film of one run and films of any sweep with that run use the same decoded frames.
 """
 
 from __future__ import annotations
@@ -25,33 +25,35 @@ Kind = Literal["latents", "x0"]
 Decoder = Literal["vae", "preview"]
 
 VERSION = 1
-"""Raised when the same latents would give other frames, so that no kept reel is mistaken."""
+"""Raised when the same latents would give other frames, so that no kept file is mistaken."""
 
 KEPT_BYTES = 2_000_000_000
+FOLDER = "films/reels"
+"""In the store. The name stays, so that frames decoded by older versions are found."""
 
 
-class Reels:
-    """The reels of a store's folder, by image, kind and decoder."""
+class FrameCache:
+    """The decoded frames kept in a store's folder, by image, kind and decoder."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._shelf = Shelf(store.folder / "films" / "reels", most_bytes=KEPT_BYTES)
+        self._shelf = Shelf(store.folder / FOLDER, most_bytes=KEPT_BYTES)
 
-    def find(self, image: StoredImage, kind: Kind, decoder: Decoder) -> Reel | None:
-        """None where it has not been made, or is no longer kept."""
+    def find(self, image: StoredImage, kind: Kind, decoder: Decoder) -> DecodedFrames | None:
+        """Return the frames; None where they are not decoded, or no longer kept."""
         path = self._shelf.find(_name(image, kind, decoder))
-        return Reel(path) if path is not None else None
+        return DecodedFrames(path) if path is not None else None
 
     def missing(
         self, image: StoredImage, kinds: Sequence[Kind], decoder: Decoder
     ) -> tuple[Kind, ...]:
-        """The kinds of which there is no reel."""
+        """Return the kinds whose frames are not kept."""
         return tuple(kind for kind in kinds if not self._shelf.find(_name(image, kind, decoder)))
 
-    def shoot(
+    def decode(
         self, model: LoadedModel, image: StoredImage, kinds: Sequence[Kind], decoder: Decoder
     ) -> Iterator[int]:
-        """Make reels of these kinds; yield the number of frames done, a piece at a time.
+        """Decode the frames of these kinds; yield the number of frames done, a piece at a time.
 
         Raises TaskError where the model is another than the one that made the picture, or where
         no tensors were recorded; StoreError, ModelError, OSError.
@@ -76,12 +78,12 @@ class Reels:
             before += len(latents)
 
     def tidy(self, images: Sequence[StoredImage], kinds: Sequence[Kind], decoder: Decoder) -> None:
-        """Remove the reels not asked for longest, beyond KEPT_BYTES; never these."""
+        """Remove the files least recently used, beyond KEPT_BYTES; never these."""
         names = {_name(image, kind, decoder) for image in images for kind in kinds}
         self._shelf.tidy(keep={self._shelf.folder / name for name in names})
 
 
-class Reel(Sequence[np.ndarray]):
+class DecodedFrames(Sequence[np.ndarray]):
     """The frames of a file, uint8 (H, W, 3), read one at a time: no file stays open. Raises
     FilmError where the file is gone or damaged.
     """
@@ -104,7 +106,7 @@ class Reel(Sequence[np.ndarray]):
         try:
             found: np.ndarray = np.load(self._path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
-            self._path.unlink(missing_ok=True)  # so that the next film makes it anew
+            self._path.unlink(missing_ok=True)  # so that the next film decodes it again
             raise FilmError("The frames are no longer kept: make the film again.") from error
         return found
 
