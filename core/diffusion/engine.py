@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
-import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from typing import Any, cast
 
 import numpy as np
@@ -34,7 +31,7 @@ from core.diffusion.sampling.batch import Batch
 from core.diffusion.sampling.cell import BatchCell
 from core.diffusion.sampling.compute.memory import is_out_of_memory, with_room
 from core.diffusion.sampling.compute.unet_rows import RowTooLargeError
-from core.diffusion.sampling.prediction import prediction_type_of
+from core.diffusion.sampling.computed import versions, why_not_finite
 from core.diffusion.sampling.recording import trajectory_of
 from core.diffusion.sampling.vae import decode, decode_each
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
@@ -263,7 +260,7 @@ class Engine:
             if torch.isfinite(found).all():
                 latents[key] = found
                 continue
-            events.append(self._fail(key, _not_finite(cell, self.model)))
+            events.append(self._fail(key, why_not_finite(cell, self.model)))
         together = [key for key in latents if not self._riders[key].cell.strict]
         decoded = dict(
             zip(together, decode_each(self.model, [latents[k] for k in together]), strict=True)
@@ -292,7 +289,7 @@ class Engine:
                 dtype=str(self.model.dtype).removeprefix("torch."),
                 rows=cell.most_rows,
                 strict=cell.strict,
-                versions=_versions(),
+                versions=versions(),
             ),
         )
         self.drop(key)
@@ -301,23 +298,3 @@ class Engine:
     def _fail(self, key: str, reason: str) -> Failed:
         self.drop(key)
         return Failed(key=key, reason=reason)
-
-
-def _not_finite(cell: BatchCell, model: LoadedModel) -> str:
-    begins_without_signal = bool(cell.sigmas) and math.isinf(cell.sigmas[0])
-    if begins_without_signal and prediction_type_of(model.info.scheduler_config) == "epsilon":
-        return (
-            "The latents are no longer finite numbers, so there is no image: this schedule begins "
-            "without any signal (rescale_betas_zero_snr), where a model that predicts the noise "
-            "says nothing of the picture. Its scheduler configuration does not go with its "
-            "prediction type: try Euler or DPM++ 2M, or mend scheduler_config.json."
-        )
-    return (
-        "The latents are no longer finite numbers (NaN or infinity), so there is no image. Lower "
-        "the guidance scale, or use float32 for this model."
-    )
-
-
-def _versions() -> dict[str, str]:
-    names = ("torch", "diffusers", "transformers")
-    return {"python": platform.python_version()} | {name: version(name) for name in names}

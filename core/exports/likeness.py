@@ -15,7 +15,7 @@ from core.diffusion.models.load import describe
 from core.diffusion.settings import GenerationSettings
 from core.output.numbers.metrics import clip_image_embedding, rmse, ssim
 from core.runs.store.store import Store, StoreError
-from core.runs.worker.tasks.runner import TaskContext, TaskError, Work
+from core.runs.worker.tasks.work import TaskContext, TaskError, Work
 
 SMALLEST_SIDE = 11
 """Pixels that SSIM's window needs."""

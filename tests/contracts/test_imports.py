@@ -43,6 +43,7 @@ HOUSE: tuple[tuple[str, ...], ...] = (
     ("core.runs",),
     ("core.runs.store",),
     ("core.runs.queue",),
+    ("core.runs.worker.waiting",),
     ("core.runs.worker.dispatch",),
     ("core.runs.worker.model", "core.runs.worker.turns"),
     ("core.runs.worker.tasks",),
@@ -94,6 +95,7 @@ LIGHT = (
 """Modules of those rooms that tables and pages read: they open in milliseconds."""
 
 MODULES_IN_A_FOLDER = 15
+LINES_IN_A_MODULE = 300
 
 APP_FILES = app_files()
 MODULES = frozenset(module_name(path) for path in APP_FILES)
@@ -189,6 +191,11 @@ def test_a_folder_of_many_modules_has_rooms() -> None:
     for folder in {path.parent for path in APP_FILES}:
         modules = [path for path in APP_FILES if path.parent == folder and path.stem != "__init__"]
         assert len(modules) <= MODULES_IN_A_FOLDER, folder
+
+
+@pytest.mark.parametrize("path", APP_FILES, ids=module_name)
+def test_a_module_is_one_idea(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LINES_IN_A_MODULE
 
 
 def test_the_app_starts_without_torch() -> None:

@@ -7,8 +7,9 @@ from functools import partial
 
 import streamlit as st
 
+from core.diffusion.models.hub_cache import is_hub_id, pinned, split_id
 from core.diffusion.models.load import ModelError, ModelInfo, describe, list_models
-from core.diffusion.models.origins import is_hub_id, locate, pinned, split_id
+from core.diffusion.models.origins import locate
 from core.runs.worker.model.downloads import Download, downloads
 from ui.catalog import CATALOG
 from ui.links import put_settings

@@ -15,7 +15,7 @@ from typing import Any
 
 from core.diffusion.models.download import Report, fetch
 from core.diffusion.models.errors import IncompleteError, ModelError
-from core.diffusion.models.families import TWO_ENCODERS, Configs, Family
+from core.diffusion.models.families import Configs, Family
 from core.diffusion.models.files.folder_family import family_of
 from core.diffusion.models.files.hashes import file_sha256
 from core.diffusion.models.files.markers import yaml_beside
@@ -28,14 +28,20 @@ from core.diffusion.models.files.weights import (
     refuse_code,
     weights_of,
 )
+from core.diffusion.models.fingerprint import (
+    ALL_PARTS,
+    State,
+    fingerprint_of,
+    state_of,
+    state_of_files,
+)
+from core.diffusion.models.hub_cache import is_hub_id
 from core.diffusion.models.info import ModelInfo
 from core.diffusion.models.latent_format import SD_LATENTS, LatentFormat
-from core.diffusion.models.origins import Origin, is_hub_id, leads_within, locate
+from core.diffusion.models.origin import Origin, leads_within
+from core.diffusion.models.origins import locate
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.recipe.settings_table import FROM_MODEL, SETTINGS
-
-State = tuple[tuple[str, int, int], ...]
-"""Name, size and modification time of every file: changes when the model does."""
 
 WRONG_TYPES = (
     TypeError,
@@ -50,9 +56,6 @@ WRONG_TYPES = (
 )
 """What reading a configuration raises where its JSON is not of the shape that models have."""
 
-_TEXT_PARTS = tuple(part for row in TWO_ENCODERS for part in (row.tokenizer, row.encoder))
-_ALL_PARTS = (*_TEXT_PARTS, "unet", "vae", "scheduler")
-
 
 def describe(source: str) -> ModelInfo:
     """Read a model's JSON files and fingerprint its weights (cached until a file changes).
@@ -66,8 +69,8 @@ def describe(source: str) -> ModelInfo:
         _refuse_leading_out(beside, origin.root)
         files = [origin.path, *([beside] if beside.is_file() else [])]
         _refuse_leading_out(origin.path, origin.root)
-        return _described(_describe_file, origin, _state_of(files))
-    return _described(_describe_folder, origin, _state(origin.path))
+        return _described(_describe_file, origin, state_of_files(files))
+    return _described(_describe_folder, origin, state_of(origin.path))
 
 
 def _described(
@@ -137,23 +140,12 @@ def is_on_its_hub(source: str) -> bool:
     return False
 
 
-def _state(folder: Path) -> State:
-    files = [folder / "model_index.json", folder / "lightbox.json", folder / "preview.json"]
-    for name in _ALL_PARTS:
-        files += sorted((folder / name).glob("*")) if (folder / name).is_dir() else []
-    return _state_of(file for file in files if file.is_file())
-
-
-def _state_of(files: Any) -> State:
-    return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
-
-
 @functools.lru_cache(maxsize=32)
 def _describe_folder(origin: Origin, state: State) -> ModelInfo:
     folder = origin.path
     # A snapshot's folder is called by its commit.
     called = origin.source if origin.revision else folder.name
-    refuse_code(folder, _ALL_PARTS, origin.root, called)  # first: a link out is not opened
+    refuse_code(folder, ALL_PARTS, origin.root, called)  # first: a link out is not opened
     index = read_json(folder / "model_index.json")
     unet, scheduler = (
         read_json(folder / part / file) if (folder / part).is_dir() else {}
@@ -179,7 +171,7 @@ def _describe_folder(origin: Origin, state: State) -> ModelInfo:
         scheduler=scheduler,
         name=str(card.get("name") or called),
         card=card,
-        fingerprint=_fingerprint(folder, family, state, weights, zeroes, is_mended),
+        fingerprint=fingerprint_of(folder, family, state, weights, zeroes, is_mended),
         zeroes=zeroes,
     )
 
@@ -273,29 +265,3 @@ def _latent_format(
 
 def _optional(file: Path) -> dict[str, Any]:
     return read_json(file) if file.is_file() else {}
-
-
-def _fingerprint(
-    folder: Path,
-    family: Family,
-    state: State,
-    weights: list[Path],
-    zeroes: bool,
-    is_mended: bool,
-) -> str:
-    """What gives other pixels gives another fingerprint: the weights that are read, vocabulary,
-    configurations.
-    """
-    whole = hashlib.sha256()
-    for path, _, _ in state:
-        file = Path(path)
-        name = file.relative_to(folder).as_posix()
-        is_read = file.suffix in (".json", ".txt") or file in weights
-        if file.parent.name in family.parts and is_read:
-            whole.update(f"{name}\0".encode())
-            whole.update(bytes.fromhex(file_sha256(file)))
-    if zeroes:
-        whole.update(b"zeroes empty negative prompt")
-    if is_mended:  # versions before this one ran it as it is written
-        whole.update(b"scheduler configuration mended as the pipeline does")
-    return whole.hexdigest()

@@ -17,7 +17,8 @@ from core.diffusion.models.errors import IncompleteError, ModelError
 from core.diffusion.models.families import Configs
 from core.diffusion.models.files.folder_family import family_of
 from core.diffusion.models.files.weights import PICKLES, STEMS, VARIANTS, first_line, read_json
-from core.diffusion.models.origins import hub_cache, split_id, where_looked
+from core.diffusion.models.hub_cache import hub_cache, split_id
+from core.diffusion.models.origins import where_looked
 
 SPARE_BYTES = 512 * 2**20
 """What has to stay free on the disk beyond the download itself."""

@@ -16,7 +16,7 @@ from core.diffusion.sampling.frames import decode_frames, preview_frames, vp_lat
 from core.output.film.film import FilmError
 from core.runs.store.shelf import Shelf
 from core.runs.store.store import Store, StoredImage
-from core.runs.worker.tasks.runner import TaskError
+from core.runs.worker.tasks.work import TaskError
 
 if TYPE_CHECKING:
     from core.diffusion.models.load import LoadedModel

@@ -34,7 +34,7 @@ from core.output.film.frames import (
 from core.output.sheet.painter import COLORS
 from core.output.sheet.sheet import SheetOptions
 from core.runs.store.store import Store, StoredImage
-from core.runs.worker.tasks.runner import InPool, OnModel, Work
+from core.runs.worker.tasks.work import InPool, OnModel, Work
 from core.sweeps.sweep import Sweep
 
 VERSION = 1

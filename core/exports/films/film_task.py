@@ -13,7 +13,7 @@ from core.exports.films.film_settings import FilmedRun, FilmSettings
 from core.exports.films.kept import FileFormat
 from core.output.film.film import FilmError
 from core.runs.store.store import Store
-from core.runs.worker.tasks.runner import TaskContext, TaskError, Work
+from core.runs.worker.tasks.work import TaskContext, TaskError, Work
 from core.sweeps.axis import SweepError
 from core.sweeps.sweep import Sweep
 

@@ -12,7 +12,7 @@ from core.output.film.film import FilmError, film_pieces, zip_pieces
 from core.output.sheet.sheet import SheetError
 from core.runs.store.shelf import Shelf
 from core.runs.store.store import Store, StoreError
-from core.runs.worker.tasks.runner import TaskError, Work
+from core.runs.worker.tasks.work import TaskError, Work
 
 FileFormat = Literal["mp4", "gif", "webp", "zip"]
 

@@ -17,7 +17,7 @@ from core.diffusion.settings import GenerationSettings
 from core.exports.films.kept import as_task_errors, kept_films, write_kept
 from core.output.film.film import FilmFormat, playback
 from core.runs.store.store import Store
-from core.runs.worker.tasks.runner import TaskContext, Work
+from core.runs.worker.tasks.work import TaskContext, Work
 
 VERSION = 1
 """Raised when the same film would be drawn in another way, so that no kept file is mistaken."""

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
-from core.diffusion.models.origins import hub_cache
+from core.diffusion.models.hub_cache import hub_cache
 from core.diffusion.recipe.prompt_weights import plain_text
 
 PIXEL_RANGE = 255.0

@@ -14,7 +14,8 @@ from core.diffusion.recipe.prompt_weights import plain_text
 from core.diffusion.recipe.variations import variations_of
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.quoted import guide_text
-from core.output.programs.snippet import encoder_options, gives_embeddings, snippet
+from core.output.programs.snippet import snippet
+from core.output.programs.snippet_prompt import encoder_options, gives_embeddings
 
 _TITLE = """\
 # {prompt}

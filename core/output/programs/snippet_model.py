@@ -8,8 +8,8 @@ from typing import Any
 
 from core.diffusion.models.families import FAMILIES, Family
 from core.diffusion.models.files.weights import read_json, weights_of
+from core.diffusion.models.hub_cache import split_id
 from core.diffusion.models.load import BUNDLED, BUNDLED_FOLDER, ModelInfo
-from core.diffusion.models.origins import split_id
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.excerpts import ROOT
 from core.output.programs.quoted import quoted

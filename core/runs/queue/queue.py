@@ -7,17 +7,16 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
 from sqlite3 import Connection, Row
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from core.diffusion.events import Record
 from core.diffusion.models.load import describe
-from core.diffusion.recipe.schedule import unet_calls
 from core.diffusion.settings import GenerationSettings
 from core.runs.queue.bookkeeping import WATCH_SECONDS, prune, settle
 from core.runs.queue.jobs import JOBS, Cell, Job, WorkerStatus, cell_from, is_alive, job_from
-from core.runs.queue.planned import Resolved, describe_all, resolve
+from core.runs.queue.planned import describe_all
+from core.runs.queue.submission import new_cells
 from core.runs.store.rows import UNREADABLE, RowError, read_object
 from core.runs.store.store import RECORD_LEVELS, Store
 from core.sweeps.plan import work_of
@@ -72,7 +71,7 @@ class Queue:
         if known := self._job_of(owner, token):
             return known
         job_id = uuid.uuid4().hex
-        cells = self._new_cells(job_id, settings, record)
+        cells = new_cells(self.store, self._describe, job_id, settings, record)
         with self._database.write() as connection:
             known = self._job_of(owner, token)
             if known:
@@ -263,21 +262,6 @@ class Queue:
             self._speeds[job.id] = work / seconds if work and seconds > 0 else None
         return self._speeds[job.id]
 
-    def _new_cells(
-        self, job_id: str, settings: Sequence[GenerationSettings], record: str
-    ) -> list[dict[str, Any]]:
-        # Of one that is not here the worker says so, and fails its cells where loading fails too.
-        cells = [
-            _new_cell(job_id, position, one)
-            for position, one in enumerate(resolve(settings, self._describe))
-        ]
-        digests = [cell["digest"] for cell in cells if cell["digest"] is not None]
-        stored = self.store.holds(digests, record)
-        for cell in cells:
-            if cell["digest"] in stored:
-                cell.update(state="done", step=cell["total_steps"])
-        return cells
-
 
 def _readable(rows: Iterable[Row], read: Callable[[Row], _T]) -> list[_T]:
     found: list[_T] = []
@@ -295,25 +279,3 @@ def _watch(connection: Connection, job_id: str) -> None:
         " WHERE id = ? AND finished_at IS NULL",
         (time.time() + WATCH_SECONDS, job_id),
     )
-
-
-def _new_cell(job_id: str, position: int, one: Resolved) -> dict[str, Any]:
-    settings, planned = one.settings, one.planned
-    total = unet_calls(
-        replace(settings, snapshot=0), one.info.scheduler_config if one.info else None
-    )
-    written = json.dumps(settings.to_dict())
-    return {
-        "job_id": job_id,
-        "position": position,
-        "settings": written,
-        "digest": planned.digest if planned else None,
-        "model": settings.model,
-        "width": settings.width,
-        "height": settings.height,
-        "state": "failed" if one.reason else "pending",
-        "step": 0,
-        "total_steps": 0 if one.reason else total,
-        "reason": one.reason,
-        "planned": planned.to_json(written) if planned else None,
-    }

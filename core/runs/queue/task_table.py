@@ -16,7 +16,7 @@ class TaskRow:
     """One kind of task.
 
     `function` is "module:name" (a test may give the function itself), called in the worker as
-    `function(context, settings, **arguments)`: a generator as `core.runs.worker.tasks.runner.Work`.
+    `function(context, settings, **arguments)`: a generator as `core.runs.worker.tasks.work.Work`.
     With `needs_model` it begins on the worker's thread with the settings' model in memory,
     without in the pool. `results` are the dataclasses that its result may hold: nothing else is
     read from a file. `label` is what a person reads while it runs.

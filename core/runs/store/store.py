@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -13,17 +12,17 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import TYPE_CHECKING
 
-import platformdirs
-
 from core.diffusion.models.lora.files import digest_of
 from core.diffusion.trajectory import Trajectory, TrajectoryError
 from core.output.texts.infotext import write_png
 from core.runs.store import saved_sweeps
+from core.runs.store.data_folder import data_folder
 from core.runs.store.database import Database, StoreError
 from core.runs.store.deletions import Deletion, Deletions
 from core.runs.store.files import Files
 from core.runs.store.index import Facets, ImageIndex, chunks
 from core.runs.store.inputs import Inputs
+from core.runs.store.parents import look_up_parents
 from core.runs.store.reindex import read_pictures
 from core.runs.store.rows import RowError, Unreadable, read_settings
 from core.runs.store.saved_sweeps import MAX_NAME, SavedSweep
@@ -32,7 +31,7 @@ from core.runs.store.stored_image import (
     StoredImage,
     image_from,
     image_row,
-    parent_digest,
+    level_of,
     write_row,
 )
 from core.sweeps.sweep import Sweep
@@ -54,16 +53,6 @@ __all__ = [
     "Unreadable",
     "data_folder",
 ]
-
-
-def data_folder() -> Path:
-    """Return where images are kept: LIGHTBOX_DATA, else the user's data directory of the
-    platform.
-    """
-    named = os.environ.get("LIGHTBOX_DATA", "").strip()
-    if named:
-        return Path(named).expanduser()
-    return Path(platformdirs.user_data_dir("diffusion-lightbox", appauthor=False))
 
 
 class Store(ImageIndex):
@@ -89,7 +78,7 @@ class Store(ImageIndex):
         )
         self.inputs = Inputs(self.database, self.files)
         """The source pictures of image-to-image."""
-        self._look_up_parents()
+        look_up_parents(self.database)
 
     def put(
         self,
@@ -107,7 +96,7 @@ class Store(ImageIndex):
         """
         settings = generation.settings
         digest = digest or digest_of(settings, model.fingerprint)
-        level = _level_of(generation.trajectory)
+        level = level_of(generation.trajectory)
         kept = self._sound([digest]).get(digest)
         stored = self.get(digest) if kept is not None else None
         if kept is not None and stored is not None:
@@ -138,7 +127,7 @@ class Store(ImageIndex):
         self, stored: StoredImage, trajectory: Trajectory | None, kept: int
     ) -> StoredImage:
         """Replaces the trajectory of a stored picture by one that holds more."""
-        level = _level_of(trajectory)
+        level = level_of(trajectory)
         if trajectory is None or level <= kept:
             return stored
         self.files.write(self.files.trajectory(stored.digest), trajectory.to_bytes())
@@ -302,24 +291,6 @@ class Store(ImageIndex):
         self._strange = found.strange
         return found.write
 
-    def _look_up_parents(self) -> None:
-        """Look up the parents of the pictures that were stored before families were kept."""
-        sql = "SELECT digest, settings, model_fingerprint FROM images WHERE parent IS NULL"
-        parents: list[tuple[str, str]] = []
-        for row in self.database.read(sql):
-            with suppress(RowError):  # named wherever it is asked for
-                settings = read_settings(row["settings"])
-                parents.append((parent_digest(settings, row["model_fingerprint"]), row["digest"]))
-        if parents:
-            with self.database.write() as connection:
-                connection.executemany("UPDATE images SET parent = ? WHERE digest = ?", parents)
-
     def _forget_trajectory(self, digest: str) -> None:
         with self.database.write() as connection:
             connection.execute("UPDATE images SET recorded = 0 WHERE digest = ?", (digest,))
-
-
-def _level_of(trajectory: Trajectory | None) -> int:
-    if trajectory is None:
-        return RECORD_LEVELS["none"]
-    return RECORD_LEVELS["norms" if trajectory.latents is None else "latents"]

@@ -13,6 +13,7 @@ from typing import Any
 from core.diffusion.models.lora.files import digest_of
 from core.diffusion.recipe.variations import VariationError, parent_of
 from core.diffusion.settings import GenerationSettings
+from core.diffusion.trajectory import Trajectory
 from core.runs.store.rows import (
     read_number,
     read_object,
@@ -127,3 +128,10 @@ def search_key(text: str) -> str:
     mark.
     """
     return text.casefold().encode("utf-8", "replace").decode("utf-8")
+
+
+def level_of(trajectory: Trajectory | None) -> int:
+    """What RECORD_LEVELS says of a trajectory."""
+    if trajectory is None:
+        return RECORD_LEVELS["none"]
+    return RECORD_LEVELS["norms" if trajectory.latents is None else "latents"]

@@ -8,15 +8,11 @@ import socket
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
-from core.diffusion.events import Record
-from core.diffusion.models.lora.files import digest_of
-from core.diffusion.settings import GenerationSettings
-from core.runs.queue.bookkeeping import JOB_ORDER, SMALL_JOB_CELLS, prune, settle
-from core.runs.queue.planned import Planned
-from core.runs.store.rows import RowError, read_settings, read_text, read_whole
+from core.runs.queue.bookkeeping import prune, settle
+from core.runs.store.rows import RowError
 from core.runs.store.store import RECORD_LEVELS, Store
+from core.runs.worker.waiting import LORAS, WAITING, BatchKey, Waiting, batch_key_from, waiting_from
 
 log = logging.getLogger(__name__)
 
@@ -25,88 +21,6 @@ SET_ASIDE = (
     f"Set aside: the app stopped unexpectedly {CRASHES_ALLOWED} times while this image was being "
     "computed. It may need more memory than there is: try a smaller size, then retry."
 )
-
-# Of a cell; settings that were stored before there were any have none, damaged ones neither.
-_LORAS = (
-    "CASE WHEN json_valid(cells.settings)"
-    " THEN CAST(COALESCE(json_extract(cells.settings, '$.loras'), '') AS TEXT) ELSE '' END"
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lane:
-    """What one batch can hold: one model, one latent shape and one choice of LoRAs."""
-
-    model: str
-    width: int
-    height: int
-    loras: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Waiting:
-    """A cell that could be begun. `rank` is its place among its owner's (0 is next)."""
-
-    job_id: str
-    position: int
-    owner: str
-    rank: int
-    settings: GenerationSettings
-    lane: Lane
-    strict: bool
-    record: Record
-    is_small: bool
-    crashes: int
-    planned: Planned | None = None
-
-    def digest(self, model_fingerprint: str) -> str:
-        """Return the digest as it was resolved at submission, unless the model or a LoRA has
-        changed since. Raises ValueError for text without a UTF-8 form.
-        """
-        if self.planned is not None and self.planned.is_current(model_fingerprint):
-            return self.planned.digest
-        return digest_of(self.settings, model_fingerprint)
-
-
-_WAITING = f"""SELECT cells.*, cells.rowid AS place, owner, strict, record, total_cells,
-    {_LORAS} AS loras,
-    ROW_NUMBER() OVER (PARTITION BY owner ORDER BY {JOB_ORDER}, position) - 1 AS rank
-    FROM cells JOIN jobs ON jobs.id = cells.job_id
-    WHERE cells.state = 'pending' {{where}}"""
-
-
-def _lane_from(row: sqlite3.Row) -> Lane:
-    """Raises RowError."""
-    return Lane(
-        model=read_text(row["model"], "model"),
-        width=read_whole(row["width"], "width"),
-        height=read_whole(row["height"], "height"),
-        loras=read_text(row["loras"], "LoRAs"),
-    )
-
-
-def _waiting_from(row: sqlite3.Row) -> Waiting:
-    """Raises RowError."""
-    written, record = read_text(row["settings"], "settings"), row["record"]
-    settings = read_settings(written)
-    if record not in RECORD_LEVELS:
-        raise RowError("its record level is of another version, or damaged")
-    digest, planned = row["digest"], row["planned"]
-    return Waiting(
-        job_id=read_text(row["job_id"], "job"),
-        position=read_whole(row["position"], "position"),
-        owner=read_text(row["owner"], "owner"),
-        rank=row["rank"],
-        settings=settings,
-        lane=_lane_from(row),
-        strict=bool(row["strict"]),
-        record=record,
-        is_small=read_whole(row["total_cells"], "count of cells") <= SMALL_JOB_CELLS,
-        crashes=read_whole(row["crashes"], "count of crashes"),
-        planned=Planned.from_json(planned, written, settings, read_text(digest, "digest"))
-        if planned is not None
-        else None,
-    )
 
 
 class Dispatch:
@@ -142,29 +56,29 @@ class Dispatch:
             ).fetchall()
             self._settle(connection, jobs)
 
-    def lanes(self) -> list[Lane]:
-        """Return the lanes of the cells that wait. Those that cannot be read fail."""
+    def batch_keys(self) -> list[BatchKey]:
+        """Return the keys of the cells that wait. Those that cannot be read fail."""
         rows = self._database.read(
-            f"SELECT DISTINCT model, width, height, {_LORAS} AS loras FROM cells"
+            f"SELECT DISTINCT model, width, height, {LORAS} AS loras FROM cells"
             " WHERE state = 'pending'"
         )
         try:
-            return [_lane_from(row) for row in rows]
+            return [batch_key_from(row) for row in rows]
         except RowError:
-            rows = self._database.read(_WAITING.format(where=""))
+            rows = self._database.read(WAITING.format(where=""))
             self._readable(rows)
-            return self.lanes()
+            return self.batch_keys()
 
-    def waiting(self, lanes: Iterable[Lane], *, per_owner: int) -> list[Waiting]:
-        """The next cells of each owner in these lanes: small jobs first, then the oldest."""
-        chosen = list(lanes)
+    def waiting(self, keys: Iterable[BatchKey], *, per_owner: int) -> list[Waiting]:
+        """The next cells of each owner in these keys: small jobs first, then the oldest."""
+        chosen = list(keys)
         marks = ", ".join(["(?, ?, ?, ?)"] * len(chosen))
         values = [
-            value for lane in chosen for value in (lane.model, lane.width, lane.height, lane.loras)
+            value for key in chosen for value in (key.model, key.width, key.height, key.loras)
         ]
-        where = f"AND (model, width, height, {_LORAS}) IN (VALUES {marks})"
+        where = f"AND (model, width, height, {LORAS}) IN (VALUES {marks})"
         rows = self._database.read(
-            f"SELECT * FROM ({_WAITING.format(where=where)}) WHERE rank < ? ORDER BY rank, owner",
+            f"SELECT * FROM ({WAITING.format(where=where)}) WHERE rank < ? ORDER BY rank, owner",
             [*values, per_owner],
         )
         return self._readable(rows)
@@ -175,7 +89,7 @@ class Dispatch:
         bad: list[tuple[str, int]] = []
         for row in rows:
             try:
-                found.append(_waiting_from(row))
+                found.append(waiting_from(row))
             except RowError as error:
                 log.warning("A waiting image cannot be read: %s", error)
                 bad.append((f"This image cannot be computed: {error}.", row["place"]))

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from core.diffusion.models.load import ModelError
-from core.runs.worker.dispatch import Dispatch, Waiting
+from core.runs.worker.dispatch import Dispatch
 from core.runs.worker.model.slot import first_line
+from core.runs.worker.waiting import Waiting
 
 if TYPE_CHECKING:
     from core.diffusion.models.load import ModelInfo

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
-from core.runs.worker.dispatch import Lane, Waiting
+from core.runs.worker.waiting import BatchKey, Waiting
 
 LANE_SECONDS = 2.0
 """How long a batch goes on taking cells while others wait for another size."""
@@ -62,11 +62,11 @@ class Turns:
     def serve(self, owner: str) -> None:
         self._owners.serve(owner)
 
-    def begin_lane(self) -> None:
+    def begin_batch(self) -> None:
         self._since = self._now()
 
     def is_over(self, *, is_same_model: bool, load_seconds: float) -> bool:
-        """Return whether the lane has had its turn, now that another one waits."""
+        """Return whether the key has had its turn, now that another one waits."""
         turn = LANE_SECONDS
         if not is_same_model:
             turn = max(turn, LOADS_PER_TURN * load_seconds)
@@ -76,9 +76,9 @@ class Turns:
         return self._owners.last_served(owner), owner
 
 
-def share_batch(lane: Lane, other: Lane) -> bool:
+def share_batch(key: BatchKey, other: BatchKey) -> bool:
     """Return whether the latents of both have one shape and the same LoRAs act, given that they
     have one model.
     """
-    same_size = (lane.width, lane.height) == (other.width, other.height)
-    return same_size and lane.loras == other.loras
+    same_size = (key.width, key.height) == (other.width, other.height)
+    return same_size and key.loras == other.loras

@@ -13,7 +13,7 @@ from core.diffusion.settings import GenerationSettings
 from core.exports.likeness import evenness, likeness, likeness_to_source, spaced_evenly, way
 from core.runs.queue.tasks import Tasks
 from core.runs.store.store import Store
-from core.runs.worker.tasks.runner import TaskContext, TaskError, Work
+from core.runs.worker.tasks.work import TaskContext, TaskError, Work
 from tests.core.runs.doubles import colour, generation, info, settings
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.diffusion.inside.anatomy import Change
 from core.diffusion.settings import GenerationSettings
-from core.runs.worker.tasks.runner import TaskContext, Work
+from core.runs.worker.tasks.work import TaskContext, Work
 
 
 def run(context: TaskContext, settings: GenerationSettings) -> Work:

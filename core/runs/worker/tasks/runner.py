@@ -9,9 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from core.diffusion.models.load import ModelError
 from core.diffusion.recipe.images import InputError
@@ -23,11 +21,11 @@ from core.runs.queue.tasks import Tasks
 from core.runs.store.store import Store, StoreError
 from core.runs.worker.model.slot import ModelSlot, first_line
 from core.runs.worker.tasks.rows import TaskRow, TaskRows, TaskWord
+from core.runs.worker.tasks.under_way import TaskUnderWay, looked_at, of_one_model
+from core.runs.worker.tasks.work import InPool, OnModel, TaskContext, TaskError, Work
 from core.runs.worker.turns import OwnerTurns
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from core.diffusion.models.load import LoadedModel
 
 log = logging.getLogger(__name__)
@@ -35,66 +33,6 @@ log = logging.getLogger(__name__)
 POOL_THREADS = 2
 WRITES_PER_SECOND = 10
 STOP_SECONDS = 5.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class OnModel:
-    """Yielded by a task whose next piece needs the model `source`, which it is then sent."""
-
-    source: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class InPool:
-    """Yielded by a task that needs no model any more."""
-
-
-Work: TypeAlias = "Generator[tuple[int, int] | OnModel | InPool, Any, Any]"
-"""Yields (done, total) about every tenth of a second; what it returns is the task's result. It may
-be carried on by another thread after any yield: it holds nothing that belongs to one.
-"""
-
-
-class TaskError(Exception):
-    """A task that cannot go on, in words for the person who asked for it."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class TaskContext:
-    """What a task works with. `model` is that of its settings, where its row of TASKS needs one;
-    `source` reads a picture by its digest (`Tasks.keep_source`) and raises InputError.
-    """
-
-    store: Store
-    source: Callable[[str], np.ndarray]
-    model: Any = None
-
-
-@dataclass(eq=False)
-class _Task:
-    row: TaskRow
-    source: str | None
-    """The model that its next piece needs; None for the pool."""
-    work: Work | None = None
-    has_model: bool = False
-    is_asking: bool = False
-    """It has yielded OnModel, and is sent the model next."""
-    is_in_pool: bool = False
-    """A thread of the pool has it in hand."""
-    is_ending: bool = False
-    """Its work is done, and its result is being written."""
-    is_cancelled: bool = False
-    written: float = float("-inf")
-    watched_until: float = 0.0
-
-    @property
-    def owner(self) -> str:
-        return self.row.owner
-
-    @property
-    def is_free(self) -> bool:
-        """Return whether a thread may take it in hand."""
-        return not (self.is_in_pool or self.is_ending or self.is_cancelled)
 
 
 class TaskRunner:
@@ -109,10 +47,10 @@ class TaskRunner:
         self._store = store
         self._rows = TaskRows(store)
         self._results = Tasks(store)
-        self._tasks: dict[str, _Task] = {}
+        self._tasks: dict[str, TaskUnderWay] = {}
         self._lock = threading.RLock()
         self._turns = OwnerTurns()
-        self._in_hand: _Task | None = None
+        self._in_hand: TaskUnderWay | None = None
         """Chosen by `waiting`, so that the model is loaded for the task that then gets it."""
         self._pool = Threads(POOL_THREADS, "lightbox-task")
         self._writer = Threads(1, "lightbox-result")
@@ -195,38 +133,40 @@ class TaskRunner:
         if row.name not in TASKS:
             self._unwritten[row.key] = ("failed", f"This version has no task “{row.name}”.")
             return
-        task = _Task(row=row, source=self._first_source(row), watched_until=row.watched_until)
+        task = TaskUnderWay(
+            row=row, source=self._first_source(row), watched_until=row.watched_until
+        )
         self._tasks[row.key] = task
 
     @staticmethod
     def _first_source(row: TaskRow) -> str | None:
         return row.model if TASKS[row.name].needs_model else None
 
-    def _drop(self, task: _Task) -> None:
+    def _drop(self, task: TaskUnderWay) -> None:
         task.is_cancelled = True
         if not task.is_in_pool:
             self._close(task)
 
     @staticmethod
-    def _close(task: _Task) -> None:
+    def _close(task: TaskUnderWay) -> None:
         work, task.work = task.work, None
         task.has_model = task.is_asking = False
         if work is not None:
             work.close()
 
-    def _next(self) -> _Task | None:
+    def _next(self) -> TaskUnderWay | None:
         """Whose turn it is on the model."""
         with self._lock:
             waiting = [
                 task for task in self._tasks.values() if task.source is not None and task.is_free
             ]
-            return self._chosen(_of_one_model(_looked_at(waiting)))
+            return self._chosen(of_one_model(looked_at(waiting)))
 
-    def _chosen(self, tasks: list[_Task]) -> _Task | None:
+    def _chosen(self, tasks: list[TaskUnderWay]) -> TaskUnderWay | None:
         """The first task of the owner who was served longest ago. Called with the lock held."""
         return min(tasks, key=lambda task: self._turns.last_served(task.owner), default=None)
 
-    def _piece(self, task: _Task, model: LoadedModel | None) -> None:
+    def _piece(self, task: TaskUnderWay, model: LoadedModel | None) -> None:
         """Do one piece, in the thread that may: the worker's with a model, the pool's without."""
         try:
             if task.work is None:
@@ -251,7 +191,7 @@ class TaskRunner:
             except Exception as error:  # what it yielded is nothing that a task may yield
                 self._fail_unexpectedly(task, error)
 
-    def _fail_unexpectedly(self, task: _Task, error: Exception) -> None:
+    def _fail_unexpectedly(self, task: TaskUnderWay, error: Exception) -> None:
         log.exception("The task %s failed", task.row.name)
         reason = f"It stopped on an unexpected error: {first_line(error)}."
         self._end(task, "failed", reason)
@@ -261,7 +201,7 @@ class TaskRunner:
         settings = GenerationSettings.from_dict(row.settings)
         return TASKS[row.name].load()(context, settings, **row.arguments)
 
-    def _hear(self, task: _Task, said: tuple[int, int] | OnModel | InPool) -> None:
+    def _hear(self, task: TaskUnderWay, said: tuple[int, int] | OnModel | InPool) -> None:
         if isinstance(said, OnModel):
             task.source, task.is_asking, task.has_model = said.source, True, False
         elif isinstance(said, InPool):
@@ -270,13 +210,13 @@ class TaskRunner:
             task.written = time.monotonic()
             self._rows.progress(task.row.key, *said)
 
-    def _keep(self, task: _Task, result: Any) -> None:
+    def _keep(self, task: TaskUnderWay, result: Any) -> None:
         """Have the result written: a large one takes as long as some steps."""
         with self._lock:
             task.work, task.has_model, task.is_ending = None, False, True
         self._writer.submit(self._write, task, result)
 
-    def _write(self, task: _Task, result: Any) -> None:
+    def _write(self, task: TaskUnderWay, result: Any) -> None:
         try:
             self._results.keep_result(task.row.key, result)
         except (StoreError, ResultError) as error:
@@ -289,7 +229,7 @@ class TaskRunner:
         finally:
             self._store.close()
 
-    def _end(self, task: _Task, state: TaskWord, reason: str) -> None:
+    def _end(self, task: TaskUnderWay, state: TaskWord, reason: str) -> None:
         """End a task, from any thread: the worker's writes what another could not."""
         with self._lock:
             task.is_cancelled = True
@@ -313,7 +253,7 @@ class TaskRunner:
                 self._in_pool += 1
                 self._pool.submit(self._serve_pool)
 
-    def _for_pool(self) -> list[_Task]:
+    def _for_pool(self) -> list[TaskUnderWay]:
         """What a thread of the pool may take. Called with the lock held."""
         if self._is_stopping:
             return []
@@ -335,34 +275,12 @@ class TaskRunner:
         finally:
             self._store.close()
 
-    def _take(self) -> _Task | None:
+    def _take(self) -> TaskUnderWay | None:
         with self._lock:
-            task = self._chosen(_looked_at(self._for_pool()))
+            task = self._chosen(looked_at(self._for_pool()))
             if task is None:
                 self._in_pool -= 1
                 return None
             task.is_in_pool = True
             self._turns.serve(task.owner)
             return task
-
-
-def _looked_at(tasks: list[_Task]) -> list[_Task]:
-    """Those that someone looks at, or all where nobody looks at any."""
-    now = time.time()
-    return [task for task in tasks if task.watched_until >= now] or tasks
-
-
-def _of_one_model(waiting: list[_Task]) -> list[_Task]:
-    """Return, of tasks in their order, those that may take turns now: what is under way goes on,
-    and no task begins on its model while one of another model has waited longer.
-    """
-    if not waiting:
-        return []
-    source = next((task.source for task in waiting if task.has_model), waiting[0].source)
-    others = (index for index, task in enumerate(waiting) if task.source != source)
-    first_other = next(others, len(waiting))
-    return [
-        task
-        for index, task in enumerate(waiting)
-        if task.source == source and (task.has_model or index < first_other)
-    ]

@@ -14,7 +14,7 @@ from pathlib import Path
 from core.exports.films.film import Film
 from core.exports.films.film_settings import FilmSettings
 from core.runs.store.store import Store
-from core.runs.worker.tasks.runner import OnModel
+from core.runs.worker.tasks.work import OnModel
 from core.sweeps.axis import Axis
 from core.sweeps.sweep import Sweep
 from tests.core.exports.films.doubles import FilmModel, put_run, settings

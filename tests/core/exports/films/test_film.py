@@ -28,7 +28,7 @@ from core.exports.films.kept import KEPT_FILMS, FileFormat
 from core.output.film.film import FilmError
 from core.output.sheet import lettering
 from core.runs.store.store import Store
-from core.runs.worker.tasks.runner import InPool, OnModel, TaskError, Work
+from core.runs.worker.tasks.work import InPool, OnModel, TaskError, Work
 from core.sweeps.axis import Axis
 from core.sweeps.sweep import Sweep
 from tests.conftest import max_difference

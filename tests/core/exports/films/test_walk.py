@@ -12,7 +12,7 @@ from core.diffusion.settings import GenerationSettings
 from core.exports.films.kept import kept_films
 from core.exports.films.walk import WalkFilm, make_walk_film, walk_arguments
 from core.runs.store.store import Store
-from core.runs.worker.tasks.runner import TaskContext, TaskError
+from core.runs.worker.tasks.work import TaskContext, TaskError
 from tests.core.exports.films.doubles import put_run, settings
 from tests.core.exports.films.test_film import carry_out
 

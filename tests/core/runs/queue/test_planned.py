@@ -99,7 +99,7 @@ def test_the_plan_is_carried_to_the_worker(
     one = settings(1, loras="lora1:0.5")
     queue.submit([one], owner="me", token="1")
     dispatch = Dispatch(store)
-    (cell,) = dispatch.waiting(dispatch.lanes(), per_owner=5)
+    (cell,) = dispatch.waiting(dispatch.batch_keys(), per_owner=5)
     assert cell.planned is not None
     path = tmp_path / "lora1.safetensors"
     assert cell.planned == Planned(
@@ -117,7 +117,7 @@ def test_a_plan_counts_the_rows_of_a_call(store: Store, queue: Queue) -> None:
     guided, unguided = settings(1), settings(2, guidance_scale=1.0)
     queue.submit([guided, unguided], owner="me", token="1")
     dispatch = Dispatch(store)
-    waiting = dispatch.waiting(dispatch.lanes(), per_owner=5)
+    waiting = dispatch.waiting(dispatch.batch_keys(), per_owner=5)
     rows = {cell.settings.seed: cell.planned.rows for cell in waiting if cell.planned is not None}
     assert rows == {1: 2, 2: 1}
 
@@ -131,7 +131,7 @@ def test_what_changed_while_it_waited_is_resolved_anew(
     one = settings(1, loras="lora0")
     queue.submit([one], owner="me", token="1")
     dispatch = Dispatch(store)
-    (cell,) = dispatch.waiting(dispatch.lanes(), per_owner=5)
+    (cell,) = dispatch.waiting(dispatch.batch_keys(), per_owner=5)
     assert cell.planned is not None
     assert (
         cell.digest("another model") == loras.digest_of(one, "another model") != cell.planned.digest

@@ -23,7 +23,7 @@ def states(queue: Queue, job_id: str) -> list[str]:
 def claim_all(store: Store) -> None:
     """As a worker would: everything that waits is put in flight."""
     dispatch = Dispatch(store)
-    for cell in dispatch.waiting(dispatch.lanes(), per_owner=100):
+    for cell in dispatch.waiting(dispatch.batch_keys(), per_owner=100):
         digest = cell.settings.digest(describe(cell.settings.model).fingerprint)
         assert dispatch.claim(cell, digest)
 
@@ -176,13 +176,13 @@ def test_cancelling_keeps_what_is_finished(queue: Queue, store: Store) -> None:
     assert job is not None
     assert job.state == "cancelled"
     assert job.finished_at is not None
-    assert Dispatch(store).lanes() == [], "nothing is left to compute"
+    assert Dispatch(store).batch_keys() == [], "nothing is left to compute"
 
 
 def test_a_cell_cancelled_just_before_it_begins_stays_cancelled(queue: Queue, store: Store) -> None:
     job_id = queue.submit([settings(1)], owner="me", token="1")
     dispatch = Dispatch(store)
-    (cell,) = dispatch.waiting(dispatch.lanes(), per_owner=1)
+    (cell,) = dispatch.waiting(dispatch.batch_keys(), per_owner=1)
     queue.cancel(job_id)
 
     assert not dispatch.claim(cell, "digest")

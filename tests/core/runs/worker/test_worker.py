@@ -573,7 +573,7 @@ def test_the_third_crash_sets_a_cell_aside_and_its_neighbours_finish(
 
     def crash(seeds: set[int]) -> None:
         dispatch = Dispatch(store)
-        for cell in dispatch.waiting(dispatch.lanes(), per_owner=9):
+        for cell in dispatch.waiting(dispatch.batch_keys(), per_owner=9):
             if cell.settings.seed in seeds:
                 dispatch.claim(cell, cell.settings.digest(info().fingerprint))
         dispatch.recover()

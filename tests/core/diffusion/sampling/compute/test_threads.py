@@ -14,27 +14,27 @@ from core.diffusion.sampling.compute.threads import Threads
 
 
 def test_results_come_in_order_and_errors_come_out() -> None:
-    lanes = Threads(3, "test")
-    assert lanes.map(lambda x: x * x, range(20)) == [x * x for x in range(20)]
+    pool = Threads(3, "test")
+    assert pool.map(lambda x: x * x, range(20)) == [x * x for x in range(20)]
     with pytest.raises(ZeroDivisionError):
-        lanes.map(lambda x: 1 // x, [1, 0, 2])
-    assert lanes.submit(pow, 2, 5).result() == 32, "an error ends no thread"
+        pool.map(lambda x: 1 // x, [1, 0, 2])
+    assert pool.submit(pow, 2, 5).result() == 32, "an error ends no thread"
 
 
 def test_every_thread_is_prepared_before_any_work() -> None:
     prepared: list[str] = []
-    lanes = Threads(3, "test", lambda: prepared.append(threading.current_thread().name))
+    pool = Threads(3, "test", lambda: prepared.append(threading.current_thread().name))
     assert sorted(prepared) == ["test-0", "test-1", "test-2"]
-    assert lanes.submit(len, prepared).result() == 3
+    assert pool.submit(len, prepared).result() == 3
 
 
 def test_the_threads_end_with_the_object() -> None:
     def alive() -> int:
         return sum(thread.name.startswith("ending") for thread in threading.enumerate())
 
-    lanes = Threads(2, "ending")
+    pool = Threads(2, "ending")
     assert alive() == 2
-    del lanes
+    del pool
     gc.collect()
     deadline = time.monotonic() + 20
     while alive():
@@ -45,8 +45,8 @@ def test_the_threads_end_with_the_object() -> None:
 def test_work_is_taken_until_the_program_has_ended() -> None:
     code = (
         "import atexit; from core.diffusion.sampling.compute.threads import Threads;"
-        "lanes = Threads(1, 'late');"
-        "atexit.register(lambda: print(lanes.submit(pow, 2, 5).result()))"
+        "pool = Threads(1, 'late');"
+        "atexit.register(lambda: print(pool.submit(pow, 2, 5).result()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.stdout.strip(), done.stderr) == ("32", "")

@@ -43,7 +43,7 @@ def inputs(model: LoadedModel, rows: int) -> tuple[torch.Tensor, torch.Tensor, t
         (34, 2, [16, 16, 2]),
     ],
 )
-def test_rows_in_lanes_equal_one_call(
+def test_rows_side_by_side_equal_one_call(
     model: LoadedModel, rows: int, cores: int, tiles: list[int]
 ) -> None:
     given = inputs(model, rows)

@@ -19,7 +19,8 @@ from core.runs.queue.task_table import TASKS, TaskRow
 from core.runs.queue.tasks import TaskRequest, Tasks
 from core.runs.store.store import Store
 from core.runs.worker.tasks.rows import CRASHES_ALLOWED, TaskRows
-from core.runs.worker.tasks.runner import POOL_THREADS, InPool, OnModel, TaskError, TaskRunner
+from core.runs.worker.tasks.runner import POOL_THREADS, TaskRunner
+from core.runs.worker.tasks.work import InPool, OnModel, TaskError
 from core.runs.worker.worker import Worker
 from tests.core.runs.doubles import Lab, finish, settings, wait_for
 from tests.core.runs.tasks import Make, over, result_of, word

@@ -1,0 +1,31 @@
+"""What is said of a computed image: by which versions, and why it is not there."""
+
+from __future__ import annotations
+
+import math
+import platform
+from importlib.metadata import version
+
+from core.diffusion.models.loaded import LoadedModel
+from core.diffusion.sampling.cell import BatchCell
+from core.diffusion.sampling.prediction import prediction_type_of
+
+
+def why_not_finite(cell: BatchCell, model: LoadedModel) -> str:
+    begins_without_signal = bool(cell.sigmas) and math.isinf(cell.sigmas[0])
+    if begins_without_signal and prediction_type_of(model.info.scheduler_config) == "epsilon":
+        return (
+            "The latents are no longer finite numbers, so there is no image: this schedule begins "
+            "without any signal (rescale_betas_zero_snr), where a model that predicts the noise "
+            "says nothing of the picture. Its scheduler configuration does not go with its "
+            "prediction type: try Euler or DPM++ 2M, or mend scheduler_config.json."
+        )
+    return (
+        "The latents are no longer finite numbers (NaN or infinity), so there is no image. Lower "
+        "the guidance scale, or use float32 for this model."
+    )
+
+
+def versions() -> dict[str, str]:
+    names = ("torch", "diffusers", "transformers")
+    return {"python": platform.python_version()} | {name: version(name) for name in names}
