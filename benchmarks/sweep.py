@@ -28,10 +28,11 @@ import torch
 from benchmarks.timing import Clock, clock_of, paired, parser_of, report, timed
 from core.diffusion.engine import Engine
 from core.diffusion.events import Finished, Request
-from core.diffusion.models.load import load_model
+from core.diffusion.models.load import LoadedModel, load_model
 from core.diffusion.settings import GenerationSettings
 from core.runs.queue.queue import Queue
 from core.runs.store.store import Store
+from core.runs.worker.model.source import LocalModels
 from core.runs.worker.progress import PREVIEWS_PER_SECOND
 from core.runs.worker.worker import Worker
 from core.sweeps.axis import parse_axis
@@ -51,6 +52,17 @@ def sweeps(base: GenerationSettings) -> dict[str, Sweep]:
             y=parse_axis("seed", "1-4"),
         ),
     }
+
+
+class Loaded(LocalModels):
+    """A model that is in memory already."""
+
+    def __init__(self, model: LoadedModel, store: Store) -> None:
+        super().__init__(store.inputs.read)
+        self._model = model
+
+    def load(self, source: str) -> LoadedModel:
+        return self._model
 
 
 class Bench:
@@ -160,7 +172,7 @@ class Bench:
         with tempfile.TemporaryDirectory() as folder:
             store = Store(Path(folder))
             queue = Queue(store)
-            worker = Worker(store, load=lambda source: self.model)
+            worker = Worker(store, Loaded(self.model, store))
             worker.start()
             try:
                 for repeat in range(-1, repeats):

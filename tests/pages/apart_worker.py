@@ -7,8 +7,9 @@ from pathlib import Path
 
 from core.runs.store.store import Store
 from core.runs.worker.worker import Worker
+from tests.core.runs.doubles import GivenModels
 
-worker = Worker(Store(Path(sys.argv[1])), score=lambda *_: 25.0)
+worker = Worker(Store(Path(sys.argv[1])), GivenModels(score=lambda *_: 25.0))
 worker.start()
 print("started", flush=True)
 sys.stdin.read()

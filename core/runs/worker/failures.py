@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from core.runs.worker.dispatch import Dispatch
-from core.runs.worker.model.slot import first_line
+from core.runs.worker.model.source import first_line
 
 
 class Failures:

@@ -17,7 +17,8 @@ from core.runs.store.store import RECORD_LEVELS, Store, StoreError
 from core.runs.worker.dispatch import Dispatch
 from core.runs.worker.encoding import Encoded, Encoding
 from core.runs.worker.failures import Failures, unexpected
-from core.runs.worker.model.slot import ModelSlot, Tools
+from core.runs.worker.model.slot import ModelSlot
+from core.runs.worker.model.source import ModelSource
 from core.runs.worker.progress import Progress
 from core.runs.worker.vitals import Pulse
 from core.runs.worker.waiting import Waiting
@@ -51,10 +52,12 @@ class _Flight:
 class InFlight:
     """Images by digest; for the worker's thread. Raises StoreError, after which `put_back`."""
 
-    def __init__(self, store: Store, dispatch: Dispatch, tools: Tools, slot: ModelSlot) -> None:
+    def __init__(
+        self, store: Store, dispatch: Dispatch, models: ModelSource, slot: ModelSlot
+    ) -> None:
         self._store = store
         self._dispatch = dispatch
-        self._tools = tools
+        self._models = models
         self._slot = slot
         self.pulse = Pulse()
         self._progress = Progress(dispatch)
@@ -242,7 +245,7 @@ class InFlight:
     def _scored(self, image: PIL.Image.Image, prompt: str, model: ModelInfo) -> float | None:
         """Score in the encoding's thread. A picture is worth keeping without its score."""
         try:
-            return self._tools.score(image, prompt, model.folder)
+            return self._models.score(image, prompt, model.folder)
         except Exception:
             log.exception("The CLIP score could not be computed")
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from core.diffusion.models.load import ModelError
@@ -10,7 +11,8 @@ from core.runs.store.store import Store
 from core.runs.worker.dispatch import Dispatch
 from core.runs.worker.in_flight import InFlight, Outcome
 from core.runs.worker.model.arrivals import Arrivals
-from core.runs.worker.model.slot import ModelSlot, Tools
+from core.runs.worker.model.slot import ModelSlot
+from core.runs.worker.model.source import ModelSource, is_elsewhere_safely
 from core.runs.worker.suspects import Suspects
 from core.runs.worker.tasks.runner import TaskRunner
 from core.runs.worker.turns import Turns, share_batch
@@ -28,20 +30,20 @@ class Runner:
         self,
         store: Store,
         dispatch: Dispatch,
-        tools: Tools,
+        models: ModelSource,
         tasks: TaskRunner,
         say: Callable[[Literal["loading", "idle", "busy"], str], None],
     ) -> None:
         self._dispatch = dispatch
-        self._tools = tools
+        self._max_rows = models.max_rows
         self._tasks = tasks
         self._say = say
         self._turns = Turns()
-        self.slot = ModelSlot(tools)
-        self.arrivals = Arrivals(tools.fetch, tools.is_elsewhere)
+        self.slot = ModelSlot(models)
+        self.arrivals = Arrivals(models.fetch, partial(is_elsewhere_safely, models))
         self.suspects = Suspects(dispatch)
         self._batch: BatchKey | None = None
-        self._in_flight = InFlight(store, dispatch, tools, self.slot)
+        self._in_flight = InFlight(store, dispatch, models, self.slot)
         self._seen_change = -1
         self._load_error = ""
 
@@ -174,7 +176,7 @@ class Runner:
                 for other in keys
                 if share_batch(key, other) and prints[other.model] == prints[key.model]
             ]
-            waiting = self._dispatch.waiting(together, per_owner=self._tools.max_rows)
+            waiting = self._dispatch.waiting(together, per_owner=self._max_rows)
             outcomes: set[Outcome] = set()
             for cell in self._turns.order(waiting):
                 with self.suspects.over(cell):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from core.diffusion.models.load import ModelError
 from core.runs.worker.dispatch import Dispatch
-from core.runs.worker.model.slot import first_line
+from core.runs.worker.model.source import first_line
 from core.runs.worker.waiting import Waiting
 
 if TYPE_CHECKING:
-    from core.diffusion.models.load import ModelInfo
+    pass
 
 log = logging.getLogger(__name__)
 
@@ -58,33 +57,3 @@ class Suspects:
             self._dispatch.fail_cell(subject, reason)
         elif subject is not None:
             self._dispatch.fail_model(subject, reason)
-
-
-def describing(describe: Callable[[str], ModelInfo]) -> Callable[[str], ModelInfo]:
-    """`describe` that raises ModelError whatever is wrong: a model's files may say anything."""
-
-    def described(source: str) -> ModelInfo:
-        try:
-            return describe(source)
-        except ModelError:
-            raise
-        except Exception as error:
-            log.exception("%s could not be described", source)
-            raise ModelError(f"{source} could not be read: {first_line(error)}") from error
-
-    return described
-
-
-def asking(is_elsewhere: Callable[[str], bool]) -> Callable[[str], bool]:
-    """`is_elsewhere` that says no where it cannot tell: loading says what is wrong."""
-
-    def asked(source: str) -> bool:
-        try:
-            return is_elsewhere(source)
-        except ModelError:
-            raise
-        except Exception:
-            log.exception("Whether %s is to be downloaded could not be told", source)
-            return False
-
-    return asked

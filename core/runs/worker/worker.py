@@ -6,29 +6,24 @@ import atexit
 import logging
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.diffusion.models.download import Report
-from core.diffusion.models.load import BUNDLED, describe, ensure_here, is_on_its_hub, load_model
+from core.diffusion.models.load import BUNDLED
 from core.runs.queue.jobs import WorkerState
 from core.runs.store.store import Store, StoreError, data_folder
 from core.runs.worker.dispatch import Dispatch
 from core.runs.worker.lock import FolderInUse, FolderLock
-from core.runs.worker.model.slot import EngineLike, Tools
+from core.runs.worker.model.source import LocalModels, ModelSource
 from core.runs.worker.runner import Runner
-from core.runs.worker.suspects import asking, describing
 from core.runs.worker.tasks.rows import TaskRows
 from core.runs.worker.tasks.runner import TaskRunner
 from core.runs.worker.vitals import Pulse, Vitals
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from core.diffusion.models.load import LoadedModel, ModelInfo
+    pass
 
 __all__ = ["FolderInUse", "Worker"]
 
@@ -37,7 +32,6 @@ log = logging.getLogger(__name__)
 IDLE_SECONDS = 0.05
 HEARTBEAT_SECONDS = 2.0
 RETRY_SECONDS = 1.0
-MAX_ROWS = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +41,6 @@ class _Status:
     dtype: str = ""
     model: str = ""
     message: str = ""
-
-
-def _clip_score(image: Image, prompt: str, folder: Path) -> float | None:
-    from core.output.numbers.metrics import clip_score
-
-    return clip_score(image, prompt, folder)
 
 
 class Worker:
@@ -66,28 +54,14 @@ class Worker:
     def __init__(
         self,
         store: Store,
+        models: ModelSource | None = None,
         *,
-        load: Callable[[str], LoadedModel] = load_model,
-        make_engine: Callable[[LoadedModel], EngineLike] | None = None,
-        describe: Callable[[str], ModelInfo] = describe,
-        score: Callable[[Image, str, Path], float | None] = _clip_score,
         preload: str | None = None,
-        max_rows: int = MAX_ROWS,
-        fetch: Callable[[str, Report], object] = ensure_here,
-        is_elsewhere: Callable[[str], bool] = is_on_its_hub,
     ) -> None:
         self.store = store
         self.trouble, self.troubles = "", 0
         """What last kept the store from being written, and how often something did."""
-        self._tools = Tools(
-            load=load,
-            make_engine=make_engine or self._make_engine,
-            describe=describing(describe),
-            score=score,
-            max_rows=max_rows,
-            fetch=fetch,
-            is_elsewhere=asking(is_elsewhere),
-        )
+        self._models = models or LocalModels(store.inputs.read)
         self._preload = preload
         self._dispatch = Dispatch(store)
         self._lock = FolderLock(store.folder)
@@ -154,14 +128,9 @@ class Worker:
             thread.join(max(deadline - time.monotonic(), 0))
         return not self.is_running
 
-    def _make_engine(self, model: LoadedModel) -> EngineLike:
-        from core.diffusion.engine import Engine
-
-        return Engine(model, max_rows=MAX_ROWS, inputs=self.store.inputs.read)
-
     def _run(self) -> None:
         tasks = TaskRunner(self.store)
-        runner = self._runner = Runner(self.store, self._dispatch, self._tools, tasks, self._say)
+        runner = self._runner = Runner(self.store, self._dispatch, self._models, tasks, self._say)
         try:
             self._work(runner)
         finally:

@@ -30,6 +30,7 @@ from core.diffusion.settings import GenerationSettings
 from core.diffusion.trajectory import StepRecord, Trajectory
 from core.runs.queue.queue import Job, Queue
 from core.runs.store.store import Store
+from core.runs.worker.model.source import LocalModels
 from core.runs.worker.worker import Worker
 
 RECORD = StepRecord(
@@ -113,6 +114,15 @@ class FakeModel:
     dtype: str = "torch.float32"
 
 
+class GivenModels(LocalModels):
+    """The models of this machine, but for the methods that a test gives."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__()
+        assert all(hasattr(self, name) for name in given), given
+        vars(self).update(given)
+
+
 @dataclasses.dataclass(eq=False)
 class Lab:
     """What the fake engines of one test did, and how they are told to behave."""
@@ -153,7 +163,8 @@ class Lab:
             "max_rows": self.max_rows,
             "is_elsewhere": lambda source: False,
         }
-        return Worker(store, **(given | options))
+        preload = options.pop("preload", None)
+        return Worker(store, GivenModels(**(given | options)), preload=preload)
 
     @contextmanager
     def working(self, store: Store, **options: Any) -> Iterator[Worker]:

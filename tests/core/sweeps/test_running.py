@@ -21,6 +21,7 @@ from core.runs.worker.worker import Worker
 from core.sweeps.axis import parse_axis
 from core.sweeps.plan import make_plan
 from core.sweeps.sweep import Sweep
+from tests.core.runs.doubles import GivenModels
 
 BASE = GenerationSettings(prompt="a red apple", width=32, height=32, num_inference_steps=3)
 SWEEP = Sweep(base=BASE, x=parse_axis("seed", "1-3"), y=parse_axis("guidance_scale", "2, 3, 4"))
@@ -34,7 +35,9 @@ class Lab:
         self.store = Store(folder)
         self.queue = Queue(self.store)
         self.rows = 0
-        self.worker = Worker(self.store, load=lambda source: model, score=lambda *_: None)
+        self.worker = Worker(
+            self.store, GivenModels(load=lambda source: model, score=lambda *_: None)
+        )
 
     def submit(self, sweep: Sweep, *, strict: bool = False) -> str:
         plan = make_plan(sweep, describe=describe, holds=self.store.holds)
@@ -161,10 +164,12 @@ def test_a_cancelled_sweep_keeps_what_is_finished_and_resumes(
     settings = [cell.settings for cell in sweep.cells()]
     worker = Worker(
         store,
-        load=lambda source: model,
-        make_engine=lambda loaded: Counting(loaded, max_rows=6),
-        score=lambda *_: None,
-        max_rows=6,
+        GivenModels(
+            load=lambda source: model,
+            make_engine=lambda loaded: Counting(loaded, max_rows=6),
+            score=lambda *_: None,
+            max_rows=6,
+        ),
     )
     job_id = queue.submit(settings, owner="me", token="first")
     worker.start()

@@ -13,7 +13,7 @@ from typing import Literal
 
 from core.diffusion.models.download import DownloadProgress, DownloadStoppedError, Report
 from core.diffusion.models.load import ModelError, ensure_here
-from core.runs.worker.model.slot import first_line
+from core.runs.worker.model.source import first_line
 
 log = logging.getLogger(__name__)
 

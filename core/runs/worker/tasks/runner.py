@@ -19,7 +19,8 @@ from core.runs.queue.results import ResultError
 from core.runs.queue.task_table import TASKS
 from core.runs.queue.tasks import Tasks
 from core.runs.store.store import Store, StoreError
-from core.runs.worker.model.slot import ModelSlot, first_line
+from core.runs.worker.model.slot import ModelSlot
+from core.runs.worker.model.source import first_line
 from core.runs.worker.tasks.rows import TaskRow, TaskRows, TaskWord
 from core.runs.worker.tasks.under_way import TaskUnderWay, looked_at, of_one_model
 from core.runs.worker.tasks.work import InPool, OnModel, TaskContext, TaskError, Work

@@ -15,7 +15,7 @@ from core.runs.queue.queue import Queue
 from core.runs.store.store import Store
 from core.runs.worker.worker import Worker
 from tests.core.diffusion.models.lora.test_adapters import save_lora
-from tests.core.runs.doubles import finish, settings
+from tests.core.runs.doubles import GivenModels, finish, settings
 
 
 def test_cells_go_weight_by_weight(
@@ -50,7 +50,7 @@ def test_cells_go_weight_by_weight(
         loads.append(source)
         return model
 
-    worker = Worker(store, load=load)
+    worker = Worker(store, GivenModels(load=load))
     worker.start()
     try:
         job = finish(queue, queue.submit(wanted, owner="me", token="1"), seconds=120)

@@ -12,14 +12,14 @@ from core.diffusion.models.load import load_model
 from core.runs.queue.queue import Queue
 from core.runs.store.store import Store
 from core.runs.worker.worker import Worker
-from tests.core.runs.doubles import finish, settings, wait_for
+from tests.core.runs.doubles import GivenModels, finish, settings, wait_for
 
 
 def test_what_is_stored_is_what_the_engine_makes(store: Store) -> None:
     model = load_model("bundled")
     wanted = [settings(seed, num_inference_steps=2) for seed in (1, 2)]
     queue = Queue(store)
-    worker = Worker(store, load=lambda source: model)
+    worker = Worker(store, GivenModels(load=lambda source: model))
     worker.start()
     try:
         job = finish(queue, queue.submit(wanted, owner="me", token="1", strict=True), seconds=60)

@@ -6,7 +6,7 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,9 +17,18 @@ from core.runs.queue.queue import Queue
 from core.runs.queue.tasks import Tasks
 from core.runs.store.store import Store
 from core.runs.worker.model.downloads import Download, Downloads
-from core.runs.worker.model.slot import ModelSlot, Tools
+from core.runs.worker.model.slot import ModelSlot
 from core.runs.worker.worker import Worker
-from tests.core.runs.doubles import FakeModel, Lab, describe, finish, info, settings, wait_for
+from tests.core.runs.doubles import (
+    FakeModel,
+    GivenModels,
+    Lab,
+    describe,
+    finish,
+    info,
+    settings,
+    wait_for,
+)
 from tests.core.runs.tasks import Make, result_of
 
 
@@ -233,17 +242,7 @@ def test_the_old_model_is_gone_before_the_new_one_is_loaded() -> None:
     def engine(model: Any) -> Any:
         return [model]
 
-    slot = ModelSlot(tools(load, engine))
+    slot = ModelSlot(GivenModels(load=load, make_engine=engine, describe=describe))
     for source in ("one", "two", "three"):
         assert slot.load(source) == ""
     assert alive_at_load == [0, 0, 0]
-
-
-def tools(load: Callable[[str], Any], engine: Callable[[Any], Any]) -> Tools:
-    return Tools(
-        load=load,
-        make_engine=engine,
-        describe=describe,
-        score=lambda *_: None,
-        max_rows=8,
-    )
