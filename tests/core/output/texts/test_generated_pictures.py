@@ -245,7 +245,7 @@ def test_novelais_first_pictures_hold_the_prompt_beside_the_settings() -> None:
 def test_an_unknown_text_is_said_and_shown() -> None:
     back = read_png(png(text_chunk("Description", b"a fox in the snow")))
     assert back.settings is None
-    assert "a text" in back.notes[0]
+    assert "contains text" in back.notes[0]
     assert "Description" in back.notes[0]
     assert back.texts == (("PNG text: Description", "a fox in the snow"),)
 
