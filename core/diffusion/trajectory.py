@@ -99,8 +99,7 @@ class Trajectory:
         version that this one cannot read.
         """
         try:
-            header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-            metadata: dict[str, str] = header["__metadata__"]
+            metadata: dict[str, str] = header_of(data)["__metadata__"]
             tensors = load(data)
             version = int(metadata.get("version", 0))
         except (SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -145,3 +144,11 @@ def _number(value: Any) -> Any:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
         raise TypeError(f"{value!r} is no number")
     return value
+
+
+def header_of(data: bytes) -> dict[str, Any]:
+    """The header of a safetensors file: its metadata and, by name, each tensor's type and shape.
+
+    `data` begins as the file does. Raises ValueError (its format: 8 bytes of length, then JSON).
+    """
+    return json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])

@@ -82,7 +82,6 @@ def _recorded(trajectory: bytes | None) -> int:
     """The record level of a safetensors file, by the names in its header."""
     try:
         data = trajectory or b""
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        return RECORD_LEVELS["latents" if "latents" in header else "norms"]
+        return RECORD_LEVELS["latents" if "latents" in header_of(data) else "norms"]
     except (ValueError, TypeError):
         return RECORD_LEVELS["none"]
