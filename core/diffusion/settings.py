@@ -15,7 +15,7 @@ from core.diffusion.recipe.limits import MAX_GUIDANCE, MAX_SEED, MAX_SIDE, MAX_S
 from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.recipe.problems import Problem, PromptReader, SettingsError
 from core.diffusion.recipe.rows.source import POSTERIORS
-from core.diffusion.recipe.schedule import beginning, schedule_steps
+from core.diffusion.recipe.schedule import schedule_steps, step_range
 from core.diffusion.recipe.schedulers import SCHEDULERS, nearest_scheduler
 from core.diffusion.recipe.settings_table import PROMPTS, SETTINGS, SOURCE_FIELDS, current_name
 from core.diffusion.recipe.variations import (
@@ -161,7 +161,7 @@ class GenerationSettings:
                 del values["loras"]
         if self.init_image and not self.match_noise:  # else the beginning depends on the model too
             # Strengths that begin at the same step of the same schedule are the same image.
-            begin = beginning(self)
+            begin = step_range(self)
             values["schedule"] = [begin.schedule_steps, begin.first_step]
             for name in ("num_inference_steps", "strength", "exact_steps", "match_noise"):
                 del values[name]
@@ -211,7 +211,7 @@ class GenerationSettings:
 
     def _snapshot_problems(self) -> list[Problem]:
         """Only the engine knows how many calls are left where the noise is matched."""
-        begin = beginning(replace(self, strength=1.0) if self.match_noise else self)
+        begin = step_range(replace(self, strength=1.0) if self.match_noise else self)
         calls = begin.calls(SCHEDULERS[self.scheduler])
         if self.snapshot <= calls:
             return []

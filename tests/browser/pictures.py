@@ -79,7 +79,7 @@ def main() -> None:
         save(visitor.open("/Gallery", **SIZE), GALLERY.picture, CARD_WIDTH)
         film(visitor, server, shown)
         take_apart(visitor)
-        raise_family(visitor, server)
+        make_variations(visitor, server)
         lay_over(visitor, server, shown)
         save(visitor.open("/Schedulers", **SIZE), SCHEDULER_LAB.picture, CARD_WIDTH)
         noise_a_picture(visitor)
@@ -165,7 +165,7 @@ def take_apart(visitor: Visitor) -> None:
     save(page, STEPS.picture, CARD_WIDTH)
 
 
-def raise_family(visitor: Visitor, server: Server) -> None:
+def make_variations(visitor: Visitor, server: Server) -> None:
     """A ladder that goes all the way from one seed's lion to another's."""
     lion = next(one for one in server.store.search("lion") if not one.parent)
     address = urlencode(

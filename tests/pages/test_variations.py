@@ -47,7 +47,7 @@ def open_with(app: App, image: StoredImage, **query: str) -> AppTest:
     return at
 
 
-def make(app: App, at: AppTest, name: str = "family") -> AppTest:
+def make(app: App, at: AppTest, name: str = "children") -> AppTest:
     """Clicks the button and waits for the pictures and, on the page, for its tasks."""
     at.button(key=f"variations:make:{name}").click().run()
     app.finish()
@@ -119,7 +119,7 @@ def test_strength_number_and_seeds_reach_the_children(app: App) -> None:
     assert found == [(50, 0.35), (51, 0.35), (52, 0.35)]
     at.button(key="variations:draw_first").click().run()
     assert at.number_input(key="variations_first").value != 50
-    assert at.button(key="variations:make:family").label == "Make 3 children"
+    assert at.button(key="variations:make:children").label == "Make 3 children"
 
 
 def test_seeds_end_at_the_largest(app: App) -> None:
@@ -130,7 +130,7 @@ def test_seeds_end_at_the_largest(app: App) -> None:
 
 def test_at_strength_0_the_child_is_the_source_and_nothing_is_made(app: App) -> None:
     at = open_with(app, app.put(3), variations_amount="0.0")
-    assert at.button(key="variations:make:family").disabled
+    assert at.button(key="variations:make:children").disabled
     assert {cell["state"] for cell in grid(at)} == {"done"}
     assert "1 distinct · 1 already stored" in captions(at)
 
@@ -148,7 +148,7 @@ def test_a_ladder_is_strengths_by_seeds(app: App) -> None:
     at = open_with(app, app.put(3), variations_children="2")
     at.segmented_control(key="variations_layout").set_value(LAYOUTS[1]).run()
     at.text_input(key="variations_amounts").set_value("0, 0.5, 1").run()
-    assert at.button(key="variations:make:family").label == "Make 4 children"
+    assert at.button(key="variations:make:children").label == "Make 4 children"
     make(app, at)
     found = [(one.variation_seed, one.variation_strength) for one in app.asked()]
     assert found == [(1001, 0.5), (1001, 1.0), (1002, 0.5), (1002, 1.0)]
@@ -167,7 +167,7 @@ def test_a_broken_ladder_says_so(app: App, text: str, why: str) -> None:
     (message,) = messages(at)
     assert message.startswith("Cannot run yet")
     assert why in message
-    assert at.button(key="variations:make:family").disabled
+    assert at.button(key="variations:make:children").disabled
 
 
 def test_the_family_opens_as_a_sweep(app: App) -> None:
@@ -204,7 +204,7 @@ def test_a_child_becomes_the_parent_and_the_way_leads_back(app: App) -> None:
 def test_the_tree_shows_the_family_and_what_was_deleted(app: App) -> None:
     image = app.put(3)
     at = open_with(app, image, variations_view="Tree")
-    assert any("No family yet" in box.value for box in at.info)
+    assert any("No variations yet" in box.value for box in at.info)
     at = make(app, at)
     child, other, *_ = app.store.children([image.digest], 9)
     (chart,) = at.get("plotly_chart")
@@ -358,7 +358,7 @@ def test_the_noise_of_every_method_is_measured(app: App) -> None:
 
 def test_the_distances_of_a_family_and_of_a_ladder(app: App) -> None:
     at = open_with(app, app.put(3), variations_view="Distances", variations_children="2")
-    assert any("Make the family first" in box.value for box in at.info)
+    assert any("Make the children first" in box.value for box in at.info)
     at = make(app, at)
     charts = at.get("plotly_chart")
     assert len(charts) == 3

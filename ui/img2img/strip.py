@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from core.diffusion.models.load import describe
-from core.diffusion.recipe.schedule import Start, beginning
+from core.diffusion.recipe.schedule import Start, step_range
 from core.diffusion.settings import GenerationSettings
 from core.exports.likeness import Likeness
-from core.output.figures.family_figure import distance_figure
+from core.output.figures.genealogy_figure import distance_figure
 from ui.grid.board import Board, BoardCell
 from ui.grid.compare import show_compare
 from ui.img2img.form import BOUND, LOOKS, PREFIX, Form, key
@@ -91,7 +91,7 @@ def _is_noise_alone(settings: GenerationSettings, start: Start) -> bool:
     """
     if not settings.mask_image or start.num_executed_steps == 0:
         return False
-    return beginning(settings, describe(settings.model).scheduler_config).first_step == 0
+    return step_range(settings, describe(settings.model).scheduler_config).first_step == 0
 
 
 def _facts(settings: GenerationSettings, start: Start) -> list[str]:

@@ -1,4 +1,4 @@
-"""Widgets -> the family: which method, how far, and how many children. All in the address."""
+"""Widgets -> the children: which method, how far, and how many children. All in the address."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ui.views import plain
 PREFIX = VARIATIONS.prefix
 BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 LAYOUTS = ("One strength", "Ladder")
-VIEWS = ("Family", "Distances", "Noise", "Tree", "Walk")
+VIEWS = ("Children", "Distances", "Noise", "Tree", "Walk")
 WALKS = ("To a seed", "To a prompt", "A circle")
 MOST_CHILDREN = 32
 MOST_FRAMES = 120
@@ -83,7 +83,7 @@ def defaults(model: ModelInfo) -> dict[str, object]:
     }
 
 
-def family_form(image: StoredImage, channels: int) -> SweepForm:
+def children_form(image: StoredImage, channels: int) -> SweepForm:
     """The panel: method and formula, strength or ladder, the children's seeds."""
     method = METHODS[
         cast(

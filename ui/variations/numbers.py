@@ -11,11 +11,11 @@ from core.diffusion.inside.noise_numbers import NoiseNumbers
 from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.settings import GenerationSettings
 from core.exports.likeness import Likeness
-from core.output.figures.family_figure import distance_figure
+from core.output.figures.genealogy_figure import distance_figure
 from ui.grid.plan import show_plan
 from ui.runs.tasks import await_task, request_of
 from ui.runtime import Runtime
-from ui.variations.family import Family, children
+from ui.variations.children import Children, made_children
 from ui.variations.form import PREFIX, middle_of
 from ui.views import plain
 
@@ -48,9 +48,9 @@ DISTANCES = (
 )
 
 
-def show_noise(runtime: Runtime, family: Family) -> None:
+def show_noise(runtime: Runtime, children: Children) -> None:
     """Every method's noise beside the source's, at the panel's strength and variation seed."""
-    settings = family.form.sweep.base
+    settings = children.form.sweep.base
     if not settings.variation_region:
         settings = replace(settings, variation_region=middle_of(settings))
     found: list[NoiseNumbers] | None = await_task(runtime, request_of("noise numbers", settings))
@@ -91,16 +91,16 @@ def _number(one: NoiseNumbers, value: float, digits: int = 4) -> str:
     return "–" if one.problem else f"{value:.{digits}f}"
 
 
-def show_distances(runtime: Runtime, family: Family) -> None:
+def show_distances(runtime: Runtime, children: Children) -> None:
     """How far each child lies from its parent, against the strength."""
-    source = family.source
-    if family.plan.problems:
-        show_plan(family.form, family.plan)
+    source = children.source
+    if children.plan.problems:
+        show_plan(children.form, children.plan)
         return
-    board = family.board(runtime)
-    found = children(board)
+    board = children.board(runtime)
+    found = made_children(board)
     if not found:
-        st.info("Make the family first: its distances to the parent are plotted here.")
+        st.info("Make the children first: its distances to the parent are plotted here.")
         return
     missing = len(board.cells) - len(found)
     if missing:

@@ -1,4 +1,4 @@
-"""Whose variations are made: a stored picture or a seed, its line of parents, and its family."""
+"""Whose variations are made: a stored picture or a seed, its parents, and its relatives."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from core.diffusion.models.lora.files import digest_of
 from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.recipe.variations import Variation, variations_of
 from core.diffusion.settings import GenerationSettings
-from core.output.figures.family_figure import TreeNode, family_figure
-from core.runs.store.genealogy import Member, family_of, line_of
+from core.output.figures.genealogy_figure import TreeNode, genealogy_figure
+from core.runs.store.genealogy import Member, line_of, relatives_of
 from core.runs.store.store import StoredImage
 from ui.catalog import VARIATIONS
 from ui.links import put_runs
@@ -195,12 +195,12 @@ def _short(settings: GenerationSettings) -> str:
 
 
 def show_tree(runtime: Runtime, image: StoredImage) -> None:
-    """The whole family; a click on a picture goes on with it."""
-    members = family_of(runtime.store, image)
+    """All that comes from the same first parent; a click on a picture goes on with it."""
+    members = relatives_of(runtime.store, image)
     if len(members) == 1:
-        st.info("No family yet: make some variations, and each of them can have its own.")
+        st.info("No variations yet: make some variations, and each of them can have its own.")
         return
-    figure = family_figure([_node(runtime, member, image.digest) for member in members])
+    figure = genealogy_figure([_node(runtime, member, image.digest) for member in members])
     event = st.plotly_chart(
         figure,
         key=TREE,
@@ -208,7 +208,7 @@ def show_tree(runtime: Runtime, image: StoredImage) -> None:
         on_select="rerun",
         selection_mode="points",
         config={"displayModeBar": False},
-        alt=f"The family of {len(members)} pictures, from the first on the left.",
+        alt=f"Genealogy of {len(members)} pictures, from the first on the left.",
     )
     st.caption(
         f"{len(members)} pictures. Click one to continue with it. Each label says the variation "

@@ -8,24 +8,24 @@ import streamlit as st
 
 from core.runs.store.store import StoredImage
 from ui.runtime import Runtime
-from ui.variations.family import Family, family_panel, show_family
+from ui.variations.children import Children, children_panel, show_children
 from ui.variations.form import BOUND, VIEWS, key
 from ui.variations.numbers import show_distances, show_noise
 from ui.variations.source import show_parent, show_tree
 from ui.variations.walk import show_walk, walk_form
 
 
-def _show_tree(runtime: Runtime, family: Family) -> None:
-    show_tree(runtime, family.source)
+def _show_tree(runtime: Runtime, children: Children) -> None:
+    show_tree(runtime, children.source)
 
 
-OF_FAMILY: Mapping[str, Callable[[Runtime, Family], None]] = {
-    "Family": show_family,
+OF_CHILDREN: Mapping[str, Callable[[Runtime, Children], None]] = {
+    "Children": show_children,
     "Distances": show_distances,
     "Noise": show_noise,
     "Tree": _show_tree,
 }
-"""The views that share the family's panel; the walk has its own."""
+"""The views that share the panel of the children; the walk has its own."""
 
 
 def show_views(runtime: Runtime, source: StoredImage) -> None:
@@ -40,7 +40,7 @@ def show_views(runtime: Runtime, source: StoredImage) -> None:
         **BOUND,
     )
     stage, panel = st.columns([0.68, 0.32], gap="medium")
-    show = OF_FAMILY.get(view or VIEWS[0])
+    show = OF_CHILDREN.get(view or VIEWS[0])
     if show is None:
         with panel.container(border=True):
             show_parent(runtime, source)
@@ -51,6 +51,6 @@ def show_views(runtime: Runtime, source: StoredImage) -> None:
         return
     with panel.container(border=True):
         show_parent(runtime, source)
-        family = family_panel(runtime, source)
+        children = children_panel(runtime, source)
     with stage:
-        show(runtime, family)
+        show(runtime, children)

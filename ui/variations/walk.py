@@ -19,7 +19,7 @@ from core.diffusion.settings import MAX_SEED, GenerationSettings
 from core.exports.films.walk import WalkFilm, walk_arguments
 from core.exports.formats import film_files
 from core.exports.likeness import Likeness, evenness, spaced_evenly, way
-from core.output.figures.family_figure import distance_figure
+from core.output.figures.genealogy_figure import distance_figure
 from core.runs.store.store import Store, StoredImage
 from core.sweeps.axis import Axis
 from core.sweeps.sweep import Sweep
@@ -33,7 +33,7 @@ from ui.grid.state import GridState
 from ui.runs.film_files import film_download, film_file
 from ui.runs.tasks import await_task, request_of
 from ui.runtime import Runtime
-from ui.variations.family import make_button
+from ui.variations.children import make_button
 from ui.variations.form import BOUND, FIRST_CHILD, FRAMES, MOST_FRAMES, PREFIX, TURN, WALKS, key
 from ui.views import show_empty, show_error
 

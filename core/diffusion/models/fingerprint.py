@@ -17,6 +17,7 @@ State = tuple[tuple[str, int, int], ...]
 
 
 def state_of(folder: Path) -> State:
+    """The state of what a model's folder holds, by its parts."""
     files = [folder / "model_index.json", folder / "lightbox.json", folder / "preview.json"]
     for name in ALL_PARTS:
         files += sorted((folder / name).glob("*")) if (folder / name).is_dir() else []
@@ -24,6 +25,7 @@ def state_of(folder: Path) -> State:
 
 
 def state_of_files(files: Any) -> State:
+    """Path, size in bytes and modification time in ns of each."""
     return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
 
 

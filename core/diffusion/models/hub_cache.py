@@ -75,6 +75,7 @@ def _names_pipeline(folder: Path) -> bool:
 
 
 def find_cached(source: str) -> Origin | None:
+    """The model that a hub id names in the cache; None where it is not there."""
     name, revision = split_id(source)
     for repo in _scanned(hub_cache()):
         if repo.repo_id == name and (found := _snapshot(repo, revision)) is not None:

@@ -28,6 +28,7 @@ def leads_within(path: Path, root: Path) -> bool:
 
 
 def is_model_folder(folder: Path) -> bool:
+    """Return whether a folder is one in diffusers layout, by its model_index.json."""
     return (folder / "model_index.json").is_file()
 
 

@@ -92,7 +92,7 @@ def schedule_steps(steps: int, strength: float, exact_steps: bool) -> int:
     return int(steps / min(strength, 0.999))
 
 
-def beginning(
+def step_range(
     settings: RunSettings, scheduler_config: Mapping[str, Any] | None = None
 ) -> StepRange:
     """Return where the run of these settings begins.
@@ -119,12 +119,12 @@ def unet_calls(settings: RunSettings, scheduler_config: Mapping[str, Any] | None
     """UNet calls until these settings have their picture: to the snapshot, or to the end."""
     if settings.snapshot:
         return settings.snapshot
-    return beginning(settings, scheduler_config).calls(SCHEDULERS[settings.scheduler])
+    return step_range(settings, scheduler_config).calls(SCHEDULERS[settings.scheduler])
 
 
 def start_of(settings: RunSettings, scheduler_config: Mapping[str, Any]) -> Start:
     """Facts of an image-to-image run's first call. Raises ValueError for an impossible schedule."""
-    begin, row = beginning(settings, scheduler_config), SCHEDULERS[settings.scheduler]
+    begin, row = step_range(settings, scheduler_config), SCHEDULERS[settings.scheduler]
     calls = begin.calls(row)
     if calls == 0:
         return Start(num_executed_steps=0, calls=0, timestep=0.0, sigma=0.0)

@@ -17,7 +17,7 @@ from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.models.lora.adapters import use_loras
 from core.diffusion.models.lora.files import LoraFile, wanted_loras
 from core.diffusion.recipe.images import ReadInput
-from core.diffusion.recipe.schedule import beginning, call_sigmas, lay_out
+from core.diffusion.recipe.schedule import call_sigmas, lay_out, step_range
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.sampling.cell import BatchCell
 from core.diffusion.sampling.compute.memory import is_out_of_memory, on_device, with_room
@@ -91,7 +91,7 @@ class Batch:
             scheduler = row.build(model.info.scheduler_config)
         except (ValueError, TypeError, NotImplementedError, ImportError) as error:
             raise SettingsError([Problem(field="scheduler", reason=unbuilt(row, error))]) from error
-        begin = beginning(settings, model.info.scheduler_config)
+        begin = step_range(settings, model.info.scheduler_config)
         # Timesteps stay on the CPU: reading one from the device would wait for it every step.
         reason = lay_out(row, scheduler, begin.schedule_steps, model.info.scheduler_config)
         if reason:

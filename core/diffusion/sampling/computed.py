@@ -12,6 +12,7 @@ from core.diffusion.sampling.prediction import prediction_type_of
 
 
 def why_not_finite(cell: BatchCell, model: LoadedModel) -> str:
+    """Why there is no image where latents are NaN or infinite, and what to do."""
     begins_without_signal = bool(cell.sigmas) and math.isinf(cell.sigmas[0])
     if begins_without_signal and prediction_type_of(model.info.scheduler_config) == "epsilon":
         return (
@@ -27,5 +28,6 @@ def why_not_finite(cell: BatchCell, model: LoadedModel) -> str:
 
 
 def versions() -> dict[str, str]:
+    """Return what computed an image, by name: Python and the libraries."""
     names = ("torch", "diffusers", "transformers")
     return {"python": platform.python_version()} | {name: version(name) for name in names}

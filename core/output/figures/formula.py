@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.diffusion.inside.anatomy import Run
-from core.diffusion.recipe.schedule import beginning
+from core.diffusion.recipe.schedule import step_range
 from core.diffusion.recipe.schedulers import SCHEDULERS
 
 DPM_2M = {"algorithm_type": "dpmsolver++", "solver_order": 2, "solver_type": "midpoint"}
@@ -85,7 +85,7 @@ def reached_sigma(run: Run, call: int) -> float:
     if row.name not in ("DDIM", "PNDM"):
         return run.sigmas[call + 1]
     scheduler = row.build(config)
-    stride = int(config["num_train_timesteps"]) // beginning(run.settings, config).schedule_steps
+    stride = int(config["num_train_timesteps"]) // step_range(run.settings, config).schedule_steps
     is_again = row.repeats_first_transition and call == 1
     reached = int(run.timesteps[call]) - (0 if is_again else stride)
     ends = reached < 0

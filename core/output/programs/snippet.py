@@ -26,8 +26,8 @@ from core.output.programs.snippet_model import (
 )
 from core.output.programs.snippet_prompt import blend_text, encoder_values, gives_embeddings
 from core.output.programs.snippet_source import (
-    begins,
     pipeline_class,
+    program_step_range,
     rescaled_text,
     round_trip_text,
     source_arguments,
@@ -61,7 +61,7 @@ def snippet(
     row = SCHEDULERS[settings.scheduler]
     snapshot = settings.snapshot
     variation = _variation(settings)
-    begin = begins(settings, model_source)
+    begin = program_step_range(settings, model_source)
     opened, rescaled = source_text(settings), rescaled_text(settings)
     written = variation + (SNAPSHOT if snapshot else "") + rescaled
     imports = [name for name in ("functools", "math", "sys") if f"{name}." in written]

@@ -80,6 +80,7 @@ def texts_of(settings: GenerationSettings) -> tuple[str, str, str]:
 
 
 def blend_text(settings: GenerationSettings, info: ModelInfo | None) -> str:
+    """Return what makes the embeddings, as source text; "" where the pipeline gets texts."""
     prompt, prompt_2, negative = texts_of(settings)
     if not gives_embeddings(settings):
         return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.diffusion.models.load import describe
-from core.diffusion.recipe.schedule import StepRange, beginning
+from core.diffusion.recipe.schedule import StepRange, step_range
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.quoted import guide_text
 
@@ -94,12 +94,12 @@ def pipeline_class(settings: GenerationSettings) -> str:
     return "StableDiffusionImg2ImgPipeline" if settings.init_image else "StableDiffusionPipeline"
 
 
-def begins(settings: GenerationSettings, model_source: str | Path) -> StepRange:
+def program_step_range(settings: GenerationSettings, model_source: str | Path) -> StepRange:
     """Return where the run begins; only matched noise needs to look at the model. Raises
     ModelError.
     """
     config = describe(str(model_source)).scheduler_config if settings.match_noise else None
-    return beginning(settings, config)
+    return step_range(settings, config)
 
 
 def source_text(settings: GenerationSettings) -> str:

@@ -1,4 +1,4 @@
-"""Family: the pictures that vary one another, from the first parent down."""
+"""Children: the pictures that vary one another, from the first parent down."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_MEMBERS = 400
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """One picture of a family. `image` is None where it is not stored: deleted, or never made.
+    """One picture of a genealogy. `image` is None where it is not stored: deleted, or never made.
 
     `parent` is the digest of the picture that it varies, "" for the first.
     """
@@ -48,7 +48,7 @@ def line_of(store: Store, image: StoredImage) -> list[Member]:
     return found
 
 
-def family_of(store: Store, image: StoredImage, limit: int = MOST_MEMBERS) -> list[Member]:
+def relatives_of(store: Store, image: StoredImage, limit: int = MOST_MEMBERS) -> list[Member]:
     """The picture's line and everything that varies the first of it, generation by generation and
     in each the oldest first.
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from core.diffusion.models.lora.files import walked_once
 from core.diffusion.settings import GenerationSettings
+from core.diffusion.trajectory import header_of
 from core.runs.store.database import StoreError
 from core.runs.store.files import Files
 from core.runs.store.rows import UNREADABLE, RowError, Unreadable

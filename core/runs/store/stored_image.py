@@ -114,7 +114,7 @@ def image_from(
 
 def parent_digest(settings: GenerationSettings, model_fingerprint: str) -> str:
     """The digest of the picture that these settings vary, "" where they vary none. It follows
-    from the settings alone, so that a family outlives the index.
+    from the settings alone, so that a genealogy outlives the index.
     """
     try:
         parent = parent_of(settings)

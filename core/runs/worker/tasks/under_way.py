@@ -11,6 +11,8 @@ from core.runs.worker.tasks.work import Work
 
 @dataclass(eq=False)
 class TaskUnderWay:
+    """A task and how far it is. Its fields are changed under the runner's lock."""
+
     row: TaskRow
     source: str | None
     """The model that its next piece needs; None for the pool."""

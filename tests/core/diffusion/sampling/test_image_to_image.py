@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from core.diffusion.engine import Engine
 from core.diffusion.models.load import LoadedModel
 from core.diffusion.recipe.images import InputError, input_digest
-from core.diffusion.recipe.schedule import beginning, start_of, unet_calls
+from core.diffusion.recipe.schedule import start_of, step_range, unet_calls
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.sampling.batch import Batch
 from core.diffusion.sampling.source_latents import SourceLatents
@@ -118,7 +118,7 @@ def test_every_scheduler_equals_the_pipeline(
     engine: Engine, scheduler: str, strength: float
 ) -> None:
     settings = replace(BASE, scheduler=scheduler, strength=strength, num_inference_steps=7)
-    assert beginning(settings).num_executed_steps == STRENGTHS[strength]
+    assert step_range(settings).num_executed_steps == STRENGTHS[strength]
     ours = engine.generate([settings], strict=True)[0].image
     assert max_difference(ours, pipeline_image(engine.model, settings)) == 0
 

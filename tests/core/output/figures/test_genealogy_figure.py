@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.output.figures.family_figure import (
+from core.output.figures.genealogy_figure import (
     MOST_CHILDREN,
     TreeNode,
     distance_figure,
-    family_figure,
+    genealogy_figure,
 )
 
 
@@ -19,7 +19,7 @@ def node(name: str, parent: str = "", *, here: bool = False, deleted: bool = Fal
 
 def points(nodes: list[TreeNode]) -> dict[str, tuple[float, float, str]]:
     """Digest -> depth, row and label of every picture that is drawn."""
-    figure: Any = family_figure(nodes)
+    figure: Any = genealogy_figure(nodes)
     trace = figure.data[-1]
     found = zip(trace.customdata, trace.x, trace.y, trace.text, strict=True)
     return {digest: (x, y, text) for digest, x, y, text in found}
@@ -51,7 +51,7 @@ def test_of_many_children_the_ones_that_matter_are_drawn_and_the_others_counted(
 
 def test_a_deleted_picture_has_its_place_and_no_image() -> None:
     nodes = [node("a", deleted=True), node("<b>", "a")]
-    figure: Any = family_figure(nodes)
+    figure: Any = genealogy_figure(nodes)
     assert len(figure.layout.images) == 1
     found = points(nodes)
     assert found["a"][2] == "a (deleted)"

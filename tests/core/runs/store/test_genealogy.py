@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.diffusion.recipe.variations import ready_to_vary
 from core.diffusion.settings import GenerationSettings
-from core.runs.store.genealogy import family_of, line_of
+from core.runs.store.genealogy import line_of, relatives_of
 from core.runs.store.store import Store, StoredImage
 from tests.core.runs.doubles import generation, info, settings
 
@@ -35,7 +35,7 @@ def test_a_family_is_found_from_any_of_its_members(tmp_path: Path) -> None:
     assert len(store.children([root.digest, second.digest], 2)) == 2
     everyone = {root.digest, first.digest, second.digest, grandchild.digest}
     for image in (root, first, grandchild):
-        family = family_of(store, image)
+        family = relatives_of(store, image)
         assert {member.digest for member in family} == everyone
         seen: set[str] = {""}
         for member in family:
@@ -46,7 +46,7 @@ def test_a_family_is_found_from_any_of_its_members(tmp_path: Path) -> None:
         second.digest,
         grandchild.digest,
     ]
-    assert len(family_of(store, root, limit=2)) == 2
+    assert len(relatives_of(store, root, limit=2)) == 2
 
 
 def test_a_deleted_parent_keeps_its_place_and_can_be_made_again(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_deleted_parent_keeps_its_place_and_can_be_made_again(tmp_path: Path) 
     line = line_of(store, grandchild)
     assert [member.image is None for member in line] == [True, True, False]
     assert line[1].settings.digest(info().fingerprint) == child.digest
-    assert sister.digest in {member.digest for member in family_of(store, grandchild)}
+    assert sister.digest in {member.digest for member in relatives_of(store, grandchild)}
     again = put(store, line[1].settings)
     assert again.digest == child.digest
     assert again.parent == root.digest
@@ -71,7 +71,7 @@ def test_a_family_outlives_the_index(tmp_path: Path) -> None:
     for path in tmp_path.glob("lightbox.sqlite3*"):
         path.unlink()
     again = Store(tmp_path)
-    assert [m.digest for m in family_of(again, root)] == [
+    assert [m.digest for m in relatives_of(again, root)] == [
         root.digest,
         child.digest,
         grandchild.digest,

@@ -1,4 +1,4 @@
-"""Figures of a family: its tree, and how far the children lie from their parent."""
+"""Figures of variations: their tree, and how far the children lie from their parent."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Placed:
     more: int
 
 
-def family_figure(nodes: Sequence[TreeNode]) -> go.Figure:
+def genealogy_figure(nodes: Sequence[TreeNode]) -> go.Figure:
     """The tree from left to right, the first parent being the first point; its customdata are the
     digests. Of many children those are left out that have none themselves, and counted.
     """

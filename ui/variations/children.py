@@ -1,4 +1,4 @@
-"""The family: the source's children as a sweep, in the Sweep's own grid, each a parent to be."""
+"""The source's children as a sweep, in the Sweep's own grid, each a parent to be."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ui.grid.state import GridState
 from ui.runs.result import show_actions, show_facts, show_settings
 from ui.runtime import Runtime
 from ui.send import send_sweep
-from ui.variations.form import PREFIX, family_form
+from ui.variations.form import PREFIX, children_form
 from ui.variations.source import make_parent
 from ui.views import picture_bytes, plain, show_picture
 
@@ -28,7 +28,7 @@ STATE = GridState(prefix=PREFIX)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Family:
+class Children:
     """A source, what its children are to be, and where they stand."""
 
     source: StoredImage
@@ -59,23 +59,23 @@ def make_button(plan: Plan, job: Job | None, what: str, name: str) -> None:
     )
 
 
-def family_panel(runtime: Runtime, source: StoredImage) -> Family:
+def children_panel(runtime: Runtime, source: StoredImage) -> Children:
     """The form with its button; a click has submitted what is missing when this returns."""
     button = st.container()
-    form = family_form(source, describe(source.settings.model).latent_channels)
+    form = children_form(source, describe(source.settings.model).latent_channels)
     plan, job = prepare(runtime, STATE, form)
     with button:
-        make_button(plan, job, "children", "family")
-    return Family(source=source, form=form, plan=plan, job=job)
+        make_button(plan, job, "children", "children")
+    return Children(source=source, form=form, plan=plan, job=job)
 
 
-def show_family(runtime: Runtime, family: Family) -> None:
+def show_children(runtime: Runtime, children: Children) -> None:
     """The plan in a line, the grid while it develops and after, and the child that is open."""
-    source, form, plan = family.source, family.form, family.plan
+    source, form, plan = children.source, children.form, children.plan
     show_plan(form, plan)
     if plan.problems:
         return
-    board = family.board(runtime)
+    board = children.board(runtime)
     if board.is_running:
         develop(runtime, board, with_grid=True)
     else:
@@ -92,7 +92,7 @@ def show_family(runtime: Runtime, family: Family) -> None:
     _open_child(runtime, source, board)
 
 
-def children(board: Board) -> list[tuple[float, int, str]]:
+def made_children(board: Board) -> list[tuple[float, int, str]]:
     """Strength, variation seed and digest of each finished child, in the board's order."""
     return [
         (cell.at.settings.variation_strength, cell.at.settings.variation_seed, cell.digest)
