@@ -239,7 +239,7 @@ def test_a_network_path_is_never_asked_for(name: str, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(origins, "expanded", refuse)
     monkeypatch.setattr(origins, "model_roots", list)
-    monkeypatch.setattr(origins, "_cached", lambda source: None)
+    monkeypatch.setattr(origins, "find_cached", lambda source: None)
     monkeypatch.setattr(origins, "where_looked", str)
     with pytest.raises(ModelError, match="is not on this machine"):
         origins.locate(name)
