@@ -27,6 +27,11 @@ MAX_CELLS = 10_000
 NewSeed = Literal["", "column", "row", "page"]
 NEW_SEEDS: tuple[NewSeed, ...] = ("", "column", "row", "page")
 
+NO_RANDOM_SEED = (
+    "is a random seed, which no cell could be computed from again: list seeds, such as 1-4, or "
+    "choose new seeds per column or row"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SweepProblem:
@@ -174,7 +179,13 @@ class Sweep:
                 found.append(SweepProblem(axis=row.label, value=row.show(value), reason=str(error)))
                 continue
             found += [
-                SweepProblem(axis=row.label, value=row.show(value), reason=problem.reason)
+                SweepProblem(
+                    axis=row.label,
+                    value=row.show(value),
+                    reason=NO_RANDOM_SEED
+                    if row.field == "seed" and value == -1
+                    else problem.reason,
+                )
                 for problem in settings.validate(vae_scale_factor=vae_scale_factor)
                 if problem.field in row.fields and problem.severity == "error"
             ]

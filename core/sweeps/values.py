@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -97,8 +97,37 @@ def read_values(text: str, kind: type[int | float | str]) -> ParsedValues:
     if len(numbers) > MAX_VALUES:
         problems.append(_too_many(text))
     if problems:
+        if hints := value_hints(text, kind):
+            first = problems[0]
+            problems[0] = replace(first, reason="; ".join([first.reason, *hints]))
         raise ValuesError(problems)
     return _without_duplicates([kind(number) for number in numbers])
+
+
+_HINTS: tuple[tuple[str, str], ...] = (
+    (r"[，、；]", "separate values by a plain comma: this list has another one"),
+    (r"[“”„«»]", 'quotes that keep a comma are straight: "a, b"'),
+    (r"[\r\n]", "separate values by commas, not by line ends"),
+    (r"\|\|", 'values are separated by commas, not by "||"'),
+    (r"^\s*'[^']*,.*'\s*(,|$)", "single quotes are apostrophes: use double ones to keep a comma"),
+)
+"""What people write where this syntax means something else, and what to write."""
+
+_NUMBER_HINTS = (*_HINTS, (r"[–—−]", "a minus or a range is written with a plain hyphen: 1-5"))
+
+
+def value_hints(text: str, kind: type[int | float | str]) -> list[str]:
+    """What looks as if it was meant otherwise: other programs' commas, quotes, dashes and
+    separators, and a quote that never closes. The list is read all the same.
+    """
+    found = [
+        hint
+        for pattern, hint in (_HINTS if kind is str else _NUMBER_HINTS)
+        if re.search(pattern, text)
+    ]
+    if any(not item.is_quoted and item.text.startswith('"') for item in _split(text)):
+        found.append("a quote never closes: a value in quotes ends with a quote and a comma")
+    return found
 
 
 def format_values(values: Sequence[Any]) -> str:
@@ -110,7 +139,7 @@ def _format(value: Any) -> str:
     if not isinstance(value, str):
         text = format(Decimal(repr(value)).normalize(), "f")  # 3, not 3.0
         return text if len(text) <= _LONGEST else repr(value)
-    needs_quotes = value != value.strip() or not value or "," in value or value[0] in "\"'"
+    needs_quotes = value != value.strip() or not value or "," in value or value[0] == '"'
     return '"' + value.replace('"', '""') + '"' if needs_quotes else value
 
 
@@ -127,14 +156,14 @@ class _Item:
 
 
 def _split(text: str) -> list[_Item]:
-    """Splits at commas outside quotes; inside quotes the quote itself is doubled, as in CSV."""
+    """Splits at commas outside double quotes; inside them a quote is doubled, as in CSV. A single
+    quote is an apostrophe: 80s, rockin'.
+    """
     items: list[_Item] = []
     position = 0
     while position <= len(text):
         start = position + len(text[position:]) - len(text[position:].lstrip())
-        quote = text[start : start + 1]
-        quoted = _read_quoted(text, start, quote) if quote in ('"', "'") and quote else None
-        if quoted is not None:
+        if (quoted := _read_quoted(text, start)) is not None:
             value, position = quoted
             items.append(_Item(value, is_quoted=True))
             continue
@@ -147,14 +176,15 @@ def _split(text: str) -> list[_Item]:
     return items
 
 
-def _read_quoted(text: str, start: int, quote: str) -> tuple[str, int] | None:
+_QUOTED = re.compile(r'"((?:[^"]|"")*)"\s*(,|$)')
+
+
+def _read_quoted(text: str, start: int) -> tuple[str, int] | None:
     """The quoted value at `start` and where the next item begins; None if it never closes."""
-    match = re.compile(rf"{quote}((?:[^{quote}]|{quote}{quote})*){quote}\s*(,|$)").match(
-        text, start
-    )
+    match = _QUOTED.match(text, start)
     if match is None:
         return None
-    return match[1].replace(quote * 2, quote), match.end() + (0 if match[2] else 1)
+    return match[1].replace('""', '"'), match.end() + (0 if match[2] else 1)
 
 
 def _expand(text: str, kind: type, *, room: int) -> list[Decimal]:

@@ -9,7 +9,8 @@ from core.runs.store.store import Store
 from core.runs.worker.worker import Worker
 from tests.core.runs.doubles import GivenModels
 
-worker = Worker(Store(Path(sys.argv[1])), GivenModels(score=lambda *_: 25.0))
+store = Store(Path(sys.argv[1]))
+worker = Worker(store, GivenModels(store.inputs.read, score=lambda *_: 25.0))
 worker.start()
 print("started", flush=True)
 sys.stdin.read()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core.diffusion.models.load import describe
+from core.diffusion.recipe.schedule import step_range
+from core.diffusion.recipe.variations import parent_of
 from core.diffusion.settings import GenerationSettings
 from core.exports.films.film import Film
 from core.exports.films.film_settings import FilmedRun, FilmSettings
@@ -22,11 +26,21 @@ from core.exports.films.walk import WalkFilm, walk_arguments
 from core.runs.queue.queue import Queue
 from core.runs.queue.task_table import TASKS
 from core.runs.queue.tasks import TaskRequest, Tasks
-from core.runs.store.store import Store
+from core.runs.store.store import Store, StoredImage
 from core.runs.worker.worker import Worker
 from tests.core.runs.doubles import finish, wait_for
-from tests.pages.conftest import ROOT, messages
-from ui.catalog import FILM, IMAGE_TO_IMAGE, STEPS, VARIATIONS, Page
+from tests.pages.conftest import ROOT, messages, unescaped
+from ui.catalog import (
+    FILM,
+    GALLERY,
+    GENERATE,
+    IMAGE_TO_IMAGE,
+    LATENTS,
+    SCHEDULER_LAB,
+    STEPS,
+    SWEEP,
+    VARIATIONS,
+)
 from ui.runtime import _shared
 
 PATIENCE = 300.0
@@ -160,8 +174,105 @@ def image_of(store: Store, digest: str) -> bytes:
     return Image.open(io.BytesIO(store.image_bytes(digest))).convert("RGB").tobytes()
 
 
-@pytest.mark.parametrize("page", [FILM, IMAGE_TO_IMAGE, VARIATIONS], ids=lambda page: page.title)
-def test_the_pages_with_tasks_open_without_a_worker_of_their_own(store: Store, page: Page) -> None:
-    at = opened(page.path)
+def run(store: Store, at: AppTest, button: str) -> list[StoredImage]:
+    """Click, wait for the job of the click and for the page's tasks; the job's pictures."""
+    queue = Queue(store)
+    before = {job.id for job in queue.jobs()}
+    at.button(key=button).click().run()
+    (job,) = (job.id for job in queue.jobs() if job.id not in before)
+    assert finish(queue, job, PATIENCE).state == "done"
+    settled(at, store)
+    images = [store.get(cell.digest or "") for cell in queue.cells(job)]
+    assert all(images), "every cell of the job is stored"
+    return [image for image in images if image is not None]
+
+
+def quick(prefix: str, **more: str) -> dict[str, str]:
+    """Settings of a page in its address: four steps of 64 x 64 pixels."""
+    small = {"num_inference_steps": "4", "width": "64", "height": "64", "prompt": "an owl"}
+    return {f"{prefix}_{name}": value for name, value in (small | more).items()}
+
+
+def pictures(at: AppTest) -> str:
+    return "".join(str(image.proto) for image in at.get("image"))
+
+
+def test_generate_makes_a_picture(store: Store) -> None:
+    at = opened(GENERATE.path, **quick("generate", seed="11"))
+    (image,) = run(store, at, "generate:go")
+    assert (image.settings.seed, image.settings.num_inference_steps) == (11, 4)
+    assert any("Download PNG" in button.proto.label for button in at.get("download_button"))
+
+
+def test_sweep_fills_two_cells(store: Store) -> None:
+    at = opened(SWEEP.path, **quick("sweep", x="Seed", x_values="21, 22"))
+    images = run(store, at, "sweep:run")
+    assert [image.settings.seed for image in images] == [21, 22]
+    (grid,) = at.get("bidi_component")
+    assert [cell["state"] for cell in json.loads(grid.proto.json)["cells"]] == ["done", "done"]
+
+
+def test_image_to_image_starts_from_a_sample(store: Store) -> None:
+    at = settled(opened(IMAGE_TO_IMAGE.path, **quick("img2img", strength="0.5")), store)
+    (image,) = run(store, at, "img2img:run")
+    assert image.settings.init_image
+    assert step_range(image.settings).num_executed_steps == 2
+    assert "round trip" in done_names(store)
+
+
+def test_variations_makes_children(store: Store) -> None:
+    source = made(store, seed=31)
+    at = opened(VARIATIONS.path, variations_images=source.digest, variations_children="2")
+    images = run(store, at, "variations:make:children")
+    assert {parent_of(image.settings) for image in images} == {source.settings}
+
+
+def test_film_plays_a_run(store: Store) -> None:
+    image = made(store, seed=41)
+    at = settled(opened(FILM.path, film_images=image.digest, film_decoder="Preview"), store)
+    assert at.slider(key="film_frame").max == 5, "four calls and the finished picture"
+    assert list((store.folder / "films").glob("*.mp4"))
+    at.slider(key="film_frame").set_value(2).run()
+    assert "Frame 2 of 5" in pictures(at)
+
+
+def test_latents_shows_the_steps_of_a_run(store: Store) -> None:
+    image = made(store, seed=51)
+    at = settled(opened(LATENTS.path, latents_images=image.digest), store)
+    assert at.get("plotly_chart")
+    at.slider(key="latents_step").set_value(2).run()
+    assert not at.exception
+    assert any("Step 2 of 4" in text for text in texts(at))
+
+
+def test_schedulers_compares_timetables(store: Store) -> None:
+    at = opened(SCHEDULER_LAB.path)
+    before = len(at.get("plotly_chart"))
+    at.text_input(key="schedulers_steps").set_value("4, 8").run()
     assert not at.exception
     assert not messages(at)
+    assert len(at.get("plotly_chart")) == before > 0
+
+
+def test_gallery_opens_and_deletes_a_picture(store: Store) -> None:
+    image = made(store, seed=61)
+    at = opened(GALLERY.path, gallery_open=image.digest)
+    assert not messages(at)
+    at.button(key="gallery:delete_one").click().run()
+    at.button(key="gallery:really").click().run()
+    assert store.get(image.digest) is None
+
+
+def made(store: Store, seed: int) -> StoredImage:
+    """A picture of four recorded steps."""
+    queue = Queue(store)
+    settings = replace(SMALL, seed=seed, num_inference_steps=4)
+    job = queue.submit([settings], owner="me", token=f"made {seed}", record="latents")
+    assert finish(queue, job, PATIENCE).state == "done"
+    image = store.get(queue.cells(job)[0].digest or "")
+    assert image is not None
+    return image
+
+
+def texts(at: AppTest) -> list[str]:
+    return [unescaped(one.value) for one in (*at.caption, *at.markdown)]

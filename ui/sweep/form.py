@@ -13,7 +13,7 @@ from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.sweeps.axes import AXES, AxisRow
 from core.sweeps.axis import SIDES, Axis
 from core.sweeps.sweep import NewSeed, Sweep, SweepProblem
-from core.sweeps.values import ParsedValues, ValuesError, format_values, read_values
+from core.sweeps.values import ParsedValues, ValuesError, format_values, read_values, value_hints
 from ui.catalog import SWEEP
 from ui.grid.plan import SweepForm
 from ui.grid.state import GridState
@@ -129,7 +129,7 @@ def _axis_control(side: str) -> tuple[Axis | None, list[SweepProblem]]:
         row = AXES[name]
         text, linked = _values_and_link(side, row)
         found, problems = _read(row, text)
-        _say(row, found, problems)
+        _say(row, text, found, problems)
         other: Axis | None = None
         if linked != NOTHING:
             other, more = _linked(side, linked)
@@ -184,7 +184,7 @@ def _linked(side: str, name: str) -> tuple[Axis | None, list[SweepProblem]]:
         **BOUND,
     )
     found, problems = _read(row, text or "")
-    _say(row, found, problems)
+    _say(row, text or "", found, problems)
     return (Axis(name=name, values=found.written) if found else None), problems
 
 
@@ -202,7 +202,9 @@ def _read(row: AxisRow, text: str) -> tuple[ParsedValues | None, list[SweepProbl
         ]
 
 
-def _say(row: AxisRow, found: ParsedValues | None, problems: Sequence[SweepProblem]) -> None:
+def _say(
+    row: AxisRow, text: str, found: ParsedValues | None, problems: Sequence[SweepProblem]
+) -> None:
     """The values as they were understood, or that they were not."""
     if found is None:
         reasons = "; ".join(f"{p.value} {p.reason}" if p.value else p.reason for p in problems)
@@ -214,6 +216,8 @@ def _say(row: AxisRow, found: ParsedValues | None, problems: Sequence[SweepProbl
     if found.duplicates:
         words += f" (given twice: {', '.join(row.show(value) for value in found.duplicates)})"
     st.caption(plain(words))
+    for hint in value_hints(text, row.kind):
+        st.caption(f":orange[{plain(hint[0].upper() + hint[1:])}.]")
 
 
 def _announce() -> None:

@@ -26,6 +26,7 @@ from core.diffusion.events import (
 )
 from core.diffusion.models.latent_format import SD_LATENTS
 from core.diffusion.models.load import ModelError, ModelInfo
+from core.diffusion.recipe.images import ReadInput
 from core.diffusion.settings import GenerationSettings
 from core.diffusion.trajectory import StepRecord, Trajectory
 from core.runs.queue.queue import Job, Queue
@@ -117,8 +118,8 @@ class FakeModel:
 class GivenModels(LocalModels):
     """The models of this machine, but for the methods that a test gives."""
 
-    def __init__(self, **given: Any) -> None:
-        super().__init__()
+    def __init__(self, read_input: ReadInput | None = None, **given: Any) -> None:
+        super().__init__(read_input)
         assert all(hasattr(self, name) for name in given), given
         vars(self).update(given)
 

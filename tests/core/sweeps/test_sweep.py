@@ -357,3 +357,8 @@ def test_snapshots_are_submitted_run_by_run() -> None:
     sweep = Sweep(base=BASE, x=parse_axis("seed", "1, 2"), y=parse_axis("snapshot", "1, 2"))
     order = [(s.seed, s.snapshot) for s in plan_of(sweep).submission()]
     assert order == [(1, 1), (1, 2), (2, 1), (2, 2)]
+
+
+def test_a_random_seed_is_no_value_and_says_what_to_use() -> None:
+    (reason,) = reasons(Sweep(base=BASE, x=parse_axis("seed", "-1, 3"))).values()
+    assert "list seeds" in reason

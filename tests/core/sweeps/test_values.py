@@ -1,5 +1,7 @@
+import re
 from contextlib import suppress
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from core.sweeps.values import (
     format_values,
     parse_values,
     read_values,
+    value_hints,
 )
 
 
@@ -50,14 +53,46 @@ def test_kinds() -> None:
     assert parse_values("1-3", kind=int) == [1, 2, 3]
     assert {type(v) for v in parse_values("1-3, 2.0", kind=int)} == {int}
     assert parse_values("Euler a, DDIM ,", kind=str) == ["Euler a", "DDIM"]
-    assert parse_values('"a, b", don\'t, "say ""hi""", "", \'x, y\'', kind=str) == [
+    assert parse_values('"a, b", don\'t, "say ""hi""", "", rockin\'', kind=str) == [
         "a, b",
         "don't",
         'say "hi"',
         "",
-        "x, y",
+        "rockin'",
     ]
     assert parse_values("1-5, ..", kind=str) == ["1-5", ".."]
+
+
+def test_an_apostrophe_opens_no_quote() -> None:
+    text = "'80s neon, disco, rockin', jazz"
+    assert parse_values(text, kind=str) == ["'80s neon", "disco", "rockin'", "jazz"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "word"),
+    [
+        ("1，2，3", float, "plain comma"),
+        ("“a”, b", str, "straight"),
+        ("1–5", int, "hyphen"),
+        ("a\nb", str, "line ends"),
+        ("cat||dog", str, "||"),
+        ('"a, b', str, "never closes"),
+        ("'a, b'", str, "double ones"),
+    ],
+)
+def test_what_was_meant_otherwise_gets_a_hint(text: str, kind: Any, word: str) -> None:
+    (hint,) = value_hints(text, kind)
+    assert word in hint
+    if kind is not str:
+        with pytest.raises(ValuesError, match=re.escape(hint)):
+            parse_values(text, kind)
+
+
+def test_plain_lists_get_no_hint() -> None:
+    for text in ("1, 2", "1-5", "-1-1 [3]"):
+        assert value_hints(text, float) == []
+    for text in ('"a, b", c', "don't, a – b", 'say "hi", x'):
+        assert value_hints(text, str) == []
 
 
 def test_dropped_duplicates_are_said() -> None:
