@@ -61,7 +61,7 @@ class GenerationSettings:
     ("" is text to image; the fields after it then have no effect). `strength` in [0, 1] is the
     share of the steps that is run, rounded down (diffusers' rule); `exact_steps` runs
     `num_inference_steps` of a longer schedule; `match_noise` starts where DDIM would. With
-    `mask_image` only what is white in that mask is made anew.
+    `mask_image` only what is white in that mask is inpainted.
 
     `loras` names LoRA files of the model roots with their weights, "ink:0.8, paper:0.5"; a weight
     of 0 is none. `clip_skip` leaves out so many of the text encoder's last layers for the prompt.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.diffusion.models.load import ModelError, ModelInfo
-from core.diffusion.models.lora.files import canonical_loras, missing_loras
+from core.diffusion.models.lora.files import canonical_loras, missing_loras, walked_once
 from core.diffusion.recipe.schedule import unet_calls
 from core.diffusion.recipe.settings_table import PROMPTS, SETTINGS
 from core.diffusion.settings import GenerationSettings, PromptReader
@@ -76,7 +76,8 @@ def make_plan(
     problems = _missing_loras(cells)
     if problems:
         return Plan(problems=tuple(problems), merged={})
-    resolved = {text: canonical_loras(text) for text in {cell.settings.loras for cell in cells}}
+    with walked_once():
+        resolved = {text: canonical_loras(text) for text in {c.settings.loras for c in cells}}
     digests = [
         cell.settings.digest(infos[cell.settings.model].fingerprint, resolved[cell.settings.loras])
         for cell in cells
@@ -108,11 +109,12 @@ def make_plan(
 def _missing_loras(cells: Sequence[SweepCell]) -> list[SweepProblem]:
     """Each text that names a LoRA which is not to be had, once."""
     row = SETTINGS["loras"]
-    return [
-        SweepProblem(axis=row.label, value=row.shown(text), reason=reason)
-        for text in dict.fromkeys(cell.settings.loras for cell in cells)
-        if text and (reason := missing_loras(text))
-    ]
+    with walked_once():
+        return [
+            SweepProblem(axis=row.label, value=row.shown(text), reason=reason)
+            for text in dict.fromkeys(cell.settings.loras for cell in cells)
+            if text and (reason := missing_loras(text))
+        ]
 
 
 def _cut_texts(

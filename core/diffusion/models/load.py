@@ -62,7 +62,8 @@ def load_model(
     parts = (load_file if info.file else load_folder)(info, kind)
     try:
         place(info, parts, target, kind, mode)
-    except (NotImplementedError, RuntimeError, TypeError) as error:  # a part that is not all there
+    # A tensor without data, as where a part is incomplete, cannot be moved: NotImplementedError.
+    except (NotImplementedError, RuntimeError, TypeError) as error:
         raise ModelError(
             f"{info.name} could not be brought to {target} ({first_line(error)}). The files may "
             "be incomplete: copy or download the model again."

@@ -30,6 +30,8 @@ def choose_device(wanted: str | None = None) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
+    # PyTorch says so in three ways: a name it does not know, a build without CUDA ("Torch not
+    # compiled with CUDA enabled" is an assertion), a device that cannot hold a tensor ("meta").
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ModelError(
             f"The device {name!r} cannot be used ({first_line(error)}). LIGHTBOX_DEVICE takes "

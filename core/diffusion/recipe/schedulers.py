@@ -11,6 +11,17 @@ from typing import Any, Literal
 from core.diffusion.recipe.libraries import library
 
 
+class SchedulerError(ValueError):
+    """A model's scheduler configuration of which a scheduler cannot be built, in a sentence."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+        super().__init__(
+            f"{name} cannot be built from this model's scheduler_config.json ({first}): choose "
+            "another scheduler"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class SchedulerRow:
     """A diffusers scheduler class with its configuration, and what a reader should know of it.
@@ -52,12 +63,18 @@ class SchedulerRow:
         """A fresh scheduler for a model whose `scheduler_config.json` is `config`.
 
         As `StableDiffusionPipeline.scheduler = Class.from_config(pipe.scheduler.config, ...)`.
+        Raises SchedulerError for a configuration that the class does not take.
         """
         cls = getattr(library("diffusers"), self.class_name)
         known = inspect.signature(cls.__init__).parameters
         # from_config warns of every key that the other class has and this one does not.
         kept = {key: value for key, value in config.items() if key in known}
-        return cls.from_config(kept, **self.config)
+        try:
+            return cls.from_config(kept, **self.config)
+        # diffusers' constructors: a beta schedule that they do not have is NotImplementedError, one
+        # that needs scipy ImportError.
+        except (ValueError, TypeError, NotImplementedError, ImportError) as error:
+            raise SchedulerError(self.name, error) from error
 
     def takes_generator(self, scheduler: Any) -> bool:
         """Return whether `scheduler.step` draws from a generator (diffusers' own pipeline asks

@@ -18,7 +18,7 @@ from core.diffusion.models.lora.adapters import use_loras
 from core.diffusion.models.lora.files import LoraFile, wanted_loras
 from core.diffusion.recipe.images import ReadInput
 from core.diffusion.recipe.schedule import call_sigmas, lay_out, step_range
-from core.diffusion.recipe.schedulers import SCHEDULERS
+from core.diffusion.recipe.schedulers import SCHEDULERS, SchedulerError
 from core.diffusion.sampling.cell import BatchCell
 from core.diffusion.sampling.compute.memory import is_out_of_memory, on_device, with_room
 from core.diffusion.sampling.compute.unet_rows import UNetRows
@@ -28,7 +28,6 @@ from core.diffusion.sampling.prediction import PREDICTIONS, prediction_type_of
 from core.diffusion.sampling.quantities import measure
 from core.diffusion.sampling.source_latents import Blend, SourceLatents
 from core.diffusion.sampling.text_encoder import PromptEncoder
-from core.diffusion.sampling.timetable import unbuilt
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
 
@@ -89,8 +88,8 @@ class Batch:
         row = SCHEDULERS[settings.scheduler]
         try:
             scheduler = row.build(model.info.scheduler_config)
-        except (ValueError, TypeError, NotImplementedError, ImportError) as error:
-            raise SettingsError([Problem(field="scheduler", reason=unbuilt(row, error))]) from error
+        except SchedulerError as error:
+            raise SettingsError([Problem(field="scheduler", reason=str(error))]) from error
         begin = step_range(settings, model.info.scheduler_config)
         # Timesteps stay on the CPU: reading one from the device would wait for it every step.
         reason = lay_out(row, scheduler, begin.schedule_steps, model.info.scheduler_config)

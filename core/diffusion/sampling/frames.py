@@ -96,6 +96,6 @@ def decode(model: LoadedModel, latents: np.ndarray) -> np.ndarray:
         if not is_out_of_memory(error):
             raise
     if found is None:
-        raise ModelError("Out of memory while decoding. Choose the preview in place of the VAE.")
+        raise ModelError("Out of memory while decoding. Choose the preview instead of the VAE.")
     unit = (found * 0.5 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).float().cpu().numpy()
     return np.nan_to_num(unit * 255).round().astype(np.uint8)

@@ -116,7 +116,7 @@ class SourceLatents:
 
     @torch.no_grad()
     def mask(self, settings: GenerationSettings) -> torch.Tensor:
-        """1 where the picture is made anew, (1, 1, h, w): the mask's pixel at each latent's
+        """1 where the picture is inpainted, (1, 1, h, w): the mask's pixel at each latent's
         upper left, which is what diffusers' nearest interpolation takes.
         """
         array = self._array(settings, "mask_image")

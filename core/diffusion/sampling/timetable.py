@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from core.diffusion.recipe.libraries import library
 from core.diffusion.recipe.schedule import call_sigmas, lay_out
-from core.diffusion.recipe.schedulers import SCHEDULERS, SchedulerRow
+from core.diffusion.recipe.schedulers import SCHEDULERS, SchedulerError, SchedulerRow
 
 SPACINGS = ("leading", "linspace", "trailing")
 """diffusers' `timestep_spacing` (Lin et al. 2023, table 2)."""
@@ -77,8 +77,8 @@ def timetable(
     sigmas: list[float] = []
     try:
         built = row.build(changed)
-    except (ValueError, TypeError, NotImplementedError, ImportError) as error:
-        problem = unbuilt(row, error)
+    except SchedulerError as error:
+        problem = str(error)
     else:
         problem = lay_out(row, built, steps, changed)
         if not problem:
@@ -95,15 +95,6 @@ def timetable(
         karras=karras,
         calls=tuple(calls),
         problem=problem,
-    )
-
-
-def unbuilt(row: SchedulerRow, error: Exception) -> str:
-    """Say why a scheduler cannot be built from a model's scheduler configuration."""
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-    return (
-        f"{row.name} cannot be built from this model's scheduler_config.json ({first}): choose "
-        "another scheduler"
     )
 
 

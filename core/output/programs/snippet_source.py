@@ -19,7 +19,7 @@ source = Image.open("{file}")
 """
 
 _LATENTS = """\
-# Latents that were kept here, in place of a picture: SHA-256 {digest}…
+# Latents that were kept here, instead of a picture: SHA-256 {digest}…
 source = torch.from_numpy(np.load("{file}"))[None]
 """
 

@@ -70,7 +70,7 @@ class Deletions:
         return found
 
     def keep(self, digest: str) -> None:
-        """Take a picture out of every deletion that was cut short: it is stored anew."""
+        """Take a picture out of every deletion that was cut short: it is stored again."""
         for deletion in self.unfinished():
             if digest in deletion.digests and deletion.note is not None:
                 others = [one for one in deletion.digests if one != digest]

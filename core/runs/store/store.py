@@ -59,7 +59,7 @@ class Store(ImageIndex):
     """Images and trajectories as files, everything about them in SQLite.
 
     A picture is written, fsynced and renamed before its row is committed: a row always has its
-    file. Safe to use from many threads and processes. A lost index is made anew from the
+    file. Safe to use from many threads and processes. A lost index is made again from the
     pictures. Raises StoreError with a message that says what to do.
     """
 

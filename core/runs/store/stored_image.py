@@ -31,7 +31,7 @@ class StoredImage:
     """One stored picture. `created_at` in Unix seconds; `seconds` it took to compute.
 
     `computed` says how (device, dtype, rows in the batch, strict, versions). After an index was
-    lost and made anew from the pictures, `seconds` is 0 and there is no `clip_score`. `parent` is
+    lost and made again from the pictures, `seconds` is 0 and there is no `clip_score`. `parent` is
     the digest of the picture that this one varies, "" where there is none.
     """
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal
 
 from core.diffusion.models.load import ModelError
+from core.diffusion.models.lora.files import walked_once
 from core.runs.store.store import Store
 from core.runs.worker.dispatch import Dispatch
 from core.runs.worker.in_flight import InFlight, Outcome
@@ -17,7 +18,7 @@ from core.runs.worker.suspects import Suspects
 from core.runs.worker.tasks.runner import TaskRunner
 from core.runs.worker.turns import Turns, share_batch
 from core.runs.worker.vitals import Pulse
-from core.runs.worker.waiting import BatchKey
+from core.runs.worker.waiting import BatchKey, Waiting
 
 WAIT_SECONDS = 0.05
 """How long the worker waits for a file at a time: then it looks for news."""
@@ -177,17 +178,25 @@ class Runner:
                 if share_batch(key, other) and prints[other.model] == prints[key.model]
             ]
             waiting = self._dispatch.waiting(together, per_owner=self._max_rows)
-            outcomes: set[Outcome] = set()
+            outcomes = self._begin_all(waiting)
+            if "full" in outcomes or outcomes == {"pass over"}:
+                return
+
+    def _begin_all(self, waiting: Sequence[Waiting]) -> set[Outcome]:
+        """Begin cells, owner by owner, until there is no room; the model roots are searched for
+        LoRAs once for all of them.
+        """
+        outcomes: set[Outcome] = set()
+        with walked_once():
             for cell in self._turns.order(waiting):
                 with self.suspects.over(cell):
                     outcome = self._in_flight.begin(cell, self._turns.serve)
+                outcomes.add(outcome)
                 if outcome == "full":
-                    return
+                    break
                 if outcome == "pass over":
                     self._turns.pass_over(cell.owner)
-                outcomes.add(outcome)
-            if outcomes == {"pass over"}:
-                return
+        return outcomes
 
     def _print_of(self, source: str) -> str:
         with self.suspects.over(source):

@@ -221,7 +221,7 @@ SNAPSHOT_ROWS = (
         name="snapshot",
         default=0,
         label="Snapshot at step",
-        help="The picture that the model predicts after this many UNet calls, in place of the "
+        help="The picture that the model predicts after this many UNet calls, instead of the "
         "finished one. 0 is the finished picture.",
         group="sampler",
         bounds=(0, 2 * MAX_STEPS),

@@ -102,7 +102,7 @@ class TaskRunner:
         self._feed_pool()
 
     def restart(self) -> None:
-        """The model was let go of: a task that holds it begins anew with the next one."""
+        """The model was let go of: a task that holds it begins again with the next one."""
         with self._lock:
             for task in self._tasks.values():
                 if task.has_model and task.is_free:

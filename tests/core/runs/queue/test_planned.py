@@ -91,6 +91,22 @@ def test_the_folders_of_loras_are_walked_once_a_submission(
     assert len({cell.digest for cell in queue.cells(job_id)}) == 400
 
 
+def test_the_worker_looks_through_the_folders_once_for_all_that_it_begins(
+    store: Store,
+    queue: Queue,
+    counts: Counter[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    many_loras(tmp_path, 1)
+    monkeypatch.setenv("LIGHTBOX_MODELS", str(tmp_path))
+    wanted = [settings(seed, loras="lora0:0.5") for seed in range(30)]
+    job_id = queue.submit(wanted, owner="me", token="1")
+    with Lab().working(store):
+        assert finish(queue, job_id).done_cells == 30
+    assert counts["_walked"] < 10, "a search for each pass, not for each cell"
+
+
 def test_the_plan_is_carried_to_the_worker(
     store: Store, queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
