@@ -14,7 +14,7 @@ from ui.settings.prompt import count_tokens
 from ui.sweep.form import PREFIX, STATE, defaults, parameters, sweep_form
 from ui.sweep.others import show_others
 from ui.sweep.prompt import prompt_box, run_button
-from ui.sweep.saved import drop_sweep, show_saved
+from ui.sweep.saved import drop_sweep, show_recent, show_saved
 from ui.sweep.views import looks, places, show_views, show_waiting
 
 with open_page(SWEEP) as runtime:
@@ -25,12 +25,13 @@ with open_page(SWEEP) as runtime:
     stage, panel = places()
     with panel:
         form = sweep_form(runtime.model)
-        saved = st.expander("Saved sweeps", icon=":material/bookmarks:")
+        saved = st.expander("Recent and saved sweeps", icon=":material/bookmarks:")
         with st.expander("Sweep from a picture", icon=":material/upload_file:"):
             drop_sweep()
     plan, job = prepare(runtime, STATE, form)
     run_button(run, plan, job)
     with saved:
+        show_recent(runtime)
         show_saved(runtime, form.sweep, can_save=not plan.problems)
     with stage:
         show_others(runtime, job)

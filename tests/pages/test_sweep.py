@@ -542,6 +542,50 @@ def test_sweeps_are_saved_opened_and_deleted_by_name(app: App) -> None:
     assert not app.store.sweeps()
 
 
+def save_as(at: AppTest, name: str) -> AppTest:
+    at.text_input(key="sweep:name").set_value(name)
+    return at.button(key="sweep:save_it").click().run()
+
+
+def test_a_name_that_is_taken_is_replaced_only_when_asked(app: App) -> None:
+    at = save_as(app.open(PAGE, **TWO_BY_TWO), "Mine")
+    at.text_input(key="sweep_x_values").set_value("7").run()
+    at = save_as(at, " Mine ")
+    assert app.store.sweeps()[0].sweep.x != parse_axis("guidance_scale", "7")
+    at.button(key="sweep:keep").click().run()
+    (kept,) = app.store.sweeps()
+    at = save_as(at, "Mine")
+    at.button(key="sweep:replace").click().run()
+    (replaced,) = app.store.sweeps()
+    assert replaced.name == kept.name == "Mine"
+    assert len(kept.sweep.cells()) == 4
+    assert len(replaced.sweep.cells()) == 2
+
+
+def test_a_saved_sweep_is_renamed_but_not_over_another(app: App) -> None:
+    at = save_as(app.open(PAGE, **TWO_BY_TWO), "Mine")
+    at = save_as(at, "Other")
+    at.button(key="sweep:rename:Mine").click().run()
+    at.text_input(key="sweep:new_name:Mine").set_value("Other")
+    at.button(key="sweep:rename_it").click().run()
+    assert any("Not renamed" in message for message in messages(at))
+    assert {one.name for one in app.store.sweeps()} == {"Mine", "Other"}
+    at.text_input(key="sweep:new_name:Mine").set_value("Third")
+    at.button(key="sweep:rename_it").click().run()
+    assert {one.name for one in app.store.sweeps()} == {"Third", "Other"}
+
+
+def test_the_last_sweeps_of_this_browser_are_a_click_away(app: App) -> None:
+    at = finished(app)
+    at.text_input(key="sweep_x_values").set_value("7, 8, 9").run()
+    run(at)
+    app.finish()
+    recent = [b for b in at.run().button if str(b.key).startswith("sweep:recent:")]
+    assert ["(3)" in unescaped(button.label) for button in recent] == [True, False]
+    recent[1].click().run()
+    assert at.text_input(key="sweep_x_values").value == "1, 2"
+
+
 def test_a_sweep_without_a_name_is_not_saved(app: App) -> None:
     at = app.open(PAGE, **TWO_BY_TWO)
     at.button(key="sweep:save_it").click().run()

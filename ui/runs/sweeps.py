@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from core.runs.queue.jobs import Job
 from core.sweeps.sweep import Sweep
+from ui.runtime import Runtime, owner_id
+
+LOOK_BACK = 40
+"""Jobs of a browser among which its last sweeps are looked for."""
 
 LABEL = "Sweep: "
 """How the label of a sweep's job begins."""
@@ -24,3 +28,17 @@ def describe_sweep(sweep: Sweep) -> str:
     """ "Guidance scale (5) × Steps (4): a red apple"."""
     axes = [f"{axis.label()} ({len(axis.values)})" for axis in sweep.axes().values()]
     return f"{' × '.join(axes)}: {sweep.base.prompt or '(no prompt)'}"
+
+
+def recent_sweeps(runtime: Runtime, most: int = 5) -> list[tuple[str, float, Sweep]]:
+    """The last sweeps that were run in this browser, each once: a job's id, when it was submitted
+    (Unix seconds) and its sweep, the newest first.
+    """
+    found: list[tuple[str, float, Sweep]] = []
+    for job in runtime.queue.jobs(owner=owner_id(), limit=LOOK_BACK):
+        sweep = runtime.queue.sweep(job.id) if is_sweep(job) else None
+        if sweep is not None and all(sweep != other for _, _, other in found):
+            found.append((job.id, job.created_at, sweep))
+        if len(found) == most:
+            break
+    return found

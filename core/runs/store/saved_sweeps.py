@@ -26,10 +26,8 @@ class SavedSweep:
 
 
 def save(database: Database, name: str, sweep: Sweep) -> None:
-    """Keep a sweep under a name, in place of what had that name. Raises StoreError."""
-    clean = " ".join(name.split())
-    if not clean or len(clean) > MAX_NAME:
-        raise StoreError(f"Give the sweep a name of 1 to {MAX_NAME} characters.")
+    """Keep a sweep under a name; what had that name is replaced. Raises StoreError."""
+    clean = clean_name(name)
     with database.write(durable=True) as connection:
         connection.execute(
             "INSERT INTO sweeps VALUES (:name, :sweep, :now, :now) ON CONFLICT (name)"
@@ -38,8 +36,26 @@ def save(database: Database, name: str, sweep: Sweep) -> None:
         )
 
 
+def rename(database: Database, name: str, to: str) -> None:
+    """Give a saved sweep another name. Raises StoreError where that is taken, or is none."""
+    clean = clean_name(to)
+    with database.write(durable=True) as connection:
+        taken = connection.execute("SELECT 1 FROM sweeps WHERE name = ?", (clean,)).fetchone()
+        if taken and clean != name:
+            raise StoreError(f"There is a saved sweep “{clean}” already: choose another name.")
+        connection.execute("UPDATE sweeps SET name = ? WHERE name = ?", (clean, name))
+
+
+def clean_name(name: str) -> str:
+    """The name as it is kept, its spaces single. Raises StoreError for one that is none."""
+    clean = " ".join(name.split())
+    if not clean or len(clean) > MAX_NAME:
+        raise StoreError(f"Give the sweep a name of 1 to {MAX_NAME} characters.")
+    return clean
+
+
 def read_all(database: Database) -> Iterator[SavedSweep | Unreadable]:
-    """Every saved sweep, the one saved last first; in place of one that cannot be read, why."""
+    """Every saved sweep, the one saved last first; of one that cannot be read, why."""
     for row in database.read("SELECT * FROM sweeps ORDER BY updated_at DESC, name"):
         try:
             yield SavedSweep(

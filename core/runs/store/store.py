@@ -243,8 +243,11 @@ class Store(ImageIndex):
         return sources - {""}
 
     def save_sweep(self, name: str, sweep: Sweep) -> None:
-        """Keep a sweep under a name, in place of what had that name."""
+        """Keep a sweep under a name; what had that name is replaced."""
         saved_sweeps.save(self.database, name, sweep)
+
+    def rename_sweep(self, name: str, to: str) -> None:
+        saved_sweeps.rename(self.database, name, to)
 
     def sweeps(self) -> list[SavedSweep]:
         """Every saved sweep that can be read, the one saved last first."""
