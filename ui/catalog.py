@@ -1,4 +1,4 @@
-"""CATALOG: one row a page. Navigation, the cards of the home page and "Send to" read it."""
+"""CATALOG: one row a page. Navigation, the home page and "Send to" read it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,6 @@ class Page:
     prefix: str
     receives: Literal["settings", "image"] | None = None
     has_model: bool = False
-
-    @property
-    def picture(self) -> Path:
-        """What the page looks like, for its card on the home page."""
-        return ASSETS / f"{self.title.lower().replace(' ', '-')}.png"
 
 
 HOME = Page(

@@ -18,6 +18,7 @@ from core.runs.worker.worker import FolderInUse, Worker
 from tests.core.runs.doubles import wait_for
 from tests.pages.conftest import GALLERY, GENERATE, ROOT, App, messages
 from ui.catalog import CATALOG, HOME, IMAGE_TO_IMAGE, STEPS, SWEEP
+from ui.home.home import SWEEPS
 from ui.links import Parameter
 from ui.runs.progress import progress_text
 from ui.runtime import _cookie_token  # pyright: ignore[reportPrivateUsage]
@@ -109,7 +110,7 @@ def test_a_page_that_makes_pictures_chooses_its_model_in_the_sidebar(app: App, p
     assert page.has_model == (path in makes)
 
 
-def test_home_shows_a_card_a_page_and_the_newest_pictures(app: App) -> None:
+def test_home_shows_every_page_and_the_newest_pictures(app: App) -> None:
     at = app.open()
     assert "No pictures yet" in [box.value for box in at.subheader]
     image = app.put(3)
@@ -117,8 +118,29 @@ def test_home_shows_a_card_a_page_and_the_newest_pictures(app: App) -> None:
     assert f"home:open:{image.digest}" in [button.key for button in at.button]
     at.button(key=f"home:open:{image.digest}").click().run()
     assert any(image.digest in code.value for code in at.code), "the Gallery opens it"
-    for page in CATALOG[1:]:
-        assert page.picture.is_file(), f"{page.title} has a card, and the card a picture"
+
+
+def test_home_makes_a_picture_at_a_click(app: App) -> None:
+    at = app.open()
+    at.text_input(key="home:prompt").set_value("an owl")
+    at.button(key="home:generate").click().run()
+    app.finish()
+    (asked,) = app.asked()
+    assert asked.prompt == "an owl"
+    assert at.text_area(key="generate_prompt").value == "an owl"
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_home_runs_a_sweep_at_a_click(app: App, name: str) -> None:
+    at = app.open()
+    at.button(key=f"home:sweep:{name}").click().run()
+    app.finish()
+    asked = app.asked()
+    assert len({getattr(one, name) for one in asked}) == len(asked) >= 4
+    assert {one.prompt for one in asked} == {app.model.example_prompts[0]}
+    at.run()
+    (grid,) = at.get("bidi_component")
+    assert {cell["state"] for cell in json.loads(grid.proto.json)["cells"]} == {"done"}
 
 
 def test_home_names_the_model_in_memory(
