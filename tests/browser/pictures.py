@@ -28,13 +28,10 @@ from tests.browser.conftest import (
     settle,
     wait_until,
 )
-from ui.catalog import (
-    ASSETS,
-)
+from ui.catalog import ASSETS
 
 SIZE = {"width": 1280, "height": 800}
 TALL = {"width": 1280, "height": 900}
-CARD_WIDTH = 800
 SEED = 3
 PROMPTS = [
     "a red apple on a blue background, flat style",
