@@ -24,8 +24,8 @@ from core.diffusion.events import (
     Started,
     Stepped,
 )
+from core.diffusion.models.info import preview_rgb
 from core.diffusion.models.loaded import LoadedModel
-from core.diffusion.models.preview import preview_rgb
 from core.diffusion.recipe.images import ReadInput
 from core.diffusion.sampling.batch import Batch
 from core.diffusion.sampling.cell import BatchCell

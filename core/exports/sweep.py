@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from core.diffusion.models.info import preview_rgb
 from core.diffusion.models.load import describe
-from core.diffusion.models.preview import preview_rgb
 from core.diffusion.trajectory import Trajectory
 from core.exports.report import (
     INLINE_LIMIT,

@@ -10,8 +10,8 @@ import numpy as np
 import streamlit as st
 from streamlit.components.v2 import component
 
+from core.diffusion.models.info import preview_rgb
 from core.diffusion.models.load import ModelError, describe
-from core.diffusion.models.preview import preview_rgb
 from core.diffusion.trajectory import StepRecord, Trajectory
 from core.output.figures.latent_pictures import (
     StepLatents,

@@ -8,12 +8,17 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.diffusion.models.load import ModelInfo, describe
+from core.diffusion.models.vocabulary import Vocabulary
 from core.diffusion.recipe.limits import MAX_TEXT
+from core.diffusion.recipe.prompt_weights import plain_text
 from core.diffusion.recipe.settings_table import PROMPTS, label_of
 from ui.runtime import tokenizer
 from ui.settings.controls import PREFIX, key
 from ui.settings.fields import BOUND
-from ui.views import show_warning
+from ui.views import plain, show_warning
+
+MOST_UNKNOWN = 4
+"""Unknown words named beside the prompt."""
 
 
 def prompt_box(model: ModelInfo, *, on_click: Callable[[], None]) -> DeltaGenerator:
@@ -58,7 +63,10 @@ def count_tokens(
     if len(prompt) > MAX_TEXT:  # counting it would take seconds, at every run of the page
         place.caption(f"{len(prompt):,} characters; up to {MAX_TEXT:,} are read")
         return
-    counter = tokenizer(describe(source).folder)
+    info = describe(source)
+    if info.vocabulary is not None:
+        _show_vocabulary(place, info.vocabulary, info.name, prompt)
+    counter = tokenizer(info.folder)
     count, lost = counter.count(prompt), counter.cut_off(prompt)
     with place.popover(
         f"{count} of {counter.limit} tokens",
@@ -82,6 +90,29 @@ def count_tokens(
                 f"The text encoder reads {counter.limit} tokens and never sees: {lost}",
                 "Shorten it, or put what matters first.",
             )
+
+
+def _show_vocabulary(place: DeltaGenerator, vocabulary: Vocabulary, name: str, prompt: str) -> None:
+    """The words of the prompt that a small model has never learned, and those that it has."""
+    unknown = vocabulary.unknown(plain_text(prompt))
+    shown = ", ".join(unknown[:MOST_UNKNOWN]) + (", …" if len(unknown) > MOST_UNKNOWN else "")
+    with place.popover(
+        plain(f"Unknown: {shown}") if unknown else "Vocabulary",
+        type="tertiary",
+        icon=":material/help:" if unknown else ":material/dictionary:",
+    ):
+        if unknown:
+            st.caption(plain(f"{name} has never learned these words."))
+        st.caption("What it draws, with a style and on a background:")
+        st.text(", ".join(vocabulary.objects))
+        for title, words in (
+            ("Styles", vocabulary.styles),
+            ("Backgrounds", vocabulary.backgrounds),
+            ("Sizes", vocabulary.sizes),
+        ):
+            if words:
+                st.caption(title)
+                st.text(", ".join(words))
 
 
 def _use_example() -> None:

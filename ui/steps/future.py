@@ -10,8 +10,8 @@ import numpy as np
 import streamlit as st
 
 from core.diffusion.inside.anatomy import Change, Future, Run
+from core.diffusion.models.info import preview_rgb
 from core.diffusion.models.load import ModelInfo
-from core.diffusion.models.preview import preview_rgb
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.settings import MAX_GUIDANCE, GenerationSettings
 from core.output.figures.tiles import png, strip

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from core.diffusion.models.info import preview_rgb
 from core.diffusion.models.load import ModelInfo
-from core.diffusion.models.preview import preview_rgb
 from core.output.figures.latent_pictures import enlarged_png
 from core.output.figures.tiles import channel_tiles
 

@@ -40,6 +40,7 @@ from core.diffusion.models.info import ModelInfo
 from core.diffusion.models.latent_format import SD_LATENTS, LatentFormat
 from core.diffusion.models.origin import Origin, leads_within
 from core.diffusion.models.origins import locate
+from core.diffusion.models.vocabulary import Vocabulary
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.recipe.settings_table import FROM_MODEL, SETTINGS
 
@@ -235,6 +236,7 @@ def _info(
         ),
         default_scheduler=str(card.get("default_scheduler", family.default_scheduler)),
         example_prompts=tuple(card.get("example_prompts", ())),
+        vocabulary=Vocabulary.from_card(card),
         vae_scale_factor=factor,
         latent_format=_latent_format(name, family, vae, _optional(folder / "preview.json")),
         scheduler_config=scheduler,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.diffusion.models.preview import preview_rgb
+from core.diffusion.models.info import preview_rgb
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.trajectory import Trajectory
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from core.diffusion.engine import Engine
+from core.diffusion.models.info import preview_rgb
 from core.diffusion.models.load import LoadedModel
-from core.diffusion.models.preview import preview_rgb
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.sampling.quantities import GUIDANCE_QUANTITIES, QUANTITIES, measure
 from core.diffusion.settings import GenerationSettings

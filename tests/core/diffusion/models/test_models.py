@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from core.diffusion.models.info import preview_rgb
 from core.diffusion.models.load import (
     BUNDLED_FOLDER,
     ModelError,
@@ -14,7 +15,6 @@ from core.diffusion.models.load import (
     list_models,
     load_model,
 )
-from core.diffusion.models.preview import preview_rgb
 
 
 @pytest.fixture
