@@ -220,6 +220,17 @@ def test_tokens_are_counted_and_what_is_cut_off_is_shown(app: App) -> None:
     assert "and fog" in message
 
 
+def test_words_that_a_small_model_never_learned_are_named(app: App) -> None:
+    def labels(prompt: str) -> list[str]:
+        at.text_area(key="generate_prompt").set_value(prompt).run()
+        return [unescaped(box.proto.popover.label) for box in at.get("popover")]
+
+    at = app.open(GENERATE)
+    assert app.model.vocabulary is not None
+    assert "Unknown: zeppelin, quokka" in labels("a zeppelin and a quokka on a blue background")
+    assert "Vocabulary" in labels("an apple on a blue background, flat style")
+
+
 def test_one_click_is_one_job(app: App) -> None:
     at = click(app.open(GENERATE))
     at.run()
