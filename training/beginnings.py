@@ -17,10 +17,11 @@ from transformers import CLIPModel, CLIPTokenizer
 from training.autoencoder import to_tensor
 from training.contrastive import halve
 from training.data import NOUNS, Scene
-from training.vocabulary import FILLER, FIRST, NAMES
+from training.vocabulary import BACKGROUNDS, FILLER, FIRST, NAMES, STYLES
 
 APART = 0.5  # noise around the beginning, in standard deviations of the known rows
 PLAIN = ("a", "on", "emoji")  # words that filler begins at
+GRAMMAR = ("an", "of", ",", "style background small large")  # the other words of every caption
 SHOWN = 12  # pictures of each object that are compared
 Shipped = dict[str, list[str]]  # the objects that the shipped model draws -> their other names
 
@@ -41,7 +42,7 @@ def begin_near_lookalikes(
     rows = clip.text_model.embeddings.token_embedding.weight
     objects = list(FIRST if shipped is None else shipped)
     names = [name for others in (shipped or {}).values() for name in others]
-    basis = set(_words(tokenizer, [*objects, *names, *PLAIN, "style background small large"]))
+    basis = known_tokens(tokenizer, [*objects, *names])
     near = _lookalikes(clip, pictures, scenes, [noun for noun in objects if noun in NOUNS])
     places: dict[int, list[Tensor]] = defaultdict(list)
     for noun, all_of in NAMES.items():
@@ -58,6 +59,13 @@ def begin_near_lookalikes(
     for token, beginnings in sorted(places.items()):
         noise = torch.randn(len(spread), generator=generator)
         rows[token] = torch.stack(beginnings).mean(0) + noise * spread
+
+
+def known_tokens(tokenizer: CLIPTokenizer, names: list[str]) -> set[int]:
+    """The ids in captions of objects by these names: the rows that a model has learned, and which
+    stay as they are. ("of" is also a word of filler, and "emoji of a fox" one of captions.)
+    """
+    return set(_words(tokenizer, [*names, *PLAIN, *GRAMMAR, *STYLES, *BACKGROUNDS]))
 
 
 def _words(tokenizer: CLIPTokenizer, texts: list[str]) -> list[int]:
