@@ -115,7 +115,7 @@ class Worker:
             # Daemons: a step that hangs must not keep the program from ending.
             self._threads = [
                 threading.Thread(target=self._run, name="lightbox-worker", daemon=True),
-                threading.Thread(target=self._write_heartbeat, name="lightbox-heartbeat", daemon=True),
+                threading.Thread(target=self._stay_alive, name="lightbox-heartbeat", daemon=True),
             ]
             for thread in self._threads:
                 thread.start()
@@ -195,7 +195,7 @@ class Worker:
                 self._status = status
                 self._dispatch.write_status(**vars(status))
 
-    def _write_heartbeat(self) -> None:
+    def _stay_alive(self) -> None:
         """A step may take a minute: that the worker lives is said from another thread."""
         while not self._stopping.wait(HEARTBEAT_SECONDS):
             with suppress(StoreError), self._status_lock:
