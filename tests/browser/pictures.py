@@ -62,7 +62,7 @@ def main() -> None:
         shown = make(server)
         page = visitor.open(f"/Generate?{query(shown)}", **TALL)
         save(page, ASSETS / "app.png", TALL["width"])
-        page = visitor.open("/Sweep", **SIZE)
+        page = visitor.open("/Sweep", width=SIZE["width"], height=1250)
         page.get_by_role("button", name="Guidance × Steps").click()
         wait_until(lambda: len(server.queue.jobs()) > 1, "the sweep to begin")
         wait_until(lambda: server.newest_job().is_over, "the sweep", 600)

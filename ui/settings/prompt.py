@@ -64,11 +64,10 @@ def count_tokens(
         place.caption(f"{len(prompt):,} characters; up to {MAX_TEXT:,} are read")
         return
     info = describe(source)
-    if info.vocabulary is not None:
-        _show_vocabulary(place, info.vocabulary, info.name, prompt)
+    row = place.container(horizontal=True, gap="small", width="content")
     counter = tokenizer(info.folder)
     count, lost = counter.count(prompt), counter.cut_off(prompt)
-    with place.popover(
+    with row.popover(
         f"{count} of {counter.limit} tokens",
         type="tertiary",
         icon=":material/content_cut:" if lost else None,
@@ -82,6 +81,8 @@ def count_tokens(
         if lost:
             st.caption("Cut off: the text encoder never sees this.")
             st.code(lost, language=None, wrap_lines=True)
+    if info.vocabulary is not None:
+        _show_vocabulary(row, info.vocabulary, info.name, prompt)
     for field in PROMPTS if warns else ():
         text: str = st.session_state.get(key(field, prefix)) or ""
         if len(text) <= MAX_TEXT and (lost := counter.cut_off(text)):
