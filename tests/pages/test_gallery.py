@@ -91,7 +91,7 @@ def test_a_link_opens_a_picture_and_says_when_it_is_gone(app: App) -> None:
     at = app.open(GALLERY, gallery_open=image.digest)
     assert any(image.digest in code.value for code in at.code)
     at = app.open(GALLERY, gallery_open="0" * 64)
-    assert any("not here" in box.value for box in at.info)
+    assert any("not found" in box.value for box in at.info)
 
 
 def test_an_opened_picture_is_sent_to_generate(app: App) -> None:

@@ -32,11 +32,11 @@ def image_to_image(app: App, **query: str) -> AppTest:
     return settled(at)
 
 
-def family(app: App, image: StoredImage, **query: str) -> AppTest:
+def made_children(app: App, image: StoredImage, **query: str) -> AppTest:
     """The Variations page after its two children were made."""
     query = {"variations_children": "2", "variations_images": image.digest} | query
     at = app.open(VARIATIONS.path, **query)
-    at.button(key="variations:make:family").click().run()
+    at.button(key="variations:make:children").click().run()
     app.finish()
     return settled(at)
 
@@ -91,10 +91,10 @@ def test_a_click_with_nothing_to_do_is_over_with_its_run(app: App) -> None:
 
 
 def test_a_click_of_variations_never_runs_the_sweep_page(app: App) -> None:
-    at = family(app, app.put(3))
+    at = made_children(app, app.put(3))
     at.number_input(key="variations_children").set_value(3).run()
     at.number_input(key="variations_children").set_value(2)
-    at.button(key="variations:make:family").click().run()
+    at.button(key="variations:make:children").click().run()
     assert jobs(app) == 1, "both children are stored"
     app.turn_to(at, SWEEP.path, **SWEEP_OF_TWO)
     assert jobs(app) == 1
@@ -169,8 +169,8 @@ def test_a_frame_clicked_while_a_walk_develops_opens_nothing_later(
     finished_sweep(app, at)
     assert cell_dialogs(at) == [], "nobody clicked a cell of this grid"
     app.turn_to(at, VARIATIONS.path, variations_images=image.digest)
-    at.segmented_control(key="variations_view").set_value("Family").run()
-    at.button(key="variations:make:family").click().run()
+    at.segmented_control(key="variations_view").set_value("Children").run()
+    at.button(key="variations:make:children").click().run()
     app.finish()
     settled(at)
     assert not [one for one in at.button if one.key == "variations:parent"], "no child was clicked"
@@ -200,7 +200,7 @@ def test_each_page_has_a_grid_of_its_own(app: App) -> None:
     assert told(at)["size"] == SIZES["Large"]
     assert told(at)["captions"]
     app.turn_to(at, VARIATIONS.path, variations_images=image.digest, variations_children="2")
-    at.button(key="variations:make:family").click().run()
+    at.button(key="variations:make:children").click().run()
     app.finish()
     settled(at)
     assert told(at)["size"] == SIZES["Fit"], "only the Sweep's controls say how its grid looks"

@@ -5,8 +5,6 @@ from collections import Counter
 
 import pytest
 
-pytest.importorskip("resvg_py", reason="requirements-training.txt is not installed")
-
 from training import captions, data, questions
 from training.vocabulary import NAMES, newcomers, plural
 

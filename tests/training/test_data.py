@@ -4,8 +4,6 @@ from collections import Counter
 
 import pytest
 
-pytest.importorskip("resvg_py", reason="requirements-training.txt is not installed")
-
 from training import data
 from training.vocabulary import FIRST, NAMES, WITHOUT_ARTICLE, every_name, newcomers, plural
 

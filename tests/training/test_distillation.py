@@ -1,9 +1,5 @@
 """Words of a caption and what they stand for."""
 
-import pytest
-
-pytest.importorskip("resvg_py", reason="requirements-training.txt is not installed")
-
 from training.captions import FILL, NOUNS, Caption
 from training.distillation import NOTHING, plain_words
 

@@ -6,8 +6,6 @@ import pytest
 import torch
 from transformers import CLIPTokenizer
 
-pytest.importorskip("resvg_py", reason="requirements-training.txt is not installed")
-
 from training import captions, tokens
 from training.vocabulary import every_name
 
