@@ -12,6 +12,7 @@ import streamlit as st
 
 from core.diffusion.models.load import ModelError
 from core.diffusion.settings import SettingsError
+from core.runs.queue.jobs import HEARTBEAT_LOST_SECONDS, WorkerStatus
 from core.runs.store.store import StoreError
 from core.runs.worker.worker import FolderInUse
 from ui.catalog import ASSETS, CATALOG, HOME, Page
@@ -120,10 +121,19 @@ def _status(runtime: Runtime) -> None:
                 st.caption(plain(f"{now.device} · {now.dtype}"))
                 for line in runtime.worker.vitals().lines() if runtime.worker else ():
                     st.caption(plain(line))
-            if now.message:
-                st.caption(plain(now.message))
+            if message := _message(runtime, now):
+                st.caption(plain(message))
 
     status_line()
+
+
+def _message(runtime: Runtime, status: WorkerStatus) -> str:
+    """What the status says, for one whose app runs: there is no other to start."""
+    if status.state != "absent" or runtime.worker is None:
+        return status.message
+    if runtime.worker.is_running:
+        return f"Nothing was reported for {HEARTBEAT_LOST_SECONDS:.0f} s: the machine is busy."
+    return "It has ended. Reload the page to start it again."
 
 
 _STATES: dict[str, tuple[Literal["orange", "green", "red", "gray"], str, str]] = {

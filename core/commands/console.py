@@ -45,6 +45,18 @@ def truth(text: str) -> bool:
     return text.lower() == "true"
 
 
+def folder(text: str) -> Path:
+    """Read a folder's name for argparse, whether there is one; raise an error in words."""
+    try:
+        os.lstat(text)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise argparse.ArgumentTypeError(f"{text[:60]!r} cannot be a folder: {why}") from None
+    return Path(text)
+
+
 READERS: dict[type, Callable[[str], Any]] = {bool: truth, int: whole, float: number, str: str}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.commands.console import OK, UsageError, check_writable, say, write_file
+from core.commands.console import OK, UsageError, check_writable, folder, say, write_file
 from core.commands.specs import find_sweep, plan_of
 from core.exports.formats import BY_SUFFIX, FORMATS, ExportFormat, Part
 from core.exports.sweep import NOT_COMPUTED, SweepExport
@@ -33,7 +33,7 @@ def add_to(commands: Any) -> None:
     )
     export.add_argument("--title", default="", help="the title above the grid")
     export.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="where images are kept (LIGHTBOX_DATA)"
+        "--data", type=folder, metavar="FOLDER", help="where images are kept (LIGHTBOX_DATA)"
     )
 
 

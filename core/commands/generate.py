@@ -15,6 +15,7 @@ from core.commands.console import (
     READERS,
     UsageError,
     check_writable,
+    folder,
     say,
     whole,
     write_file,
@@ -58,7 +59,7 @@ def add_to(commands: Any) -> None:
         "--strict", action="store_true", help="one at a time, pixel for pixel as diffusers does it"
     )
     generate.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="where images are kept (LIGHTBOX_DATA)"
+        "--data", type=folder, metavar="FOLDER", help="where images are kept (LIGHTBOX_DATA)"
     )
 
 

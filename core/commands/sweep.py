@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from core.commands.console import FAILED, OK, say
+from core.commands.console import FAILED, OK, folder, say
 from core.commands.export import SUFFIXES, check_targets, needs_steps, write_exports
 from core.commands.jobs import compute
 from core.commands.specs import find_sweep, plan_of
@@ -38,7 +38,7 @@ def add_to(commands: Any) -> None:
         "--strict", action="store_true", help="one at a time, pixel for pixel as diffusers does it"
     )
     sweep.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="where images are kept (LIGHTBOX_DATA)"
+        "--data", type=folder, metavar="FOLDER", help="where images are kept (LIGHTBOX_DATA)"
     )
 
 

@@ -79,14 +79,11 @@ class Engine:
     def active(self) -> tuple[str, ...]:
         return tuple(self._riders)
 
-    @property
-    def max_rows(self) -> int:
-        """UNet rows that go together: what was asked for, or fewer where memory is short."""
-        return self._batch.max_rows
-
-    def has_room(self, settings: GenerationSettings) -> bool:
-        """Return whether `admit` would find a place now: rows are left, or it needs none."""
-        return self.rides_along(settings) or self._batch.has_room(settings)
+    def has_room(self, settings: GenerationSettings, *, beyond: int = 0) -> bool:
+        """Return whether `admit` would find a place now: rows are left, `beyond` more than go
+        together, or it needs none.
+        """
+        return self.rides_along(settings) or self._batch.has_room(settings, beyond=beyond)
 
     def rides_along(self, settings: GenerationSettings) -> bool:
         """Return whether a run in flight will come by these settings: they cost no row of their

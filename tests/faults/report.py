@@ -14,6 +14,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / "dev" / "FAULTS.md"
+TESTS = (
+    "tests/faults",
+    # Out of memory and numbers that are not finite, at every barrier; LoRA files; downloads.
+    "tests/core/diffusion/sampling/compute/test_memory.py",
+    "tests/core/diffusion/models/lora",
+    "tests/pages/test_server.py",
+)
 
 
 def main() -> int:
@@ -27,22 +34,23 @@ def main() -> int:
         }
         code = subprocess.run(
             [
-                *(sys.executable, "-m", "pytest", "tests/faults", f"--junitxml={results}"),
+                *(sys.executable, "-m", "pytest", *TESTS, f"--junitxml={results}"),
                 *("-o", "junit_family=xunit1", "--timeout", "3600", *sys.argv[1:]),
             ],
             cwd=ROOT,
             env=environment,
             check=False,
         ).returncode
-        counts = Counter[str]()
+        tried, held = Counter[str](), Counter[str]()
         for line in noted.read_text(encoding="utf-8").splitlines() if noted.exists() else ():
             row = json.loads(line)
-            counts[row["what"]] += row["tries"]
-        TARGET.write_text(table(counts, results), encoding="utf-8")
+            tried[row["what"]] += row["tried"]
+            held[row["what"]] += row["held"]
+        TARGET.write_text(table(tried, held, results), encoding="utf-8")
     return code
 
 
-def table(counts: Counter[str], results: Path) -> str:
+def table(tried: Counter[str], held: Counter[str], results: Path) -> str:
     """The table as Markdown: what was counted within tests, then every test by its file."""
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     lines = [
@@ -52,7 +60,7 @@ def table(counts: Counter[str], results: Path) -> str:
         "",
         "| fault | tries | held |",
         "|---|---:|---:|",
-        *(f"| {what} | {count:,} | {count:,} |" for what, count in sorted(counts.items())),
+        *(f"| {what} | {count:,} | {held[what]:,} |" for what, count in sorted(tried.items())),
         "",
         "| tests | run | held | left out |",
         "|---|---:|---:|---:|",

@@ -9,7 +9,7 @@ import pytest
 from core.diffusion.recipe.limits import MAX_TEXT
 from core.runs.worker.worker import Worker
 from tests.core.runs.doubles import generation
-from tests.faults.campaign import LONG, held
+from tests.faults.campaign import LONG, counted
 from tests.pages.conftest import App, app, messages
 from ui.catalog import CATALOG, HOME, Page
 from ui.links import Parameter
@@ -64,12 +64,15 @@ def test_numbers_that_are_none(app: App, page: Page) -> None:
     names = {f"{page.prefix}_{one.field}": one for one in found}
     numeric = [name for name, one in names.items() if one.kind in ("int", "float", "range")]
     assert numeric or all(one.kind in ("text", "choice") for one in found)
-    for number, bad in enumerate(BAD if LONG else BAD[:2]):
-        # All numbers at once, and by turns one alone: a page must not live on another's mending.
-        check(app, page, dict.fromkeys(numeric, bad), numeric)
-        for name in names if LONG else numeric[number : number + 1]:
-            check(app, page, {name: bad}, [name] if name in numeric else [])
-    held("numbers that are none in an address", len(BAD) * len(names) if LONG else 2)
+    with counted("numbers that are none in an address") as count:
+        for number, bad in enumerate(BAD if LONG else BAD[:2]):
+            # All numbers at once, and by turns one alone: a page must not live on another's
+            # mending.
+            with count.one():
+                check(app, page, dict.fromkeys(numeric, bad), numeric)
+            for name in names if LONG else numeric[number : number + 1]:
+                with count.one():
+                    check(app, page, {name: bad}, [name] if name in numeric else [])
 
 
 def test_a_long_text_is_refused_with_a_word(app: App) -> None:

@@ -70,6 +70,16 @@ def test_a_model_that_is_no_model_is_one_message(app: App, monkeypatch: Any) -> 
     assert message.startswith("The model cannot be used: unet/ holds pickle weights")
 
 
+def test_a_worker_that_is_not_heard_of_needs_no_start_of_the_app(app: App) -> None:
+    """Its app runs: it says whether the worker is busy, or has ended."""
+    at = app.open(GALLERY)
+    with app.store.database.write() as connection:
+        connection.execute("UPDATE worker SET heartbeat = 0")
+    texts = [element.value for element in at.run().sidebar.caption]
+    assert any("Nothing was reported for 10 s" in text for text in texts)
+    assert not any("start the app" in text for text in texts)
+
+
 @pytest.mark.parametrize("path", [GENERATE, GALLERY])
 def test_an_unexpected_error_is_a_message_and_a_line_in_the_log(
     app: App, path: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

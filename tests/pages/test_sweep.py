@@ -271,14 +271,21 @@ def test_a_failed_cell_is_drawn_with_its_reason_and_tried_again_alone(app: App) 
     app.lab.fails = lambda one: "Not a finite number" if one.seed == 2 else ""
     at = finished(app)
     assert states(at) == ["done", "failed", "done", "failed"]
-    assert "Not a finite number" in grid(at)[1]["words"]
+    assert grid(at)[1]["words"] == "Failed", "what several share is said once, above the grid"
     assert "2 of 4 cells failed" in messages(at)[0]
+    assert messages(at)[0].count("Not a finite number") == 1
     app.lab.fails = lambda one: ""
     before = len(app.lab.admitted)
     at.button(key="sweep:retry").click().run()
     app.finish()
     assert states(at.run()) == ["done"] * 4
     assert len(app.lab.admitted) - before == 2
+
+
+def test_a_reason_of_one_cell_stands_in_it(app: App) -> None:
+    app.lab.fails = lambda one: "Not a finite number" if one.seed == 2 else ""
+    at = finished(app, sweep_y="", sweep_y_values="")
+    assert "Not a finite number" in next(c["words"] for c in grid(at) if c["state"] == "failed")
 
 
 def test_a_running_grid_shows_progress_and_previews(app: App) -> None:

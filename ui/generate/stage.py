@@ -118,7 +118,7 @@ def _develop(runtime: Runtime, job_id: str) -> None:
         cells = runtime.queue.cells(job_id)
 
         def below() -> None:
-            say_if_stuck(runtime)
+            say_if_stuck(runtime, job)
             _show_cells(runtime, job, cells)
 
         return Progress(share=share_of(job), words=progress_text(job, cells), below=below)

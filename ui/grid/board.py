@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -70,6 +71,11 @@ class Board:
 
     def done(self) -> list[BoardCell]:
         return [cell for cell in self.cells if cell.state == "done"]
+
+    def repeated_reasons(self) -> set[str]:
+        """Return why cells failed, where several failed for the same."""
+        counts = Counter(cell.reason for cell in self.cells if cell.state == "failed")
+        return {reason for reason, count in counts.items() if count > 1}
 
     def cell_at(self, x: int, y: int, z: int) -> BoardCell | None:
         columns, rows, pages = self.sweep.shape()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def develop(runtime: Runtime, board: Board, *, with_grid: bool) -> None:
         cells = runtime.queue.cells(job.id)
 
         def below() -> None:
-            say_if_stuck(runtime)
+            say_if_stuck(runtime, now)
             if with_grid:
                 current = make_board(
                     runtime.store, board.state, board.sweep, board.plan, now, cells
@@ -137,13 +138,14 @@ def _draw(
     state, cells = board.state, board.page(z)
     size = SIZES.get(str(state.look("size") or "Fit"), 0)
     key = state.name("grid")
+    repeated = board.repeated_reasons()
     _grid(
         key=key,
         data={
             "name": _name(board.sweep),
             "x": _labels(board.sweep.x),
             "y": _labels(board.sweep.y),
-            "cells": [_view(runtime, board, cell, size, addresses) for cell in cells],
+            "cells": [_view(runtime, board, cell, size, addresses, repeated) for cell in cells],
             "size": size,
             "captions": bool(state.look("captions")),
         },
@@ -170,13 +172,17 @@ def _labels(axis: Axis | None) -> dict[str, Any] | None:
 
 
 def _view(
-    runtime: Runtime, board: Board, cell: BoardCell, size: int, addresses: dict[str, str]
+    runtime: Runtime,
+    board: Board,
+    cell: BoardCell,
+    size: int,
+    addresses: dict[str, str],
+    repeated: Collection[str],
 ) -> dict[str, Any]:
-    """What the browser is told of a cell."""
+    """What the browser is told of a cell. A reason that several share stands above the grid."""
     settings, values = cell.at.settings, board.values_of(cell)
-    words = {"failed": f"Failed: {cell.reason}", "cancelled": "Stopped", "missing": "–"}.get(
-        cell.state, ""
-    )
+    failed = "Failed" if cell.reason in repeated else f"Failed: {cell.reason}"
+    words = {"failed": failed, "cancelled": "Stopped", "missing": "–"}.get(cell.state, "")
     if cell.is_deleted:
         words = cell.reason.capitalize()
     marks: list[str] = []

@@ -134,7 +134,9 @@ def _show_cell(runtime: Runtime, board: Board, cell: BoardCell) -> None:
         show_picture(data, image)
     else:
         with st.container(border=True, height=96, horizontal_alignment="center"):
-            st.caption("Not made yet" if cell.state != "failed" else f"Failed: {cell.reason}")
+            is_said = cell.reason in board.repeated_reasons()
+            failed = "Failed" if is_said else f"Failed: {cell.reason}"
+            st.caption(failed if cell.state == "failed" else "Not made yet")
     words = f"**{settings.strength:g}**"
     if cell.twin is not None:
         words += f" = {board.cells[cell.twin].at.settings.strength:g}: the same steps"

@@ -42,10 +42,15 @@ def progress_text(job: Job, cells: Sequence[Cell]) -> str:
     return " · ".join(words)
 
 
-def say_if_stuck(runtime: Runtime) -> None:
+def say_if_stuck(runtime: Runtime, job: Job) -> None:
     """Why nothing moves yet, below the progress of a job."""
     status = runtime.queue.worker_status()
     if status.state == "failed":
         show_error("Nothing can be computed at the moment", status.message)
     elif status.state in ("starting", "loading"):
         st.caption("The model is being loaded: this takes a moment after the start.")
+    elif job.state == "pending" and (seconds := runtime.queue.seconds_ahead(job.id)):
+        st.caption(
+            "Images of another model are in progress, for about "
+            f"{duration(seconds, rough=True)}. This model is loaded after them."
+        )

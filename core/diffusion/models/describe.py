@@ -21,6 +21,7 @@ from core.diffusion.models.files.hashes import file_sha256
 from core.diffusion.models.files.markers import yaml_beside
 from core.diffusion.models.files.scheduler_config import as_loaded, wrong_value
 from core.diffusion.models.files.single_file import recognise
+from core.diffusion.models.files.sizes import refuse_impossible_sizes
 from core.diffusion.models.files.weights import (
     AGAIN,
     first_line,
@@ -160,6 +161,7 @@ def _describe_folder(origin: Origin, state: State) -> ModelInfo:
             f"{called} lacks {', '.join(missing)}: the copy or download is incomplete. Copy or "
             "download the model again."
         )
+    refuse_impossible_sizes(folder, family.parts, called)
     weights = [
         file for part in family.weighed_parts for file in weights_of(folder, part, called).files
     ]

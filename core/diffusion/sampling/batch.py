@@ -15,7 +15,7 @@ import torch
 from core.diffusion.events import Record
 from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.models.lora.adapters import use_loras
-from core.diffusion.models.lora.files import LoraFile, wanted_loras
+from core.diffusion.models.lora.files import wanted_loras
 from core.diffusion.recipe.images import ReadInput
 from core.diffusion.recipe.schedule import call_sigmas, lay_out, step_range
 from core.diffusion.recipe.schedulers import SCHEDULERS, SchedulerError
@@ -32,16 +32,17 @@ from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
 
 class Batch:
-    """Cells in flight over one model and one latent shape. Not for use by several threads."""
+    """Cells in flight over one model. Those of one latent shape and one choice of LoRAs go through
+    the UNet together. Not for use by several threads.
+    """
 
     def __init__(
         self, model: LoadedModel, *, max_rows: int, inputs: ReadInput | None = None
     ) -> None:
-        self.model = model
+        self.model, self.max_rows = model, max_rows
         self.sources = SourceLatents(model, inputs)
         self._unet = UNetRows(model, max_rows=max_rows)
         self.cells: list[BatchCell] = []
-        self._loras: tuple[LoraFile, ...] = ()
         self._encode = PromptEncoder(model)
         self._prediction = PREDICTIONS[prediction_type_of(model.info.scheduler_config)]
         form = model.info.latent_format
@@ -50,30 +51,28 @@ class Batch:
             torch.tensor(form.preview_bias, device=model.device),  # (3,)
         )
 
-    @property
-    def max_rows(self) -> int:
-        return self._unet.max_rows
+    def max_rows_of(self, settings: GenerationSettings) -> int:
+        """Return how many UNet rows of this size go together."""
+        return self._unet.max_rows_of(self.latent_shape(settings))
 
     def latent_shape(self, settings: GenerationSettings) -> tuple[int, int, int]:
         info = self.model.info
         factor = info.vae_scale_factor
         return (info.latent_channels, settings.height // factor, settings.width // factor)
 
-    def has_room(self, settings: GenerationSettings) -> bool:
-        """Return whether a cell fits beside those in flight: rows are left, shape and LoRAs are
-        theirs.
+    def has_room(self, settings: GenerationSettings, *, beyond: int = 0) -> bool:
+        """Return whether a cell fits beside those in flight, with so many rows more than `max_rows`
+        of all and than go together of its size: the UNet then takes them in halves.
         """
         if not self.cells:
             return True
-        rows = sum(cell.rows for cell in self.cells) + self.model.info.family.rows(
-            settings.uses_guidance
+        rows = self.model.info.family.rows(settings.uses_guidance)
+        shape = self.latent_shape(settings)
+        alike = sum(cell.rows for cell in self.cells if _shape(cell) == shape)
+        return (
+            alike + rows <= self.max_rows_of(settings) + beyond
+            and sum(cell.rows for cell in self.cells) + rows <= self.max_rows + beyond
         )
-        same = tuple(self.cells[0].latents.shape[1:]) == self.latent_shape(settings)
-        try:
-            same = same and wanted_loras(settings) == self._loras
-        except SettingsError:
-            return True  # `admit` says why
-        return same and rows <= self.max_rows
 
     @torch.no_grad()
     def admit(
@@ -104,11 +103,10 @@ class Batch:
         timesteps, sigmas = scheduler.timesteps[calls], call_sigmas(row, scheduler)[calls]
         latents, generator, blend = self._initial_latents(settings, scheduler, first, timesteps)
         loras = wanted_loras(settings)
-        assert not self.cells or loras == self._loras, "has_room was not asked"
         given = self._encode.condition(settings)
-        self._loras = loras
         cell = BatchCell(
             settings=settings,
+            loras=loras,
             strict=strict,
             record=record,
             latents=latents,
@@ -162,9 +160,12 @@ class Batch:
         those that cannot go on, whose `failure` says why.
         """
         running = [cell for cell in self.cells if not cell.is_done and not cell.failure]
-        together = [cell for cell in running if not cell.strict]
-        if together:
-            self._advance(together)
+        together: dict[Any, list[BatchCell]] = {}
+        for cell in running:
+            if not cell.strict:
+                together.setdefault((_shape(cell), cell.loras), []).append(cell)
+        for cells in together.values():
+            self._advance(cells)
         for cell in running:
             if cell.strict:
                 self._advance([cell])
@@ -185,7 +186,7 @@ class Batch:
         embeddings = [cell.uncond for cell in guided if cell.uncond is not None]
         embeddings += [cell.cond for cell in cells]
         added = [*(cell.uncond_added for cell in guided), *(cell.added for cell in cells)]
-        use_loras(self.model, self._loras)  # a page's task may have asked for others in between
+        use_loras(self.model, cells[0].loras)  # others may have been asked for in between
 
         def gather() -> list[torch.Tensor]:
             return [
@@ -277,3 +278,7 @@ class Batch:
             preview=self.preview,
         )
         return x0, measured
+
+
+def _shape(cell: BatchCell) -> tuple[int, ...]:
+    return tuple(cell.latents.shape[1:])

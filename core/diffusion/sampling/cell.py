@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from core.diffusion.events import Record
+from core.diffusion.models.lora.files import LoraFile
 from core.diffusion.sampling.source_latents import Blend
 from core.diffusion.sampling.text_encoder import Conditioning
 from core.diffusion.settings import GenerationSettings
@@ -33,6 +34,7 @@ class BatchCell:
     sigmas: list[float]
     step_kwargs: dict[str, Any]
     generator: torch.Generator
+    loras: tuple[LoraFile, ...] = ()
     added: tuple[torch.Tensor, ...] = ()
     uncond_added: tuple[torch.Tensor, ...] = ()
     blend: Blend | None = None

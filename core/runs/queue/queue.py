@@ -158,6 +158,20 @@ class Queue:
                 return speed
         return None
 
+    def seconds_ahead(self, job_id: str) -> float | None:
+        """Return how long the images of other models that are in progress will take, for a job
+        that waits for them; None for a job that does not, and where there is no pace to go by.
+        """
+        rows = self._database.read(
+            "SELECT MAX(total_steps - step) AS steps, COUNT(*) AS count,"
+            " (SELECT SUM(steps_per_second) FROM jobs WHERE state = 'running') AS pace"
+            " FROM cells WHERE state = 'running' AND NOT EXISTS (SELECT 1 FROM cells AS own"
+            " WHERE own.job_id = ? AND own.model = cells.model)",
+            (job_id,),
+        )
+        steps, count, pace = rows[0]
+        return steps * count / pace if count and pace else None
+
     def cancel(self, job_id: str) -> None:
         """Stop what waits or runs, within one denoising step; what is finished is kept."""
         with self._database.write() as connection:

@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 CRASHES_BEFORE_ALONE = 2
 """A cell that was in flight in so many crashes runs alone, so that no other is blamed."""
 
-ROWS_FOR_SMALL_JOBS = 2
-"""UNet rows that large jobs leave free, so that a single image never waits for one of theirs. Where
-they would be more than a quarter of all, it waits for the first cell that ends.
+ROWS_FOR_SMALL_JOBS = 4
+"""UNet rows of small jobs beyond those that go together, so that a single image never waits for a
+cell of a large one.
 """
 
 WAIT_SECONDS = 0.05
@@ -46,6 +46,7 @@ class _Flight:
 
     rows: int
     record: Record
+    is_small: bool
     is_alone: bool
 
 
@@ -81,6 +82,11 @@ class InFlight:
     def has_one_alone(self) -> bool:
         return any(flight.is_alone for flight in self._flights.values())
 
+    @property
+    def has_large(self) -> bool:
+        """Return whether an image of a large job is in the engine."""
+        return any(not flight.is_small for flight in self._flights.values())
+
     def follow(self, wanted: Mapping[str, set[str]], watched: Mapping[str, float]) -> None:
         """Drop what was cancelled, and learn who looks at what."""
         self._wanted, self._watched = dict(wanted), dict(watched)
@@ -107,23 +113,10 @@ class InFlight:
         """Fail what is in flight for an error that nobody foresaw, once `put_back` can."""
         self._failures.remember(self._flights, error)
 
-    def _leaves_room(self, cell: Waiting) -> bool:
-        """Large jobs leave rows for small ones, so that a single image joins the next step."""
-        if cell.is_small or not self._flights:
-            return True
-        if self._slot.engine.rides_along(cell.settings):
-            return True
-        most = self._slot.engine.max_rows  # fewer than were asked for where memory is short
-        kept = ROWS_FOR_SMALL_JOBS if most >= 4 * ROWS_FOR_SMALL_JOBS else 0
-        rows = sum(flight.rows for flight in self._flights.values()) + self._rows(cell.settings)
-        return rows + kept <= most
-
     def begin(self, cell: Waiting, serve: Callable[[str], None]) -> Outcome:
         """Put one cell in flight, or finish it where nothing is left to do. `serve` is told the
         owner of one that takes a place.
         """
-        if not self._leaves_room(cell):
-            return "pass over"
         try:
             engine = self._slot.engine
             digest = cell.digest(self._slot.info.fingerprint)
@@ -145,8 +138,11 @@ class InFlight:
             self._dispatch.complete_cell(cell, digest)
             return "settled"
         is_alone = cell.crashes >= CRASHES_BEFORE_ALONE
-        if (is_alone and self._flights) or not engine.has_room(cell.settings):
+        if is_alone and self._flights:
             return "full"
+        beyond = ROWS_FOR_SMALL_JOBS if cell.is_small and self.has_large else 0
+        if not engine.has_room(cell.settings, beyond=beyond):
+            return "full" if cell.is_small else "pass over"
         if not self._dispatch.claim(cell, digest):
             return "settled"
         self._progress.admitted(cell.job_id)
@@ -171,6 +167,7 @@ class InFlight:
         self._flights[digest] = _Flight(
             rows=0 if rides_along else self._rows(cell.settings),
             record=cell.record,
+            is_small=cell.is_small,
             is_alone=is_alone,
         )
         self._wanted[digest] = {cell.job_id}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Literal
 
 from core.diffusion.models.load import ModelError
 from core.diffusion.models.lora.files import walked_once
+from core.runs.queue.bookkeeping import SMALL_JOB_CELLS
 from core.runs.store.store import Store
 from core.runs.worker.dispatch import Dispatch
 from core.runs.worker.in_flight import InFlight, Outcome
@@ -166,6 +167,7 @@ class Runner:
             if self._gives_way():
                 return
             prints = {key.model: self._print_of(key.model) for key in keys}
+            self._begin_small(keys, prints)
             key = self._choose_batch(keys, prints)
             if key is None:
                 return
@@ -181,6 +183,17 @@ class Runner:
             outcomes = self._begin_all(waiting)
             if "full" in outcomes or outcomes == {"pass over"}:
                 return
+
+    def _begin_small(self, keys: Sequence[BatchKey], prints: Mapping[str, str]) -> None:
+        """Let small jobs of any size and LoRA join the cells in flight at their next step, unless
+        another model has waited its turn.
+        """
+        held = [key for key in keys if self.slot.holds(prints[key.model])]
+        is_due = len(held) < len(keys) and self._is_turn_over()
+        if not self._in_flight or not held or is_due:
+            return
+        waiting = self._dispatch.waiting(held, per_owner=SMALL_JOB_CELLS)
+        self._begin_all([cell for cell in waiting if cell.is_small])
 
     def _begin_all(self, waiting: Sequence[Waiting]) -> set[Outcome]:
         """Begin cells, owner by owner, until there is no room; the model roots are searched for
@@ -216,25 +229,25 @@ class Runner:
         return self._turns.is_over(is_same_model=False, load_seconds=self.slot.load_seconds)
 
     def _choose_batch(self, keys: list[BatchKey], prints: dict[str, str]) -> BatchKey | None:
-        """Return where to take cells from; None to let the batch run empty first."""
+        """Return where to take cells from; None to let the large jobs in flight end first."""
         here: list[BatchKey] = []
         elsewhere: list[BatchKey] = []
         for key in keys:
             shares = self._batch is not None and share_batch(key, self._batch)
             is_here = shares and self.slot.holds(prints[key.model])
             (here if is_here else elsewhere).append(key)
-        is_same_model = any(self.slot.holds(prints[key.model]) for key in elsewhere)
+        held = [key for key in elsewhere if self.slot.holds(prints[key.model])]
         if here and not (
             elsewhere
-            and self._turns.is_over(
-                is_same_model=is_same_model, load_seconds=self.slot.load_seconds
-            )
+            and self._turns.is_over(is_same_model=bool(held), load_seconds=self.slot.load_seconds)
         ):
             return here[0]
-        if self._in_flight:
+        if self._in_flight.has_large or (
+            self._in_flight and len(held) < len(elsewhere) and self._is_turn_over()
+        ):
             return None
-        if self._has_task_here() and not self._is_turn_over():
-            elsewhere = [key for key in elsewhere if self.slot.holds(prints[key.model])]
+        if self._in_flight or (self._has_task_here() and not self._is_turn_over()):
+            elsewhere = held
             if not elsewhere:
                 return None
         self._turns.begin_batch()

@@ -31,6 +31,7 @@ from core.diffusion.settings import GenerationSettings
 from core.diffusion.trajectory import StepRecord, Trajectory
 from core.runs.queue.queue import Job, Queue
 from core.runs.store.store import Store
+from core.runs.worker.in_flight import ROWS_FOR_SMALL_JOBS
 from core.runs.worker.model.source import LocalModels
 from core.runs.worker.worker import Worker
 
@@ -200,17 +201,14 @@ class FakeEngine:
     def rides_along(self, one: GenerationSettings) -> bool:
         return False
 
-    def has_room(self, one: GenerationSettings) -> bool:
-        if not self.cells:
-            return True
+    def has_room(self, one: GenerationSettings, *, beyond: int = 0) -> bool:
         running = [request.settings for request, _ in self.cells.values()]
         rows = sum(2 if other.uses_guidance else 1 for other in [*running, one])
-        same = (running[0].width, running[0].height) == (one.width, one.height)
-        return same and rows <= self.max_rows
+        return not running or rows <= self.max_rows + beyond
 
     def admit(self, request: Request) -> None:
         assert request.key not in self.cells
-        assert self.has_room(request.settings)
+        assert self.has_room(request.settings, beyond=ROWS_FOR_SMALL_JOBS)
         if not request.is_valid:
             request.settings.require_valid()
         self.lab.admitted.append(request)

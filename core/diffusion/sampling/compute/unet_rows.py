@@ -64,12 +64,17 @@ class UNetRows:
         self._compiled = compiled or compiled_unet(model)
         self.max_rows = self._most = max_rows
         self._memory = memory or device_memory(model.device)
-        self._measured: torch.Size | None = None
+        self._measured: dict[tuple[int, ...], int] = {}
+        """(C, h, w) -> the rows of that size that fit."""
         self._calls_since_out = 0
         is_cpu = model.device.type == "cpu"
         self._cores = (cores or torch.get_num_threads()) if is_cpu else 1
         self._threads = one_thread_each(self._cores) if self._cores > 1 else None
         self._matmul = fast_matmul()
+
+    def max_rows_of(self, shape: tuple[int, ...]) -> int:
+        """Return how many rows of latents (C, h, w) go together, as far as is known."""
+        return self._measured.get(shape, self.max_rows)
 
     def __call__(
         self,
@@ -81,11 +86,12 @@ class UNetRows:
         """What the UNet predicts, (rows, C, h, w), for sample (rows, C, h, w), timesteps (rows,),
         embeddings (rows, tokens, width) and what else its family is told, each (rows, ...).
 
-        Raises RowTooLargeError; `max_rows` is halved each time the memory is not enough.
+        Raises RowTooLargeError; fewer rows go together each time the memory is not enough.
         """
         whole = (sample, timesteps, embeddings, *added)
         rows = len(sample)
-        if rows > self.max_rows and rows > 2:
+        size = tuple(sample.shape[1:])
+        if rows > self.max_rows_of(size) and rows > 2:
             return self._halves(*whole)
         for _ in range(2 if rows == 1 else 1):
             try:
@@ -104,19 +110,23 @@ class UNetRows:
             raise RowTooLargeError(
                 f"latents of {width} x {height} do not fit into the device's memory"
             )
-        self.max_rows = max(rows // 2, 1)
+        fewer = max(rows // 2, 1)
+        if size in self._measured:
+            self._measured[size] = fewer
+        else:
+            self.max_rows = fewer
         return self._halves(*whole)
 
     def _measured_run(self, *whole: torch.Tensor) -> torch.Tensor:
         """Once a size, what its rows take, which says how many have room."""
-        size = whole[0].shape[1:]
-        if self._memory is None or self._measured == size:
+        size = tuple(whole[0].shape[1:])
+        if self._memory is None or size in self._measured:
             return self._run(*whole)
         bring(self._model.unet)
         self._memory.begin()
         found = self._run(*whole)
         fit = rows_that_fit(self._memory, used=self._memory.peak(), rows=len(whole[0]))
-        self._measured, self.max_rows = size, min(fit, self._most)
+        self._measured[size] = min(fit, self._most)
         return found
 
     def _run(self, *whole: torch.Tensor) -> torch.Tensor:
@@ -135,7 +145,9 @@ class UNetRows:
 
     def _is_compiled(self, whole: tuple[torch.Tensor, ...]) -> bool:
         """A LoRA's layers are not in what was compiled."""
-        if self._compiled is None or len(whole[0]) <= TILE // 2 or self.max_rows < TILE:
+        if self._compiled is None or len(whole[0]) <= TILE // 2:
+            return False
+        if self.max_rows_of(tuple(whole[0].shape[1:])) < TILE:
             return False
         if active_loras(self._model):
             return False
@@ -149,9 +161,10 @@ class UNetRows:
     def _recover(self) -> None:
         """Another program may have had the memory, and given it back since."""
         self._calls_since_out += 1
-        if self._calls_since_out >= CALLS_TO_RECOVER and self.max_rows < self._most:
+        fewest = min([self.max_rows, *self._measured.values()])
+        if self._calls_since_out >= CALLS_TO_RECOVER and fewest < self._most:
             self._calls_since_out = 0
-            self._measured = None  # where it can be measured it is, else twice as many are tried
+            self._measured = {}  # where it can be measured it is, else twice as many are tried
             if self._memory is None:
                 self.max_rows = min(2 * self.max_rows, self._most)
 

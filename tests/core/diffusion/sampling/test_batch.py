@@ -94,10 +94,28 @@ def test_a_strict_cell_runs_alone_beside_a_batch(engine: Engine, unet_rows: list
     assert unet_rows == [4, 2]
 
 
-def test_another_size_waits_for_the_batch_to_drain(engine: Engine) -> None:
-    engine.admit(Request(key="a", settings=BASE))
-    assert engine.has_room(replace(BASE, seed=5))
-    assert not engine.has_room(replace(BASE, width=128))
+def test_cells_of_several_sizes_are_in_flight_together(
+    engine: Engine, unet_rows: list[int]
+) -> None:
+    """Each size goes through the UNet by itself, in the same step."""
+    cells = [replace(BASE, seed=1), replace(BASE, width=128), replace(BASE, seed=2)]
+    strict = engine.generate(cells, strict=True)
+    unet_rows.clear()
+    together = engine.generate(cells)
+    assert unet_rows == [4, 2] * BASE.num_inference_steps
+    for one, other in zip(strict, together, strict=True):
+        assert max_difference(one.image, other.image) <= 2, one.settings
+    assert max_difference(strict[1].image, together[1].image) == 0, "as many rows as alone"
+
+
+def test_a_cell_may_go_beyond_the_rows(model: LoadedModel) -> None:
+    engine = Engine(model, max_rows=4)
+    for seed in (1, 2):
+        engine.admit(Request(key=str(seed), settings=replace(BASE, seed=seed)))
+    for more in (replace(BASE, seed=5), replace(BASE, width=128)):
+        assert not engine.has_room(more)
+        assert not engine.has_room(more, beyond=1)
+        assert engine.has_room(more, beyond=2)
 
 
 def test_a_dropped_cell_stops_and_the_others_go_on(engine: Engine) -> None:

@@ -336,3 +336,17 @@ def test_mistakes_of_a_caller_are_refused(queue: Queue, bad: dict) -> None:
     values = {"settings": [settings()], "owner": "me", "token": "1"} | bad
     with pytest.raises(ValueError, match=r"at least one image|record is one of"):
         queue.submit(**values)
+
+
+def test_a_job_knows_how_long_images_of_another_model_will_take(store: Store, queue: Queue) -> None:
+    """Two images with 6 steps left each, at 3 steps a second: 4 s."""
+    first = queue.submit([settings(1), settings(2)], owner="me", token="1")
+    claim_all(store)
+    other = queue.submit([settings(3, model="model b")], owner="you", token="2")
+    same = queue.submit([settings(4)], owner="you", token="3")
+    assert queue.seconds_ahead(other) is None, "there is no pace yet"
+    with store.database.write() as connection:
+        connection.execute("UPDATE cells SET total_steps = 8, step = 2 WHERE state = 'running'")
+        connection.execute("UPDATE jobs SET steps_per_second = 3 WHERE id = ?", (first,))
+    assert queue.seconds_ahead(other) == 4
+    assert queue.seconds_ahead(same) is None, "it joins them"

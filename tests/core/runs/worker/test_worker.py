@@ -221,12 +221,12 @@ def test_where_few_rows_have_room_a_single_image_joins_too(
     lab.hold()
     with lab.working(store):
         sweep = submit(queue, [settings(seed, num_inference_steps=50) for seed in range(20)], "me")
-        wait_for(lambda: len(lab.admitted) == 3)  # six rows, and two are free
+        wait_for(lambda: len(lab.admitted) == 4)
         single = submit(queue, [settings(99)], "you")
         wait_for(lambda: cell_states(queue, single) == ["pending"])
         lab.gate.set()
         finish(queue, single)
-        assert lab.seeds.index(99) == 3
+        assert lab.seeds.index(99) == 4, "the next after the four that were in flight"
         queue.cancel(sweep)
 
 
@@ -238,7 +238,7 @@ def test_a_single_image_joins_a_sweep_at_the_next_step(
     lab.hold()
     with lab.working(store):
         sweep = submit(queue, [settings(seed, num_inference_steps=900) for seed in range(100)])
-        wait_for(lambda: len(lab.admitted) == 7)
+        wait_for(lambda: len(lab.admitted) == 8)
         one = submit(queue, [settings(1000)], "me")
         lab.gate.set()
         finish(queue, one)
@@ -249,7 +249,46 @@ def test_a_single_image_joins_a_sweep_at_the_next_step(
         queue.cancel(sweep)
 
     assert steps <= 2
-    assert len(lab.batches[steps]) == 8, "beside the sweep's cells, not instead of them"
+    assert len(lab.batches[steps]) == 9, "beside the sweep's cells, not instead of them"
+
+
+@pytest.mark.parametrize("steps", [20, 100, 1000])
+@pytest.mark.parametrize("rows", [2, 4, 32])
+def test_a_single_image_of_another_size_joins_within_three_steps(
+    store: Store, queue: Queue, lab: Lab, steps: int, rows: int
+) -> None:
+    """However many steps the cells of the sweep have left, and however few rows have room."""
+    lab.max_rows = rows
+    lab.step_seconds = 0.002
+    with lab.working(store):
+        sweep = submit(
+            queue, [settings(seed, num_inference_steps=steps) for seed in range(100)], "me"
+        )
+        wait_for(lambda: len(lab.batches) > 3)
+        lab.hold()
+        one = submit(queue, [settings(1000, width=256)], "you")
+        asked = len(lab.batches)
+        lab.gate.set()
+        assert finish(queue, one).state == "done"
+        began = next(i for i, batch in enumerate(lab.batches) if 1000 in batch)
+        assert began - asked <= 3
+        assert len(lab.batches[began]) == rows // 2 + 1, "the sweep's cells go on beside it"
+        queue.cancel(sweep)
+
+
+def test_a_sweep_begins_beside_a_single_image_of_another_size(
+    store: Store, queue: Queue, lab: Lab
+) -> None:
+    lab.step_seconds = 0.002
+    with lab.working(store):
+        one = submit(queue, [settings(1000, width=256, num_inference_steps=1000)], "you")
+        wait_for(lambda: lab.batches)
+        sweep = submit(queue, [settings(seed) for seed in range(10)], "me")
+        assert finish(queue, sweep).state == "done"
+        single = queue.job(one)
+        assert single is not None
+        assert single.state == "running"
+        queue.cancel(one)
 
 
 def test_finished_places_are_taken_by_waiting_cells(store: Store, queue: Queue, lab: Lab) -> None:
@@ -264,19 +303,20 @@ def test_finished_places_are_taken_by_waiting_cells(store: Store, queue: Queue, 
 def test_another_size_waits_its_turn_but_not_for_the_whole_sweep(
     store: Store, queue: Queue, lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """One large job at a time: rows of one size go through the UNet together."""
     monkeypatch.setattr(turns, "LANE_SECONDS", 0.05)
     lab.max_rows = 4
     lab.step_seconds = 0.005
     with lab.working(store):
         sweep = submit(queue, [settings(seed) for seed in range(60)], "ann")
-        wide = submit(queue, [settings(500, width=256)], "bob")
+        wide = submit(queue, [settings(seed, width=256) for seed in range(500, 506)], "bob")
         finish(queue, wide)
         left = queue.job(sweep)
         assert left is not None
         assert left.done_cells < 60
         assert finish(queue, sweep).done_cells == 60
 
-    assert all(len({seed == 500 for seed in batch}) == 1 for batch in lab.batches)
+    assert all(len({seed >= 500 for seed in batch}) == 1 for batch in lab.batches)
 
 
 def test_one_model_is_in_memory_and_changes_when_its_cells_are_done(
