@@ -9,11 +9,7 @@ from tests.browser.conftest import ARTEFACTS, Server, Visitor, generate, settle,
 from tests.browser.measure import overflow
 from ui.catalog import CATALOG, HOME
 
-LOOKS = {
-    "light": {"width": 1360, "color_scheme": "light"},
-    "dark": {"width": 1360, "color_scheme": "dark"},
-    "narrow": {"width": 400, "color_scheme": "light"},
-}
+LOOKS = {"light": (1360, "light"), "dark": (1360, "dark"), "narrow": (400, "light")}
 
 
 @pytest.fixture
@@ -65,20 +61,24 @@ def test_open_send_and_delete(visitor: Visitor, server: Server) -> None:
 
 
 @pytest.mark.usefixtures("pictures")
-@pytest.mark.parametrize("look", LOOKS)
 @pytest.mark.parametrize("title", [page.title for page in CATALOG])
-def test_every_page_in_every_look(visitor: Visitor, server: Server, title: str, look: str) -> None:
+def test_every_page_in_every_look(visitor: Visitor, server: Server, title: str) -> None:
     one = server.store.search(limit=1)[0].settings
     path = {
         HOME.title: "/",
         "Generate": f"/Generate?generate_prompt={one.prompt}&generate_seed={one.seed}"
         f"&generate_num_inference_steps={one.num_inference_steps}",
     }.get(title, f"/{title.replace(' ', '_')}")
-    page = visitor.open(path, **LOOKS[look])
-    page.screenshot(path=ARTEFACTS / f"{title.lower().replace(' ', '-')}-{look}.png")
-    assert overflow(page) <= 0, f"{title} is wider than a {look} window"
-    background = page.evaluate(
-        "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
-    )
-    brightness = sum(int(part) for part in background[4:-1].split(",")[:3])
-    assert (brightness < 200) == (look == "dark")
+    page = visitor.open(path)
+    for look, (width, scheme) in LOOKS.items():
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function(
+            "isDark => (getComputedStyle(document.querySelector('[data-testid=stApp]'))"
+            ".backgroundColor.match(/\\d+/g).slice(0, 3).reduce((sum, part) => sum + +part, 0)"
+            " < 200) == isDark",
+            arg=scheme == "dark",
+        )
+        settle(page)
+        page.screenshot(path=ARTEFACTS / f"{title.lower().replace(' ', '-')}-{look}.png")
+        assert overflow(page) <= 0, f"{title} is wider than a {look} window"
