@@ -23,7 +23,12 @@ from ui.send import send
 from ui.steps.form import ATTENTION, BROKEN, FUTURE
 
 PATIENCE = 300.0  # seconds: machines are busy
-QUICK = {"steps_num_inference_steps": "4", "steps_scheduler": "DDIM"}
+QUICK = {
+    "steps_num_inference_steps": "4",
+    "steps_scheduler": "DDIM",
+    "steps_width": "64",
+    "steps_height": "64",
+}
 
 
 @pytest.fixture
@@ -117,7 +122,7 @@ def test_settings_reach_the_run(app: App) -> None:
     at = opened(app, steps_prompt="an owl", steps_seed="8", steps_width="96")
     assert at.dataframe[0].value["Token"].tolist()[1:3] == ["an", "owl"]
     assert "Seed 8" in shown(at)
-    assert "(4, 16, 12)" in "\n".join(one.value for one in at.code)
+    assert "(4, 8, 12)" in "\n".join(one.value for one in at.code)
     at.number_input(key="steps_num_inference_steps").set_value(3).run()
     settled(at)
     assert at.slider(key="steps_call").max == 3
@@ -369,7 +374,7 @@ def test_the_notebook_is_of_this_run(app: App) -> None:
 
 
 def test_settings_that_cannot_run_have_no_notebook(app: App) -> None:
-    at = app.open(STEPS.path, **QUICK, steps_width="100")
+    at = app.open(STEPS.path, **QUICK | {"steps_width": "100"})
     (button,) = at.get("download_button")
     assert button.proto.disabled
     assert "cannot run" in button.proto.help

@@ -18,7 +18,13 @@ from core.diffusion.models.load import LoadedModel
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.settings import GenerationSettings, SettingsError
 from tests.conftest import max_difference
-from tests.core.diffusion.inside.taken_apart import SHORT, UNGUIDED, finish
+from tests.core.diffusion.inside import taken_apart
+from tests.core.diffusion.inside.taken_apart import finish
+
+SHORT, UNGUIDED = (
+    replace(settings, width=64, height=64)
+    for settings in (taken_apart.SHORT, taken_apart.UNGUIDED)
+)
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
@@ -58,7 +64,7 @@ def by_hand(model: LoadedModel, settings: GenerationSettings, at_call: Any) -> t
     scheduler = pipe.scheduler
     scheduler.set_timesteps(settings.num_inference_steps)
     generator = torch.Generator("cpu").manual_seed(settings.seed)
-    latents = torch.randn((1, 4, 16, 16), generator=generator) * scheduler.init_noise_sigma
+    latents = torch.randn((1, 4, 8, 8), generator=generator) * scheduler.init_noise_sigma
     with torch.no_grad():
         for call, timestep in enumerate(scheduler.timesteps):
             prompt, guidance = at_call(call)
@@ -116,7 +122,7 @@ def test_euler_takes_over_from_ddim_at_its_own_level(model: LoadedModel) -> None
     assert np.abs(future.latents - run.x0[-1]).max() < 1e-4
 
 
-LONG = replace(SHORT, scheduler="DPM++ 2M", num_inference_steps=20)
+LONG = replace(taken_apart.SHORT, scheduler="DPM++ 2M", num_inference_steps=20)
 
 
 @pytest.fixture(scope="module")
@@ -200,10 +206,10 @@ def test_no_noise_is_drawn_twice(
             monkeypatch.setattr(module, "randn_tensor", spy)
     finish(branch(model, replace(SHORT, scheduler=before), Change(start=3, scheduler=name)))
     generator = torch.Generator("cpu").manual_seed(SHORT.seed)
-    torch.randn((1, 4, 16, 16), generator=generator)
+    torch.randn((1, 4, 8, 8), generator=generator)
     assert drawn
     for one in drawn:
-        assert torch.equal(one, torch.randn((1, 4, 16, 16), generator=generator))
+        assert torch.equal(one, torch.randn((1, 4, 8, 8), generator=generator))
 
 
 def test_a_handover_between_stochastic_schedulers_is_what_diffusers_gives(
@@ -219,7 +225,7 @@ def test_a_handover_between_stochastic_schedulers_is_what_diffusers_gives(
     first, second = pipe.scheduler, model.pipeline("DPM2 a").scheduler
     for scheduler in (first, second):
         scheduler.set_timesteps(6)
-    latents = torch.randn((1, 4, 16, 16), generator=generator) * first.init_noise_sigma
+    latents = torch.randn((1, 4, 8, 8), generator=generator) * first.init_noise_sigma
     second.set_begin_index(6)
     with torch.no_grad():
         for scheduler, times in ((first, first.timesteps[:3]), (second, second.timesteps[6:])):
