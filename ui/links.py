@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
@@ -21,6 +21,9 @@ from core.diffusion.recipe.setting import Setting
 from core.diffusion.recipe.settings_table import SETTINGS, SOURCE_FIELDS, current_name
 from ui.catalog import IMAGE_TO_IMAGE, SWEEP
 from ui.views import show_warning
+
+BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
+"""Options of a control whose value stands in the address and outlives its page."""
 
 MAX_COUNT = 16
 SOURCE_PAGES = (SWEEP.prefix, IMAGE_TO_IMAGE.prefix)
@@ -104,7 +107,7 @@ def check_address(prefix: str, parameters: Sequence[Parameter]) -> bool:
     if is_new:
         st.session_state[f"{prefix}:broken"] = found
         st.session_state[f"{prefix}:mend"] = list(found)
-        if _drop(found):
+        if drop_parameters(found):
             # Before any control is drawn: some values (1e309) break the one that is bound to them.
             st.rerun()
     if said := st.session_state.get(f"{prefix}:broken"):
@@ -122,12 +125,14 @@ def check_address(prefix: str, parameters: Sequence[Parameter]) -> bool:
     return is_new
 
 
-def _drop(names: Iterable[str]) -> bool:
-    """Take parameters out of the address. False where a control that is drawn is bound to one."""
+def drop_parameters(names: Iterable[str]) -> bool:
+    """Take parameters out of the address, as of controls that are no longer drawn. False where a
+    control that is drawn is bound to one.
+    """
     is_whole = True
     for name in names:
-        is_gone = False
-        with suppress(StreamlitAPIException):
+        is_gone = name not in st.query_params
+        with suppress(StreamlitAPIException, KeyError):
             del st.query_params[name]
             is_gone = True
         is_whole = is_whole and is_gone

@@ -70,7 +70,7 @@ def plan_of(sweep: Sweep, store: Store, *, runs: bool = False) -> Plan:
         sweep,
         describe=describe,
         holds=store.holds,
-        row_pixels_per_second=Queue(store).measured_speed() if runs else None,
+        find_pace=Queue(store).find_pace if runs else None,
         read=functools.cache(Tokenizer) if runs else None,
     )
     if plan.problems:

@@ -19,6 +19,7 @@ from core.diffusion.events import (
     Failed,
     Finished,
     Generation,
+    Prediction,
     Record,
     Request,
     Started,
@@ -133,6 +134,13 @@ class Engine:
             if cell.settings == run and cell.call < (settings.snapshot or cell.total_calls):
                 return cell
         return None
+
+    def prediction(self, key: str) -> Prediction | None:
+        """Return what a request in flight is predicted to become; None before its first step."""
+        rider = self._riders[key]
+        if rider.cell.x0 is None:
+            return None
+        return Prediction(latents=rider.cell.x0, step=rider.cell.call, total=rider.total)
 
     def drop(self, key: str) -> None:
         """Forgets a request in flight: what it had done is lost, the others go on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from core.diffusion.settings import GenerationSettings
 
@@ -33,7 +33,7 @@ class Computed:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Generation:
-    """One finished image (RGB) with all that made it. `seconds` from admission to picture."""
+    """One finished image (RGB) with all that made it. `seconds` are its share of the batch's."""
 
     settings: GenerationSettings
     image: Image.Image
@@ -71,6 +71,17 @@ class Stepped:
     step: int
     total: int
     preview: np.ndarray | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prediction:
+    """The x0 that an image on its way was predicted to have after `step` of `total` UNet calls:
+    a torch tensor (1, C, h, w), scaled as latents are.
+    """
+
+    latents: Any
+    step: int
+    total: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.diffusion.models.load import ModelError, ModelInfo
 from core.diffusion.models.lora.files import canonical_loras, missing_loras, walked_once
-from core.diffusion.recipe.schedule import unet_calls
 from core.diffusion.recipe.settings_table import PROMPTS, SETTINGS
 from core.diffusion.settings import GenerationSettings, PromptReader
 from core.sweeps.axes import AXES
+from core.sweeps.pace import Estimate, FindPace, estimate
 from core.sweeps.sweep import Sweep, SweepCell, SweepProblem
+from core.sweeps.work import runs_of
 
 NEVER_CUT = 75
 """Bytes: what CLIP reads is 75 tokens, and a token is at least a byte."""
@@ -25,7 +26,7 @@ class Plan:
 
     `merged` maps a cell's index to the index of an earlier cell that comes out the same by
     arithmetic. `unet_rows` counts the rows of every UNet call still to run (two with guidance);
-    `seconds` is None while no speed is known. `digests` has one a cell. `cut` names each text that
+    `estimate` is None while no pace is known. `digests` has one a cell. `cut` names each text that
     the text encoder does not read to its end: it runs, as in diffusers.
     """
 
@@ -36,7 +37,7 @@ class Plan:
     distinct: int = 0
     stored: int = 0
     unet_rows: int = 0
-    seconds: float | None = None
+    estimate: Estimate | None = None
     cut: tuple[SweepProblem, ...] = ()
 
     @property
@@ -59,13 +60,13 @@ def make_plan(
     *,
     describe: Callable[[str], ModelInfo],
     holds: Callable[[Collection[str]], Collection[str]],
-    row_pixels_per_second: float | None = None,
+    find_pace: FindPace | None = None,
     read: Callable[[Path], PromptReader] | None = None,
 ) -> Plan:
     """The plan of a sweep, without any model call.
 
-    `holds` gives those of some digests that are stored already; `row_pixels_per_second` is the
-    measured speed: UNet rows times the image's pixels, a second. `read` gives the tokenizer in a
+    `holds` gives those of some digests that are stored already; `find_pace` the measured pace of a
+    model, without which no time is estimated. `read` gives the tokenizer in a
     model's folder; without it no text is found to be cut.
     """
     problems, infos = _describe_models(sweep, describe)
@@ -92,7 +93,6 @@ def make_plan(
     stored = set(holds(list(first)))
     waiting = [cells[index].settings for digest, index in first.items() if digest not in stored]
     runs = runs_of(waiting, infos)
-    work = work_of(waiting, infos)
     return Plan(
         problems=(),
         cells=tuple(cells),
@@ -101,7 +101,7 @@ def make_plan(
         distinct=len(first),
         stored=len(stored),
         unet_rows=sum(rows for _, rows in runs),
-        seconds=work / row_pixels_per_second if row_pixels_per_second else None,
+        estimate=estimate(waiting, infos, find_pace) if find_pace and waiting else None,
         cut=_cut_texts(cells, infos, read) if read else (),
     )
 
@@ -138,31 +138,6 @@ def _cut_texts(
         for field, text, folder in texts
         if len(text.encode(errors="replace")) > NEVER_CUT and (lost := read(folder).cut_off(text))
     )
-
-
-def work_of(images: Iterable[GenerationSettings], infos: Mapping[str, ModelInfo]) -> int:
-    """UNet rows times pixels of these images: what their time is proportional to."""
-    return sum(rows * run.width * run.height for run, rows in runs_of(images, infos))
-
-
-def runs_of(
-    images: Iterable[GenerationSettings], infos: Mapping[str, ModelInfo]
-) -> list[tuple[GenerationSettings, int]]:
-    """The denoising runs that these images need and the UNet rows of each: snapshots of one run
-    share it, and it ends at the last of them. `infos` by the settings' model, of those known.
-    """
-    longest: dict[GenerationSettings, int] = {}
-    for settings in images:
-        run = replace(settings, snapshot=0)
-        info = infos.get(run.model)
-        calls = unet_calls(settings, info.scheduler_config if info else None)
-        longest[run] = max(longest.get(run, 0), calls)
-    return [(run, calls * _rows(run, infos.get(run.model))) for run, calls in longest.items()]
-
-
-def _rows(run: GenerationSettings, info: ModelInfo | None) -> int:
-    """UNet rows of a call; LCM's guidance costs none."""
-    return info.family.rows(run.uses_guidance) if info else 2 if run.uses_guidance else 1
 
 
 def _describe_models(

@@ -99,6 +99,13 @@ def test_stop_ends_within_a_step_and_says_so(visitor: Visitor, server: Server) -
     page.get_by_test_id("stSidebar").get_by_text("Ready").wait_for()
     wait_until(lambda: server.queue.worker_status().state == "idle", "the worker to rest")
     assert server.queue.cells(job.id)[0].step == stopped_at
+    (stopped,) = server.queue.stopped(job.id).values()
+    page.get_by_text(f"Stopped at step {stopped.step} of 900").first.wait_for()
+    expect(page.get_by_alt_text(f"Stopped at step {stopped.step} of 900")).to_be_visible()
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="Download").click()
+    assert taken.value.path().read_bytes() == stopped.png
+    page.screenshot(path=ARTEFACTS / "generate-stopped.png")
     assert not page.locator(PROGRESS).count(), "nothing polls any more"
 
 

@@ -132,6 +132,8 @@ def test_stopping_keeps_the_page_alive(visitor: Visitor, server: Server) -> None
     page.get_by_text("Resume computes only the others").wait_for()
     wait_until(lambda: server.newest_job().state == "cancelled", "the job to stop")
     expect(page.get_by_role("button", name="Resume 9 cells")).to_be_enabled()
+    page.get_by_text("Stopped at step").first.wait_for()
+    page.screenshot(path=ARTEFACTS / "sweep-stopped.png")
 
 
 def test_a_cell_opens_and_goes_to_generate(ready: Page) -> None:

@@ -123,3 +123,11 @@ def test_the_readmes_links_lead_somewhere() -> None:
 def test_the_readme_tells_of_every_page(page: object) -> None:
     title = getattr(page, "title", "")
     assert f"**{title}**" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_box_for_a_number_says_what_is_out_of_its_bounds() -> None:
+    """The browser keeps a number outside a box's own bounds to itself: another one is used."""
+    own = ROOT / "ui" / "settings" / "fields.py"
+    others = [path for path in (ROOT / "ui").rglob("*.py") if path != own]
+    assert not [path for path in others if "number_input(" in path.read_text(encoding="utf-8")]
+    assert "min_value" in own.read_text(encoding="utf-8")

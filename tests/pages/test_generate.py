@@ -264,6 +264,26 @@ def test_progress_then_stop(app: App) -> None:
     assert [box.proto.title for box in at.info] == ["Stopped"]
 
 
+def test_what_is_stopped_is_shown_and_run_again(app: App) -> None:
+    app.lab.step_seconds = 0.01
+    at = click(app.open(GENERATE, generate_num_inference_steps="900", generate_seed="4"))
+    wait_for(lambda: app.queue.cells(app.newest_job().id)[0].step > 2)
+    job = app.newest_job()
+    at.run().button(key=f"stop:{job.id}").click().run()
+    wait_for(lambda: app.queue.stopped(job.id))
+    at.run()
+    (picture,) = at.get("image")
+    step = app.queue.stopped(job.id)[0].step
+    assert f"Stopped at step {step} of 900 · predicted x0" in [one.value for one in at.caption]
+    assert at.get("download_button")
+    assert app.store.count() == 0, "it is not in the gallery"
+    app.lab.step_seconds = 0
+    at.button(key=f"again:{job.id}").click().run()
+    assert app.newest_job().id != job.id
+    assert app.finish().state == "done"
+    assert [one.seed for one in app.asked()] == [4]
+
+
 def test_every_setting_has_its_control() -> None:
     """A setting that a page could not show would be lost on the way from another page."""
     fields = {field.name for field in dataclasses.fields(GenerationSettings)}
@@ -337,7 +357,9 @@ def test_a_finished_picture_comes_with_all_that_made_it(app: App) -> None:
     metrics = {metric.label: metric.value for metric in at.metric}
     assert metrics["Seed"] == "5"
     assert metrics["CLIP score"] == "25.0"
-    assert metrics["Time"] == "0.50 s"
+    assert metrics["Computing time"] == "0.50 s"
+    (help,) = [metric.help for metric in at.metric if metric.label == "Computing time"]
+    assert "Up to 2 rows were in the batch" in help
     texts = [code.value for code in at.code]
     assert any(text.startswith("an owl\nSteps: 20, Sampler: DPM++ 2M") for text in texts)
     (program,) = [text for text in texts if "StableDiffusionPipeline" in text]

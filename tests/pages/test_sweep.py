@@ -14,8 +14,8 @@ from core.diffusion.settings import MAX_SEED, GenerationSettings
 from core.output.sheet.sheet import SheetCell, SheetError, SheetOptions, write_sheet
 from core.output.texts.infotext import write_png
 from core.sweeps.axis import Axis, parse_axis
-from core.sweeps.plan import work_of
 from core.sweeps.sweep import Sweep
+from core.sweeps.work import work_of
 from tests.core.runs.doubles import generation, wait_for
 from tests.pages.conftest import GALLERY, App, messages, unescaped
 from ui.catalog import SWEEP

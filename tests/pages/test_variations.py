@@ -20,7 +20,7 @@ from core.runs.store.store import StoredImage
 from tests.core.runs.doubles import generation, wait_for
 from tests.pages.conftest import GALLERY, App, messages, unescaped
 from ui.catalog import GENERATE, VARIATIONS
-from ui.variations.form import LAYOUTS, VIEWS, WALKS
+from ui.variations.form import LAYOUTS, MOST_CHILDREN, VIEWS, WALKS
 from ui.variations.source import OTHER_MODEL
 
 PAGE = VARIATIONS.path
@@ -470,3 +470,16 @@ def test_what_was_walked_once_is_not_made_again(app: App) -> None:
     make(app, at, "walk")
     at.slider(key="variations_frames").set_value(7).run()
     assert at.button(key="variations:make:walk").label == "Make 3 frames", "every second is there"
+
+
+@pytest.mark.parametrize(("typed", "used"), [(0, 1), (100, MOST_CHILDREN)])
+def test_a_number_out_of_bounds_is_said_with_the_one_that_is_used(
+    app: App, typed: int, used: int
+) -> None:
+    image = app.put(3)
+    at = app.open(VARIATIONS.path, variations_images=image.digest)
+    at.number_input(key="variations_children").set_value(typed).run()
+    said = [unescaped(one.value) for one in at.caption]
+    assert any(f"{typed} is outside 1 to {MOST_CHILDREN}: {used} is used" in one for one in said)
+    children = "child" if used == 1 else "children"
+    assert at.button(key="variations:make:children").label == f"Make {used} {children}"

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import streamlit as st
 
 from core.exports.films.decoded_frames import Decoder, Kind
 from core.exports.films.film_settings import MAX_FPS, MAX_HOLD, MAX_SCALE, FilmSettings
 from ui.catalog import FILM
-from ui.links import Parameter
+from ui.links import BOUND, Parameter
+from ui.settings.fields import bounded
 
 PREFIX = FILM.prefix
-BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 Source = Literal["One run", "A sweep"]
 SOURCES: tuple[Source, ...] = ("One run", "A sweep")
 
@@ -115,20 +115,19 @@ def film_form(source: Source, longest: int) -> FilmSettings:
 def _pace() -> tuple[int, float]:
     """Frames per second, and for how many seconds the end is held."""
     left, right = st.columns(2, gap="small", vertical_alignment="bottom")
-    fps: float = left.number_input(
-        "Frames per second", 1, MAX_FPS, DEFAULT_FPS, key=key("fps"), **BOUND
-    )
-    hold: float = right.number_input(
+    fps = bounded("Frames per second", 1, MAX_FPS, DEFAULT_FPS, place=left, key=key("fps"), **BOUND)
+    hold = bounded(
         "Hold the last frame (s)",
         0.0,
         MAX_HOLD,
         DEFAULT_HOLD,
-        0.5,
+        place=right,
+        step=0.5,
         format="%.1f",
         key=key("hold"),
         **BOUND,
     )
-    return int(fps), hold
+    return fps, hold
 
 
 def _choice(

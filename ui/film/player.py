@@ -16,9 +16,10 @@ from core.output.film.plot import Curve, norm_figure
 from core.output.sheet.sheet import SheetError
 from core.runs.store.store import StoreError
 from ui.catalog import FILM
-from ui.film.form import BOUND, PREFIX, key
+from ui.film.form import PREFIX, key
 from ui.film.source import ChosenRuns
 from ui.frame import safe
+from ui.links import BOUND
 from ui.runs.film_files import film_download, film_file
 from ui.runs.tasks import request_of
 from ui.runtime import Runtime

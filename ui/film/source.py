@@ -15,7 +15,8 @@ from core.sweeps.link import from_word, to_word
 from core.sweeps.plan import Plan, make_plan
 from core.sweeps.sweep import Sweep
 from ui.catalog import SWEEP
-from ui.film.form import BOUND, PREFIX, SOURCES, Source, key
+from ui.film.form import PREFIX, SOURCES, Source, key
+from ui.links import BOUND
 from ui.runs.recording import has_no_step, recorded
 from ui.runs.run_picker import pick_runs
 from ui.runs.sweeps import describe_sweep

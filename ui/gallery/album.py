@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import streamlit as st
 
 from core.runs.store.store import Facets, StoredImage
 from ui.catalog import GALLERY
 from ui.frame import safe
-from ui.links import Parameter, forget_problems
+from ui.links import BOUND, Parameter, forget_problems
 from ui.runs.result import show_actions, show_facts, show_settings
 from ui.runtime import Runtime
 from ui.send import OPEN
@@ -24,7 +23,6 @@ PICKED = f"{PREFIX}:picked"
 DELETING = f"{PREFIX}:deleting"
 SURE = f"{PREFIX}:sure"
 SELECTING = f"{PREFIX}:selecting"
-BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 
 
 @dataclass(frozen=True, kw_only=True)

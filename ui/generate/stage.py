@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import streamlit as st
@@ -13,6 +14,8 @@ from PIL import Image
 
 from core.diffusion.models.load import describe
 from core.diffusion.models.lora.files import digest_of, wanted_loras
+from core.diffusion.settings import GenerationSettings
+from core.runs.queue.jobs import StoppedCell
 from core.runs.queue.queue import Cell, Job
 from core.runs.store.store import StoredImage
 from ui.catalog import GENERATE
@@ -20,6 +23,7 @@ from ui.clicks import click
 from ui.progress import Progress, follow
 from ui.runs.progress import progress_text, say_if_stuck, share_of
 from ui.runs.result import show_actions, show_facts, show_settings
+from ui.runs.stopped import file_name, show_stopped, words_of
 from ui.runs.sweeps import is_sweep
 from ui.runtime import Runtime, owner_id
 from ui.settings.controls import LAST_SEED, Form
@@ -190,12 +194,63 @@ def _show_finished(runtime: Runtime, job: Job) -> None:
         if done:
             what = f"{len(done)} of {len(cells)} pictures were finished"
         st.info(f"{what}.", title="Stopped", icon=":material/stop_circle:")
+        _show_stopped(runtime, job, cells)
     images = {cell.digest: runtime.store.get(cell.digest or "") for cell in done}
     kept = [image for image in images.values() if image is not None]
     if len(kept) < len(done):
         st.info("A picture has been deleted. Press Generate to make it again.")
     if kept:
         _show_result(runtime, kept[0] if len(kept) == 1 else _pick(runtime, job, kept))
+
+
+def _show_stopped(runtime: Runtime, job: Job, cells: Sequence[Cell]) -> None:
+    """What the pictures on their way had come to; none of them is in the gallery."""
+    left = [cell for cell in cells if cell.state == "cancelled"]
+
+    def draw(found: Mapping[int, StoppedCell]) -> None:
+        shown = [(cell, found[cell.position]) for cell in left if cell.position in found]
+        grid = st.grid("auto", min_column_width=200, gap="small") if len(shown) > 1 else None
+        for cell, stopped in shown:
+            with grid.cell() if grid else st.container(horizontal_alignment="center"):
+                _show_one_stopped(job, cell, stopped)
+
+    show_stopped(runtime, job, draw)
+    st.button(
+        "Run again",
+        key=f"again:{job.id}",
+        icon=":material/refresh:",
+        help="From the first step, with the same settings.",
+        on_click=_run_again,
+        args=(runtime, [cell.settings for cell in left]),
+    )
+
+
+def _show_one_stopped(job: Job, cell: Cell, stopped: StoppedCell) -> None:
+    settings, words = cell.settings, words_of(stopped)
+    st.image(
+        stopped.png,
+        width=display_width(settings.width, settings.height, LONGEST_SIDE),
+        output_format="PNG",
+        alt=f"{words}, seed {settings.seed}",
+    )
+    with st.container(horizontal=True, vertical_alignment="center", width="content"):
+        st.caption(f"{words} · predicted x0", width="content")
+        st.download_button(
+            "Download",
+            stopped.png,
+            file_name(stopped, settings.seed),
+            "image/png",
+            key=f"stopped:{job.id}:{cell.position}",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+def _run_again(runtime: Runtime, batch: Sequence[GenerationSettings]) -> None:
+    label = f"{GENERATE.title}: {batch[0].prompt}"[:80]
+    st.session_state[JOB] = runtime.queue.submit(
+        batch, owner=owner_id(), token=uuid.uuid4().hex, label=label, watched=True
+    )
 
 
 def _pick(runtime: Runtime, job: Job, images: Sequence[StoredImage]) -> StoredImage:

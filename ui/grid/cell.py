@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.output.texts.legend import settings_lines
+from core.runs.queue.jobs import StoppedCell
 from core.runs.store.store import StoredImage
 from ui.catalog import GENERATE, LATENTS, Page
 from ui.frame import safe
@@ -12,6 +13,7 @@ from ui.grid.board import Board, BoardCell
 from ui.grid.numbers import show_numbers_of
 from ui.grid.state import SIDES, GridState
 from ui.runs.result import show_actions, show_facts, show_settings
+from ui.runs.stopped import file_name, words_of
 from ui.runtime import Runtime
 from ui.send import send, send_runs
 from ui.views import picture_bytes, plain, show_error, show_picture
@@ -98,6 +100,18 @@ def _show_buttons(
 def _show_unfinished(runtime: Runtime, board: Board, cell: BoardCell) -> None:
     if cell.state == "failed":
         show_error("This cell failed", cell.reason, "Retry failed runs it again.")
+    elif cell.state == "cancelled" and (stopped := _stopped(runtime, board, cell)) is not None:
+        st.image(stopped.png, output_format="PNG", alt=words_of(stopped))
+        st.caption(f"{words_of(stopped)} · predicted x0. Resume computes it from its first step.")
+        st.download_button(
+            "Download",
+            stopped.png,
+            file_name(stopped, cell.at.settings.seed),
+            "image/png",
+            key=board.state.name("stopped"),
+            icon=":material/download:",
+            on_click="ignore",
+        )
     elif cell.state in ("running", "pending"):
         st.info("This cell is still being computed. It opens when it is finished.")
     else:
@@ -109,6 +123,12 @@ def _show_unfinished(runtime: Runtime, board: Board, cell: BoardCell) -> None:
             {"Setting": [name for name, _ in lines], "Value": [plain(text) for _, text in lines]},
             hide_index=True,
         )
+
+
+def _stopped(runtime: Runtime, board: Board, cell: BoardCell) -> StoppedCell | None:
+    if board.job is None or cell.job_cell is None:
+        return None
+    return runtime.queue.stopped(board.job.id).get(cell.job_cell.position)
 
 
 def _kept(runtime: Runtime, image: StoredImage) -> str:

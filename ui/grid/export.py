@@ -23,6 +23,7 @@ from ui.grid.numbers import export_of
 from ui.grid.state import GridState
 from ui.runtime import Runtime
 from ui.send import send_film
+from ui.settings.fields import bounded
 from ui.views import plain, show_error
 
 CELL_SIZES = {"As stored": None, "64": 64, "128": 128, "256": 256, "512": 512}
@@ -86,10 +87,10 @@ def _sheet_options(state: GridState) -> SheetOptions:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         title = st.text_input("Title", key=state.name("title"), max_chars=200, width=220)
         size = st.selectbox("Cell size", list(CELL_SIZES), key=state.name("sheet_cell"), width=120)
-        font = st.number_input(
+        font = bounded(
             "Font size", 6, 200, None, key=state.name("font"), placeholder="auto", width=110
         )
-        margin = st.number_input(
+        margin = bounded(
             "Margin", 0, 200, None, key=state.name("margin"), placeholder="auto", width=110
         )
         legend = st.checkbox("Legend", value=True, key=state.name("legend"))

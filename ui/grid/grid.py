@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import streamlit as st
 from streamlit.components.v2 import component
 
-from core.runs.queue.jobs import Job
+from core.runs.queue.jobs import Job, StoppedCell
 from core.sweeps.axis import Axis
 from core.sweeps.sweep import Sweep
 from ui.frame import POLL_SECONDS, SLOW_POLL_SECONDS
@@ -18,6 +19,7 @@ from ui.grid.state import GridState
 from ui.progress import Progress, follow
 from ui.runs.media import inline, served, smaller
 from ui.runs.progress import progress_text, say_if_stuck, share_of
+from ui.runs.stopped import show_stopped, words_of
 from ui.runtime import Runtime
 from ui.views import plain, show_error
 
@@ -37,8 +39,12 @@ _grid = component(
 
 def show_grid(runtime: Runtime, board: Board) -> None:
     """The grid as it is now."""
-    z = choose_page(board)
-    _draw(runtime, board, z, {})
+    z, job = choose_page(board), board.job
+    if job is None or job.state != "cancelled":
+        _draw(runtime, board, z, {})
+        return
+    addresses: dict[str, str] = {}
+    show_stopped(runtime, job, lambda found: _draw(runtime, board, z, addresses, found))
 
 
 def develop(runtime: Runtime, board: Board, *, with_grid: bool) -> None:
@@ -133,8 +139,11 @@ def _draw(
     board: Board,
     z: int,
     addresses: dict[str, str],
+    stopped: Mapping[int, StoppedCell] = MappingProxyType({}),
 ) -> None:
-    """Mounts the grid of page `z`. `addresses` remembers what is served already."""
+    """Mounts the grid of page `z`. `addresses` remembers what is served already; `stopped` is what
+    cancelled cells had come to, by their position in the job.
+    """
     state, cells = board.state, board.page(z)
     size = SIZES.get(str(state.look("size") or "Fit"), 0)
     key = state.name("grid")
@@ -145,7 +154,9 @@ def _draw(
             "name": _name(board.sweep),
             "x": _labels(board.sweep.x),
             "y": _labels(board.sweep.y),
-            "cells": [_view(runtime, board, cell, size, addresses, repeated) for cell in cells],
+            "cells": [
+                _view(runtime, board, cell, size, addresses, repeated, stopped) for cell in cells
+            ],
             "size": size,
             "captions": bool(state.look("captions")),
         },
@@ -178,11 +189,16 @@ def _view(
     size: int,
     addresses: dict[str, str],
     repeated: Collection[str],
+    stopped: Mapping[int, StoppedCell],
 ) -> dict[str, Any]:
     """What the browser is told of a cell. A reason that several share stands above the grid."""
     settings, values = cell.at.settings, board.values_of(cell)
     failed = "Failed" if cell.reason in repeated else f"Failed: {cell.reason}"
     words = {"failed": failed, "cancelled": "Stopped", "missing": "–"}.get(cell.state, "")
+    src = _address(runtime, board, cell, size, addresses)
+    if cell.state == "cancelled" and cell.job_cell and cell.job_cell.position in stopped:
+        one = stopped[cell.job_cell.position]
+        words, src = words_of(one), _stopped_address(board, cell, one, addresses)
     if cell.is_deleted:
         words = cell.reason.capitalize()
     marks: list[str] = []
@@ -193,7 +209,7 @@ def _view(
     return {
         "at": [cell.at.x, cell.at.y, cell.at.z],
         "state": cell.state,
-        "src": _address(runtime, board, cell, size, addresses),
+        "src": src,
         "width": settings.width,
         "height": settings.height,
         "progress": cell.progress,
@@ -219,6 +235,15 @@ def _address(
         preview = runtime.queue.preview(board.job.id, cell.job_cell.position)
         return inline(preview) if preview else None
     return None
+
+
+def _stopped_address(
+    board: Board, cell: BoardCell, stopped: StoppedCell, addresses: dict[str, str]
+) -> str:
+    name = board.state.name(f"stopped:{cell.digest}")
+    if name not in addresses:
+        addresses[name] = served(stopped.png, name)
+    return addresses[name]
 
 
 def _caption(board: Board, cell: BoardCell) -> str:

@@ -64,7 +64,7 @@ def _planned(runtime: Runtime, state: GridState, sweep: Sweep) -> Plan:
         sweep,
         describe=describe,
         holds=runtime.store.holds,
-        row_pixels_per_second=runtime.queue.measured_speed(),
+        find_pace=runtime.queue.find_pace,
         read=tokenizer,
     )
     state.keep_plan(sweep, set(runtime.store.holds(plan.digests)), plan)
@@ -90,8 +90,9 @@ def show_plan(form: SweepForm, plan: Plan, job: Job | None = None) -> None:
         parts.append(f"{plan.stored:,} already stored")
     if plan.to_compute:
         parts.append(f"{plan.unet_rows:,} UNet rows")
-        if plan.seconds is not None and (job is None or job.is_over):
-            parts.append(f"about {duration(plan.seconds, rough=True)}")
+        if plan.estimate is not None and (job is None or job.is_over):
+            about = "about" if plan.estimate.is_like else "up to"
+            parts.append(f"{about} {duration(plan.estimate.seconds, rough=True)}")
     else:
         parts.append("nothing to compute")
     if size := _sheet_size(form.sweep, plan):

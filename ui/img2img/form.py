@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -24,7 +23,7 @@ from ui.img2img.mask import KINDS as SHAPE_KINDS
 from ui.img2img.mask import MOST_SHAPES, WAYS, mask_form
 from ui.img2img.samples import SAMPLES
 from ui.img2img.source import FITS, KINDS, STARTS, Source, choose_source
-from ui.links import Parameter, settings_parameters, source_parameters
+from ui.links import BOUND, Parameter, settings_parameters, source_parameters
 from ui.runtime import Runtime
 from ui.settings.controls import default_values, settings_form
 from ui.settings.model_picker import chosen_model
@@ -32,7 +31,6 @@ from ui.settings.source_controls import hold_source, strength_controls
 from ui.views import plain
 
 PREFIX = IMAGE_TO_IMAGE.prefix
-BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 VIEWS = ("One picture", "Strength strip", "Grids")
 LOOKS = ("Pictures", "Compare", "Distances")
 CROSSINGS = ("guidance_scale", "num_inference_steps", "seed")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import streamlit as st
 
@@ -17,12 +15,13 @@ from core.diffusion.recipe.images import (
     prepare_mask,
 )
 from ui.catalog import IMAGE_TO_IMAGE
+from ui.links import BOUND
 from ui.runtime import open_runtime
+from ui.settings.fields import bounded
 from ui.settings.source_controls import held_source
 from ui.views import show_error
 
 PREFIX = IMAGE_TO_IMAGE.prefix
-BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 WAYS = ("Draw", "Upload")
 KINDS = ("Ellipse", "Rectangle")
 MOST_SHAPES = 4
@@ -59,7 +58,7 @@ def mask_form(width: int, height: int) -> np.ndarray | None:
 
 
 def _drawn(width: int, height: int) -> np.ndarray:
-    count = int(st.number_input("Shapes", 1, MOST_SHAPES, 1, key=f"{PREFIX}_shapes", **BOUND) or 1)
+    count = bounded("Shapes", 1, MOST_SHAPES, 1, key=f"{PREFIX}_shapes", **BOUND)
     shapes: list[MaskShape] = []
     for index in range(count):
         with st.container(border=count > 1, gap="xsmall"):

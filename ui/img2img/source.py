@@ -26,7 +26,7 @@ from core.diffusion.recipe.images import (
 from core.runs.store.store import StoreError
 from ui.catalog import IMAGE_TO_IMAGE
 from ui.img2img.samples import SAMPLES
-from ui.links import put_runs
+from ui.links import BOUND, put_runs
 from ui.runs.recording import needs_tensors
 from ui.runs.run_picker import pick_runs
 from ui.runtime import Runtime
@@ -34,7 +34,6 @@ from ui.settings.source_controls import held_source
 from ui.views import plain, show_error
 
 PREFIX = IMAGE_TO_IMAGE.prefix
-BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 KINDS = ("Sample", "Yours", "Stored")
 FITS: dict[ResizeMode, str] = {"crop": "Crop", "pad": "Pad", "stretch": "Stretch"}
 STARTS = ("Its own latents", "Its pixels")

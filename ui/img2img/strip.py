@@ -15,7 +15,8 @@ from core.exports.likeness import Likeness
 from core.output.figures.genealogy_figure import distance_figure
 from ui.grid.board import Board, BoardCell
 from ui.grid.compare import show_compare
-from ui.img2img.form import BOUND, LOOKS, PREFIX, Form, key
+from ui.img2img.form import LOOKS, PREFIX, Form, key
+from ui.links import BOUND
 from ui.runs.tasks import await_task, request_of
 from ui.runtime import Runtime
 from ui.views import picture_bytes, show_picture

@@ -23,8 +23,9 @@ from ui.grid.compare import compare_pictures
 from ui.grid.grid import develop, show_end, show_grid
 from ui.grid.plan import SweepForm, prepare, show_plan
 from ui.grid.state import GridState
-from ui.img2img.form import BOUND, PREFIX, STATE, VIEWS, Form, grid_form, key, one_form, strip_form
+from ui.img2img.form import PREFIX, STATE, VIEWS, Form, grid_form, key, one_form, strip_form
 from ui.img2img.strip import noised_inputs, say_start, show_strip
+from ui.links import BOUND
 from ui.runs.media import served
 from ui.runs.result import show_actions, show_facts, show_settings
 from ui.runs.tasks import await_task, request_of

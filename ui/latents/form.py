@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import streamlit as st
 
 from core.output.figures.step_figure_rows import ALONG, GROUPS, STEP_FIGURES
 from core.output.figures.step_runs import Colouring, Run, colouring, differing, field_label, labels
 from ui.catalog import LATENTS
-from ui.links import Parameter
+from ui.links import BOUND, Parameter
 
 PREFIX = LATENTS.prefix
 ALL = "All"
@@ -20,7 +19,6 @@ ALL_CHANNELS = "All channels"
 STEP = f"{PREFIX}_step"
 RUN = f"{PREFIX}:run"
 CHANNEL = f"{PREFIX}:channel"
-BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 _ALONG = {row.label.split(" (")[0]: row.name for row in ALONG.values()}
 
 

@@ -60,13 +60,23 @@ def show_facts(image: StoredImage) -> None:
     settings = image.settings
     facts = [
         ("Seed", str(settings.seed)),
-        ("Time", duration(image.seconds)),
+        ("Computing time", duration(image.seconds)),
         ("CLIP score", "–" if image.clip_score is None else f"{image.clip_score:.1f}"),
         ("Size", f"{settings.width} × {settings.height}"),
     ]
     with st.container(horizontal=True, gap="medium"):
         for name, value in facts:
-            st.metric(name, value, width="content", help=_HELP.get(name))
+            help = _share(image) if name == "Computing time" else _HELP.get(name)
+            st.metric(name, value, width="content", help=help)
+
+
+def _share(image: StoredImage) -> str:
+    """Which of the batch's seconds are the picture's."""
+    rows = image.computed.get("rows", 0)
+    return (
+        "Of each step its part, by UNet rows, and its own encoding and decoding; waiting is not "
+        f"counted. Up to {rows} rows were in the batch."
+    )
 
 
 def loadable(source: str) -> tuple[str, ModelInfo | None]:
@@ -106,8 +116,6 @@ def _likeness(image: StoredImage) -> str:
 
 
 _HELP = {
-    "Time": "From the start of its first step to the stored picture, with whatever else was "
-    "computed in the same batch.",
     "CLIP score": "How well the picture fits its prompt according to CLIP: 100 times the cosine "
     f"of the two embeddings. The bundled model brings its own; for others {PUBLISHED_CLIPS[1]} is "
     "asked, where it is in the Hugging Face cache.",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from itertools import product
-from typing import Any
 
 import streamlit as st
 
@@ -22,7 +21,7 @@ from core.diffusion.sampling.timetable import (
 from core.diffusion.settings import MAX_STEPS
 from core.sweeps.values import ValuesError, parse_values
 from ui.catalog import SCHEDULER_LAB
-from ui.links import Parameter
+from ui.links import BOUND, Parameter
 from ui.views import show_error, show_warning
 
 PREFIX = SCHEDULER_LAB.prefix
@@ -34,7 +33,6 @@ KARRAS_HELP = (
     "Karras spaces the noise levels themselves: between the first and the last one of the chosen "
     "spacing, and for DPM++, UniPC and DEIS over the model's whole range, whatever the spacing."
 )
-BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 MEASURES = {"Timestep": "timestep", "Sigma": "sigma", "log-SNR": "log_snr"}
 
 

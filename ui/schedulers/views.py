@@ -19,7 +19,8 @@ from core.output.figures.timetable_figures import (
     places_figure,
     summary_table,
 )
-from ui.schedulers.form import BOUND, MEASURES, PREFIX
+from ui.links import BOUND
+from ui.schedulers.form import MEASURES, PREFIX
 from ui.views import plain
 
 

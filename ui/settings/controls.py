@@ -15,8 +15,8 @@ from core.diffusion.recipe.settings_table import SETTINGS
 from core.diffusion.settings import MAX_SEED, GenerationSettings
 from core.output.texts.infotext import ReadBack
 from ui.catalog import GENERATE
-from ui.links import MAX_COUNT, Parameter, put_settings, settings_parameters
-from ui.settings.fields import BOUND, control, default_of
+from ui.links import BOUND, MAX_COUNT, Parameter, put_settings, settings_parameters
+from ui.settings.fields import bounded, control, default_of
 from ui.settings.model_picker import chosen_model, model_picker
 from ui.settings.noise_controls import noise_controls, second_prompt_controls
 from ui.views import plain
@@ -130,11 +130,12 @@ def _seed(prefix: str, first: int, has_count: bool) -> tuple[int, int]:
         with right.container(height="stretch", vertical_alignment="bottom"):
             _draw_button(prefix)
         return int(seed), 1
-    count = right.number_input(
+    count = bounded(
         "Pictures",
         1,
         MAX_COUNT,
         1,
+        place=right,
         key=key("count", prefix),
         help="With consecutive seeds, computed in one batch.",
         **BOUND,
@@ -151,7 +152,7 @@ def _seed(prefix: str, first: int, has_count: bool) -> tuple[int, int]:
             on_click=_set,
             args=("seed", last),
         )
-    return int(seed), int(count)
+    return int(seed), count
 
 
 def _draw_button(prefix: str) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import streamlit as st
 
 from core.diffusion.recipe.setting import Setting
 from core.diffusion.recipe.settings_table import FROM_MODEL, SETTINGS
+from ui.links import BOUND
 
-BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
+_N = TypeVar("_N", int, float)
 
 
 def control(
@@ -42,16 +43,48 @@ def control(
     bottom, top = (row.bounds[0] if low is None else low), row.bounds[1]
     bottom = -1 if row.draws else bottom
     kind = int if row.kind is int else float
-    by = step or row.step or 1
-    # Without bounds of its own: the browser keeps a number outside them to itself, so that one
-    # would be shown and another used. What runs checks the settings, and says what is wrong.
-    # Only a link's is dropped, which the page says, before anything of it is used.
-    if _is_broken(str(shared["key"]), bottom, top):
-        shared |= {"min_value": kind(bottom), "max_value": kind(top)}
-    value = kind(place.number_input(row.label, value=kind(start), step=kind(by), **shared))
+    shared["step"] = kind(step or row.step or 1)
+    # What runs checks the settings, and says what is wrong.
+    value = kind(_number(row.label, kind(bottom), kind(top), kind(start), place, shared))
     if not bottom <= value <= top:
         place.caption(f":red[{value:.16g} is outside {bottom:.10g} to {top:.10g}]")
     return value
+
+
+@overload
+def bounded(label: str, low: _N, high: _N, start: _N, *, place: Any = st, **options: Any) -> _N: ...
+
+
+@overload
+def bounded(
+    label: str, low: _N, high: _N, start: None, *, place: Any = st, **options: Any
+) -> _N | None: ...
+
+
+def bounded(
+    label: str, low: _N, high: _N, start: _N | None, *, place: Any = st, **options: Any
+) -> _N | None:
+    """Draw a box for a number that is no setting, and return the nearest within its bounds, which
+    is said below it where another was typed. None where it begins empty, and is.
+    """
+    value = _number(label, low, high, start, place, options)
+    if value is None or low <= value <= high:
+        return value
+    nearest = min(max(value, low), high)
+    place.caption(f":red[{value:.16g} is outside {low:.10g} to {high:.10g}: {nearest:g} is used]")
+    return nearest
+
+
+def _number(
+    label: str, low: _N, high: _N, start: _N | None, place: Any, options: dict[str, Any]
+) -> Any:
+    """Without bounds of its own: the browser keeps a number outside them to itself, so that one
+    would be shown and another used. Only a link's is dropped, which the page says, before anything
+    of it is used.
+    """
+    if _is_broken(str(options["key"]), low, high):
+        options = {**options, "min_value": low, "max_value": high}
+    return place.number_input(label, value=start, **options)
 
 
 def _is_broken(key: str, bottom: float, top: float) -> bool:

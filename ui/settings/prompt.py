@@ -12,9 +12,9 @@ from core.diffusion.models.vocabulary import Vocabulary
 from core.diffusion.recipe.limits import MAX_TEXT
 from core.diffusion.recipe.prompt_weights import plain_text
 from core.diffusion.recipe.settings_table import PROMPTS, label_of
+from ui.links import BOUND
 from ui.runtime import tokenizer
 from ui.settings.controls import PREFIX, key
-from ui.settings.fields import BOUND
 from ui.views import plain, show_warning
 
 MOST_UNKNOWN = 4

@@ -11,8 +11,9 @@ from PIL import Image
 from core.diffusion.recipe.images import InputError
 from core.diffusion.recipe.settings_table import SETTINGS, label_of
 from core.runs.store.store import Store
+from ui.links import BOUND
 from ui.runtime import open_runtime
-from ui.settings.fields import BOUND, control
+from ui.settings.fields import control
 
 HELD = ("init_image", "mask_image")
 """The settings that no control shows: the address and the session carry them."""

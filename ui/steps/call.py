@@ -14,7 +14,8 @@ from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.sampling.frames import to_vp
 from core.output.figures.arrow import arrow, arrow_figure
 from core.output.figures.formula import WRITTEN_OUT, reached_sigma, step_formula
-from ui.settings.controls import BOUND, key
+from ui.links import BOUND
+from ui.settings.controls import key
 from ui.steps.form import PREFIX
 from ui.steps.tensors import UNIT, show_preview, show_tensor
 from ui.steps.work import block

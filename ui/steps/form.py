@@ -11,8 +11,8 @@ from core.diffusion.models.load import ModelInfo, list_models
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.settings import MAX_GUIDANCE, MAX_SEED, MAX_STEPS, GenerationSettings
 from ui.catalog import STEPS
-from ui.links import Parameter, settings_parameters
-from ui.settings.controls import BOUND, default_values, key, settings_form
+from ui.links import BOUND, Parameter, settings_parameters
+from ui.settings.controls import default_values, key, settings_form
 
 PREFIX = STEPS.prefix
 SEED = 3

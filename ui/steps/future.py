@@ -17,9 +17,11 @@ from core.diffusion.settings import MAX_GUIDANCE, GenerationSettings
 from core.output.figures.tiles import png, strip
 from core.output.numbers.metrics import rmse
 from ui.frame import safe
+from ui.links import BOUND
 from ui.runs.tasks import request_of
 from ui.runtime import Runtime
-from ui.settings.controls import BOUND, key
+from ui.settings.controls import key
+from ui.settings.fields import bounded
 from ui.steps.form import PREFIX
 from ui.steps.work import show_code, work_on
 from ui.views import show_warning
@@ -106,12 +108,13 @@ def _end_control(settings: GenerationSettings, start: int, last: int) -> int:
 def _sampler_controls(settings: GenerationSettings) -> tuple[float | None, str | None]:
     """Guidance and scheduler from there on; None is as before."""
     left, right = st.columns(2, gap="small")
-    guidance = left.number_input(
+    guidance = bounded(
         "Guidance",
         0.0,
         MAX_GUIDANCE,
         None,
-        0.5,
+        place=left,
+        step=0.5,
         key=GUIDANCE,
         placeholder=f"{settings.guidance_scale:g}",
         help="1 is off.",

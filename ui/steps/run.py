@@ -9,8 +9,8 @@ from core.diffusion.inside.anatomy import EmbeddedPrompt, Run
 from core.diffusion.models.load import ModelInfo
 from core.output.figures.tiles import channel_tiles, png
 from ui.frame import safe
-from ui.links import forget_problems
-from ui.settings.controls import BOUND, key
+from ui.links import BOUND, forget_problems
+from ui.settings.controls import key
 from ui.steps.call import show_one_call
 from ui.steps.form import PREFIX
 from ui.steps.tensors import TILES, UNIT, limit_of, show_preview, show_tensor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
 import streamlit as st
 
@@ -17,7 +17,13 @@ from core.sweeps.values import ParsedValues, ValuesError, format_values, read_va
 from ui.catalog import SWEEP
 from ui.grid.plan import SweepForm
 from ui.grid.state import GridState
-from ui.links import Parameter, settings_parameters, source_parameters
+from ui.links import (
+    BOUND,
+    Parameter,
+    drop_parameters,
+    settings_parameters,
+    source_parameters,
+)
 from ui.settings.controls import default_values, settings_form
 from ui.settings.source_controls import source_form
 from ui.sweep.layout import is_wide
@@ -28,7 +34,6 @@ from ui.views import plain
 PREFIX = SWEEP.prefix
 FIRST_SEED = 1
 STATE = GridState(prefix=PREFIX)
-BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 TITLES = {"x": "Columns", "y": "Rows", "z": "Pages"}
 SYNTAX = """\
 - `1, 2, 5` — these values
@@ -125,6 +130,7 @@ def _axis_control(side: str) -> tuple[Axis | None, list[SweepProblem]]:
     with st.container(gap="xxsmall"):
         name = _choose(side, TITLES[side])
         if name == NOTHING:
+            drop_parameters(key(f"{side}_{one}") for one in ("values", "link", "link_values"))
             return None, []
         row = AXES[name]
         text, linked = _values_and_link(side, row)
@@ -134,6 +140,8 @@ def _axis_control(side: str) -> tuple[Axis | None, list[SweepProblem]]:
         if linked != NOTHING:
             other, more = _linked(side, linked)
             problems += more
+        else:
+            drop_parameters([key(f"{side}_link_values")])
     if found is None or (linked != NOTHING and other is None):
         return None, problems
     values = found.written if other else found.values

@@ -17,9 +17,9 @@ from ui.grid.compare import show_compare, show_flipbook
 from ui.grid.export import show_export
 from ui.grid.grid import SIZES, develop, show_end, show_grid
 from ui.grid.numbers import show_numbers
-from ui.links import Parameter
+from ui.links import BOUND, Parameter
 from ui.runtime import Runtime
-from ui.sweep.form import BOUND, PREFIX, TITLES
+from ui.sweep.form import PREFIX, TITLES
 from ui.sweep.layout import FOLD, is_wide, label, make_wide
 from ui.sweep.prompt import what_to_look_for
 from ui.sweep_link import NOTHING, axis_label, key, put_sweep

@@ -20,12 +20,12 @@ from core.sweeps.sweep import Sweep, SweepProblem
 from core.sweeps.values import ValuesError, read_values
 from ui.catalog import VARIATIONS
 from ui.grid.plan import SweepForm
-from ui.links import Parameter, settings_parameters
+from ui.links import BOUND, Parameter, settings_parameters
 from ui.settings.controls import default_values
+from ui.settings.fields import bounded
 from ui.views import plain
 
 PREFIX = VARIATIONS.prefix
-BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 LAYOUTS = ("One strength", "Ladder")
 VIEWS = ("Children", "Distances", "Noise", "Tree", "Walk")
 WALKS = ("To a seed", "To a prompt", "A circle")
@@ -205,19 +205,16 @@ def _amounts(method: Method) -> tuple[Axis, list[SweepProblem]]:
 
 def _seeds(image: StoredImage) -> list[int]:
     left, right = st.columns(2, gap="small")
-    count = int(
-        right.number_input("Number", 1, MOST_CHILDREN, 8, key=key("children"), **BOUND) or 1
-    )
-    first = int(
-        left.number_input(
-            "Seeds from",
-            0,
-            MAX_SEED,
-            FIRST_CHILD,
-            key=key("first"),
-            help="Variation seeds: each child has the next one.",
-            **BOUND,
-        )
+    count = bounded("Number", 1, MOST_CHILDREN, 8, place=right, key=key("children"), **BOUND)
+    first = bounded(
+        "Seeds from",
+        0,
+        MAX_SEED,
+        FIRST_CHILD,
+        place=left,
+        key=key("first"),
+        help="Variation seeds: each child has the next one.",
+        **BOUND,
     )
     st.button(
         "Random seeds",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import Any
 
 import streamlit as st
 
@@ -17,7 +16,7 @@ from core.output.figures.genealogy_figure import TreeNode, genealogy_figure
 from core.runs.store.genealogy import Member, line_of, relatives_of
 from core.runs.store.store import StoredImage
 from ui.catalog import VARIATIONS
-from ui.links import put_runs
+from ui.links import BOUND, put_runs
 from ui.runs.media import inline, smaller
 from ui.runs.progress import follow_job
 from ui.runs.recording import can_repeat
@@ -30,7 +29,6 @@ PREFIX = VARIATIONS.prefix
 MAKING = f"{PREFIX}:making"
 """(job id, digest) of a picture that is being made to vary it."""
 TREE = f"{PREFIX}:tree"
-BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 THUMBNAIL = 112  # pixels of the file: about twice what is on the screen
 PARENT_SIDE = 112  # pixels on the screen
 OTHER_MODEL = "This picture was made by another model"

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 import streamlit as st
 
 from core.runs.store.store import StoredImage
+from ui.links import BOUND
 from ui.runtime import Runtime
 from ui.variations.children import Children, children_panel, show_children
-from ui.variations.form import BOUND, VIEWS, key
+from ui.variations.form import VIEWS, key
 from ui.variations.numbers import show_distances, show_noise
 from ui.variations.source import show_parent, show_tree
 from ui.variations.walk import show_walk, walk_form

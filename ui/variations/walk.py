@@ -30,11 +30,13 @@ from ui.grid.export import watched
 from ui.grid.grid import develop, show_end
 from ui.grid.plan import SweepForm, prepare, show_plan
 from ui.grid.state import GridState
+from ui.links import BOUND
 from ui.runs.film_files import film_download, film_file
 from ui.runs.tasks import await_task, request_of
 from ui.runtime import Runtime
+from ui.settings.fields import bounded
 from ui.variations.children import make_button
-from ui.variations.form import BOUND, FIRST_CHILD, FRAMES, MOST_FRAMES, PREFIX, TURN, WALKS, key
+from ui.variations.form import FIRST_CHILD, FRAMES, MOST_FRAMES, PREFIX, TURN, WALKS, key
 from ui.views import show_empty, show_error
 
 TO_SEED, TO_PROMPT, CIRCLE = WALKS
@@ -138,7 +140,7 @@ def _to_prompt(settings: GenerationSettings) -> tuple[GenerationSettings, tuple[
 
 
 def _seed(label: str) -> int:
-    return int(st.number_input(label, 0, MAX_SEED, FIRST_CHILD, key=key("to_seed"), **BOUND))
+    return bounded(label, 0, MAX_SEED, FIRST_CHILD, key=key("to_seed"), **BOUND)
 
 
 def show_walk(runtime: Runtime, walk: Walk, button: DeltaGenerator) -> None:
@@ -228,7 +230,7 @@ def _show_files(runtime: Runtime, walk: Walk, board: Board) -> None:
     digests = [cell.digest for cell in board.cells]
     problems: list[str] = st.session_state.setdefault(SAID, [])
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        fps = st.number_input("Frames per second", 1, 30, 8, key=f"{PREFIX}:fps", width=150)
+        fps = bounded("Frames per second", 1, 30, 8, key=f"{PREFIX}:fps", width=150)
         back = not walk.closes and st.toggle("Forward and back", value=True, key=f"{PREFIX}:back")
         chosen = st.segmented_control(
             "Export the film",

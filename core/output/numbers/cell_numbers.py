@@ -82,9 +82,9 @@ QUANTITIES: Mapping[str, Quantity] = {
         Quantity(name="clip_score", label="CLIP score", digits=1, note="picture and prompt"),
         Quantity(
             name="seconds",
-            label="Seconds",
+            label="Computing time (s)",
             digits=2,
-            note="of computing: the picture's share, by UNet rows",
+            note="the picture's own share of the batch, by UNet rows",
         ),
         Quantity(name="final_latent_rms", label="Final latent RMS", digits=3, note="last step"),
     )

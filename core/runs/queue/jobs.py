@@ -65,6 +65,15 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoppedCell:
+    """What a cancelled cell had come to: its last predicted x0 as a PNG, and after which call."""
+
+    step: int
+    total_steps: int
+    png: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
 class WorkerStatus:
     """The worker, in whichever process it runs. `waiting` counts the cells not yet begun."""
 

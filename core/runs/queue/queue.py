@@ -14,12 +14,21 @@ from core.diffusion.events import Record
 from core.diffusion.models.load import describe
 from core.diffusion.settings import GenerationSettings
 from core.runs.queue.bookkeeping import WATCH_SECONDS, prune, settle
-from core.runs.queue.jobs import JOBS, Cell, Job, WorkerStatus, cell_from, is_alive, job_from
-from core.runs.queue.planned import describe_all
+from core.runs.queue.jobs import (
+    JOBS,
+    Cell,
+    Job,
+    StoppedCell,
+    WorkerStatus,
+    cell_from,
+    is_alive,
+    job_from,
+)
+from core.runs.queue.paces import Paces
 from core.runs.queue.submission import new_cells
 from core.runs.store.rows import UNREADABLE, RowError, read_object
 from core.runs.store.store import RECORD_LEVELS, Store
-from core.sweeps.plan import work_of
+from core.sweeps.pace import Pace
 from core.sweeps.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -30,8 +39,6 @@ __all__ = ["Cell", "Job", "Queue", "WorkerStatus"]
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-MEASURED_JOBS = 8
-
 
 class Queue:
     """Submits jobs and reads their progress: only tables, from any thread or process."""
@@ -40,7 +47,7 @@ class Queue:
         self.store = store
         self._database = store.database
         self._describe = describe
-        self._speeds: dict[str, float | None] = {}
+        self._paces = Paces(store)
 
     def submit(
         self,
@@ -151,12 +158,9 @@ class Queue:
         )
         return {row[0]: row[1] for row in rows}
 
-    def measured_speed(self) -> float | None:
-        """UNet rows times pixels a second, of the newest jobs that computed anything."""
-        for job in self.jobs(limit=MEASURED_JOBS):
-            if job.is_over and (speed := self._speed_of(job)):
-                return speed
-        return None
+    def find_pace(self, model: ModelInfo, rows: int) -> Pace | None:
+        """The pace of a model on this machine in batches of so many UNet rows, as measured."""
+        return self._paces.find(model, rows)
 
     def seconds_ahead(self, job_id: str) -> float | None:
         """Return how long the images of other models that are in progress will take, for a job
@@ -219,6 +223,16 @@ class Queue:
         )
         return bytes(rows[0][0]) if rows else None
 
+    def stopped(self, job_id: str) -> dict[int, StoppedCell]:
+        """Return what the stopped cells of a job had come to, by their position."""
+        rows = self._database.read(
+            "SELECT position, step, total, png FROM stopped WHERE job_id = ?", (job_id,)
+        )
+        return {
+            position: StoppedCell(step=step, total_steps=total, png=bytes(png))
+            for position, step, total, png in rows
+        }
+
     def worker_status(self) -> WorkerStatus:
         waiting = self._database.read("SELECT COUNT(*) FROM cells WHERE state = 'pending'")[0][0]
         rows = self._database.read("SELECT * FROM worker")
@@ -256,25 +270,6 @@ class Queue:
             "SELECT id FROM jobs WHERE owner = ? AND token = ?", (owner, token)
         )
         return rows[0][0] if rows else None
-
-    def _speed_of(self, job: Job) -> float | None:
-        """Return the speed over the time of the whole job, without what had been stored before
-        it began.
-        """
-        if job.started_at is None or job.finished_at is None:
-            return None
-        if job.id not in self._speeds:
-            made: list[GenerationSettings] = []
-            for cell in self.cells(job.id):
-                image = (
-                    self.store.get(cell.digest) if cell.state == "done" and cell.digest else None
-                )
-                if image is not None and image.created_at >= job.started_at:
-                    made.append(image.settings)
-            infos = describe_all({one.model for one in made}, self._describe)
-            work, seconds = work_of(made, infos), job.finished_at - job.started_at
-            self._speeds[job.id] = work / seconds if work and seconds > 0 else None
-        return self._speeds[job.id]
 
 
 def _readable(rows: Iterable[Row], read: Callable[[Row], _T]) -> list[_T]:

@@ -111,5 +111,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE writing (digest TEXT PRIMARY KEY)",
         "ALTER TABLE cells ADD COLUMN planned TEXT",
     ),
+    # The last prediction of cells that were stopped on their way, decoded.
+    (
+        """CREATE TABLE stopped (
+            job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+            position INTEGER NOT NULL,
+            step INTEGER NOT NULL,
+            total INTEGER NOT NULL,
+            png BLOB NOT NULL,
+            PRIMARY KEY (job_id, position)
+        )""",
+    ),
 )
 """Schema n is reached by running the first n of these; never change one that was released."""

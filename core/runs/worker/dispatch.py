@@ -17,6 +17,10 @@ from core.runs.worker.waiting import LORAS, WAITING, BatchKey, Waiting, batch_ke
 log = logging.getLogger(__name__)
 
 CRASHES_ALLOWED = 3
+
+KEPT_STOPPED = 128
+"""Stopped images whose last prediction is kept, the newest."""
+
 SET_ASIDE = (
     f"Set aside: the app stopped unexpectedly {CRASHES_ALLOWED} times while this image was being "
     "computed. It may need more memory than there is: try a smaller size, then retry."
@@ -137,6 +141,23 @@ class Dispatch:
                 (digest, *enough),
             ).fetchall()
             self._settle(connection, jobs)
+
+    def keep_stopped(
+        self, digest: str, jobs: Iterable[str], step: int, total: int, png: bytes
+    ) -> None:
+        """Keep the last prediction of the cancelled cells of these jobs with this digest."""
+        with self._database.write() as connection:
+            for job_id in jobs:
+                connection.execute(
+                    "INSERT OR REPLACE INTO stopped SELECT job_id, position, ?, ?, ? FROM cells"
+                    " WHERE job_id = ? AND digest = ? AND state = 'cancelled'",
+                    (step, total, png, job_id, digest),
+                )
+            connection.execute(
+                "DELETE FROM stopped WHERE rowid NOT IN"
+                " (SELECT rowid FROM stopped ORDER BY rowid DESC LIMIT ?)",
+                (KEPT_STOPPED,),
+            )
 
     def complete_cell(self, cell: Waiting, digest: str) -> None:
         """Finishes one waiting cell whose image is stored already."""

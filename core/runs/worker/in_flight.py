@@ -20,6 +20,7 @@ from core.runs.worker.failures import Failures, unexpected
 from core.runs.worker.model.slot import ModelSlot
 from core.runs.worker.model.source import ModelSource
 from core.runs.worker.progress import Progress
+from core.runs.worker.stopped import Stopped
 from core.runs.worker.vitals import Pulse
 from core.runs.worker.waiting import Waiting
 
@@ -64,6 +65,7 @@ class InFlight:
         self._progress = Progress(dispatch)
         self._failures = Failures(dispatch)
         self._encoding = Encoding(self._scored)
+        self.stopped = Stopped(dispatch, slot)
         self._flights: dict[str, _Flight] = {}
         self._wanted: dict[str, set[str]] = {}
         """Digest -> the jobs that want it."""
@@ -89,8 +91,9 @@ class InFlight:
 
     def follow(self, wanted: Mapping[str, set[str]], watched: Mapping[str, float]) -> None:
         """Drop what was cancelled, and learn who looks at what."""
-        self._wanted, self._watched = dict(wanted), dict(watched)
+        before, self._wanted, self._watched = self._wanted, dict(wanted), dict(watched)
         for digest in [digest for digest in self._flights if digest not in self._wanted]:
+            self.stopped.add(digest, before.get(digest, set()))
             self._slot.engine.drop(digest)
             self._forget(digest)
 
@@ -102,6 +105,7 @@ class InFlight:
         """Forget what is in flight, keep what is finished, and write down what failed."""
         while self._encoding:
             self.keep_encoded(wait=WAIT_SECONDS)
+        self.stopped.clear()
         if self._flights:
             self._forget_engine()
         self._failures.write()

@@ -62,13 +62,14 @@ class Runner:
             self._tasks.follow()
             self._admit()
             self._seen_change = change
+        self._in_flight.stopped.keep_one()
         has_task = self._advance_task()
         is_at_rest = not self._in_flight and not has_task
         is_kept = self._in_flight.keep_encoded(wait=WAIT_SECONDS if is_at_rest else 0.0)
         if is_kept or (has_task and not self._in_flight):
             self._admit()
         if not self._in_flight:
-            if self._in_flight.is_encoding:
+            if self._in_flight.is_encoding or self._in_flight.stopped:
                 return True
             self.pulse.rest()
             if not has_task and self.arrivals:

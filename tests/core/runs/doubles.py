@@ -20,6 +20,7 @@ from core.diffusion.events import (
     Failed,
     Finished,
     Generation,
+    Prediction,
     Request,
     Started,
     Stepped,
@@ -213,6 +214,15 @@ class FakeEngine:
             request.settings.require_valid()
         self.lab.admitted.append(request)
         self.cells[request.key] = (request, 0)
+
+    def prediction(self, key: str) -> Prediction | None:
+        """The settings stand for their latents."""
+        request, step = self.cells[key]
+        total = request.settings.num_inference_steps
+        return Prediction(latents=request.settings, step=step, total=total) if step else None
+
+    def decode(self, latents: Any) -> Image.Image:
+        return generation(latents).image
 
     def drop(self, key: str) -> None:
         del self.cells[key]

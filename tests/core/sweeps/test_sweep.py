@@ -11,6 +11,7 @@ from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.settings import GenerationSettings, Problem
 from core.sweeps.axes import AXES
 from core.sweeps.axis import Axis, SweepError, parse_axis
+from core.sweeps.pace import Pace
 from core.sweeps.plan import Plan, make_plan
 from core.sweeps.sweep import MAX_CELLS, Sweep
 
@@ -22,7 +23,7 @@ def plan_of(sweep: Sweep, stored: Collection[str] = (), speed: float | None = No
         sweep,
         describe=describe,
         holds=lambda digests: [digest for digest in digests if digest in stored],
-        row_pixels_per_second=speed,
+        find_pace=(lambda *_: Pace(row_pixels_per_second=speed, is_like=True)) if speed else None,
     )
 
 
@@ -281,11 +282,12 @@ def test_the_plan_counts_what_is_still_to_do() -> None:
     calls = {"DDIM": 10, "Heun": 19, "PNDM": 11}
     expected = sum(n * (1 + 2 + 2) for n in calls.values())
     assert plan.unet_rows == expected
-    assert plan.seconds == pytest.approx(expected / 100)
+    assert plan.estimate is not None
+    assert plan.estimate.seconds == pytest.approx(expected / 100)
     again = plan_of(sweep, stored=plan.digests[:4])
     assert (again.stored, again.to_compute) == (3, 6)
     assert again.unet_rows == expected - calls["DDIM"] * 5
-    assert plan_of(sweep).seconds is None
+    assert plan_of(sweep).estimate is None
 
 
 def test_snapshots_cost_one_run() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import PIL.Image
 
@@ -21,7 +21,7 @@ from core.diffusion.recipe.images import ReadInput
 from core.diffusion.settings import GenerationSettings
 
 if TYPE_CHECKING:
-    from core.diffusion.events import Event, Request
+    from core.diffusion.events import Event, Prediction, Request
     from core.diffusion.models.load import LoadedModel, ModelInfo
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,8 @@ class EngineLike(Protocol):
     def admit(self, request: Request) -> None: ...
     def has_room(self, settings: GenerationSettings, *, beyond: int = 0) -> bool: ...
     def rides_along(self, settings: GenerationSettings) -> bool: ...
+    def prediction(self, key: str) -> Prediction | None: ...
+    def decode(self, latents: Any) -> PIL.Image.Image: ...
     def drop(self, key: str) -> None: ...
     def step(self, preview: Callable[[str], bool] | None = None) -> list[Event]: ...
 

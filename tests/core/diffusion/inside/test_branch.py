@@ -22,8 +22,7 @@ from tests.core.diffusion.inside import taken_apart
 from tests.core.diffusion.inside.taken_apart import finish
 
 SHORT, UNGUIDED = (
-    replace(settings, width=64, height=64)
-    for settings in (taken_apart.SHORT, taken_apart.UNGUIDED)
+    replace(settings, width=64, height=64) for settings in (taken_apart.SHORT, taken_apart.UNGUIDED)
 )
 
 

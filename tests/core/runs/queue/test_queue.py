@@ -72,22 +72,6 @@ def test_jobs_are_found_by_the_images_that_they_share(queue: Queue) -> None:
     assert queue.overlaps([]) == {}
 
 
-def test_the_speed_is_that_of_the_newest_job_that_computed(queue: Queue, store: Store) -> None:
-    assert queue.measured_speed() is None
-    store.put(generation(settings(1)), info())
-    queue.submit([settings(1)], owner="me", token="stored")
-    assert queue.measured_speed() is None, "it computed nothing"
-    job_id = queue.submit([settings(1), settings(2)], owner="me", token="1")
-    with store.database.write() as connection:
-        connection.execute("UPDATE jobs SET started_at = 100 WHERE id = ?", (job_id,))
-    store.put(generation(settings(2)), info())
-    with store.database.write() as connection:
-        connection.execute("UPDATE cells SET state = 'done' WHERE job_id = ?", (job_id,))
-        connection.execute("UPDATE images SET created_at = 99 WHERE settings LIKE '%\"seed\": 1,%'")
-        connection.execute("UPDATE jobs SET finished_at = 104, state = 'done'")
-    assert queue.measured_speed() == 4 * 2 * 128 * 128 / 4, "four calls of two rows in 4 s"
-
-
 @pytest.mark.parametrize(("scheduler", "calls"), [("Euler", 10), ("Heun", 19), ("DPM2", 19)])
 def test_steps_are_counted_in_unet_calls(queue: Queue, scheduler: str, calls: int) -> None:
     one = settings(num_inference_steps=10, scheduler=scheduler)

@@ -716,3 +716,41 @@ def test_an_unknown_model_error_reaches_the_page(store: Store, lab: Lab) -> None
     with lab.working(store, load=load):
         job_id = submit(queue, [settings(1, model=str(store.folder))])
         assert finish(queue, job_id).error == f"{str(store.folder)!r} is no diffusers model"
+
+
+def test_what_is_stopped_on_its_way_keeps_its_last_prediction(
+    store: Store, queue: Queue, lab: Lab
+) -> None:
+    lab.max_rows = 4
+    lab.step_seconds = 0.002
+    with lab.working(store):
+        job_id = submit(queue, [settings(seed, num_inference_steps=900) for seed in range(5)])
+        wait_for(lambda: queue.cells(job_id)[1].step > 3)
+        queue.cancel(job_id)
+        wait_for(lambda: len(queue.stopped(job_id)) == 2)
+        found = queue.stopped(job_id)
+        wait_for(lambda: queue.worker_status().state == "idle")
+
+    assert set(found) == {0, 1}, "the three that had not begun have come to nothing"
+    for position, one in found.items():
+        assert 3 <= one.step < one.total_steps == 900
+        picture = Image.open(io.BytesIO(one.png))
+        assert picture.getpixel((0, 0)) == colour(settings(position, num_inference_steps=900))
+    assert store.count() == 0, "it is no picture of these settings"
+    assert queue.stopped(submit(queue, [settings(9)])) == {}
+
+
+def test_what_cannot_be_decoded_stops_nothing(
+    store: Store, queue: Queue, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: FakeEngine, latents: Any) -> Image.Image:
+        raise RuntimeError("not finite")
+
+    monkeypatch.setattr(FakeEngine, "decode", fail)
+    lab.step_seconds = 0.002
+    with lab.working(store):
+        job_id = submit(queue, [settings(1, num_inference_steps=900)])
+        wait_for(lambda: queue.cells(job_id)[0].step > 1)
+        queue.cancel(job_id)
+        assert finish(queue, submit(queue, [settings(2)])).state == "done"
+    assert queue.stopped(job_id) == {}

@@ -1,0 +1,35 @@
+"""The UNet rows that images need: what their time is proportional to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from core.diffusion.models.info import ModelInfo
+from core.diffusion.recipe.schedule import unet_calls
+from core.diffusion.settings import GenerationSettings
+
+
+def work_of(images: Iterable[GenerationSettings], infos: Mapping[str, ModelInfo]) -> int:
+    """UNet rows times pixels of these images."""
+    return sum(rows * run.width * run.height for run, rows in runs_of(images, infos))
+
+
+def runs_of(
+    images: Iterable[GenerationSettings], infos: Mapping[str, ModelInfo]
+) -> list[tuple[GenerationSettings, int]]:
+    """The denoising runs that these images need and the UNet rows of each: snapshots of one run
+    share it, and it ends at the last of them. `infos` by the settings' model, of those known.
+    """
+    longest: dict[GenerationSettings, int] = {}
+    for settings in images:
+        run = replace(settings, snapshot=0)
+        info = infos.get(run.model)
+        calls = unet_calls(settings, info.scheduler_config if info else None)
+        longest[run] = max(longest.get(run, 0), calls)
+    return [(run, calls * rows_of(run, infos.get(run.model))) for run, calls in longest.items()]
+
+
+def rows_of(run: GenerationSettings, info: ModelInfo | None) -> int:
+    """UNet rows of a call; LCM's guidance costs none."""
+    return info.family.rows(run.uses_guidance) if info else 2 if run.uses_guidance else 1
