@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test format lint types pytest fuzz faults bench clean
+.PHONY: run test format lint types pytest fuzz parity faults bench clean
 
 run: $(VENV)/installed
 	$(BIN)/streamlit run streamlit_app.py
@@ -27,6 +27,10 @@ pytest: $(VENV)/installed-dev
 
 fuzz: $(VENV)/installed-dev
 	LIGHTBOX_FUZZ=20000 $(BIN)/python -m pytest -n 2 tests/core/output/texts/test_damaged_texts.py
+
+# Every scheduler configuration with every scheduler against diffusers' own pipelines.
+parity: $(VENV)/installed-dev
+	LIGHTBOX_PARITY=whole $(BIN)/python -m pytest -n 2 tests/core/diffusion/models/test_parity.py
 
 # The fault campaign in its long form; its table is written to dev/FAULTS.md.
 faults: $(VENV)/installed-dev

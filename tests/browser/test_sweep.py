@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from core.output.sheet.sheet import read_sweep
-from tests.browser.conftest import Server, Visitor, settle, wait_until
+from tests.browser.conftest import ARTEFACTS, Server, Visitor, settle, wait_until
 from tests.browser.measure import overflow
 
 SMALL = {"width": 64, "height": 64, "prompt": "a red apple", "seed": 3}

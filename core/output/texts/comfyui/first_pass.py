@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from core.output.texts.a1111.parameters import Parsed
 from core.output.texts.comfyui.graph import Graph, Node
 from core.output.texts.comfyui.prompts import read_prompt
+from core.output.texts.comfyui.workflow import read_workflow
 from core.output.texts.facts import Facts, number, understand
 from core.output.texts.files.found import Texts
 
@@ -36,14 +37,16 @@ _SAID: tuple[tuple[str, str], ...] = (
 
 
 def parse_comfyui(texts: Texts) -> list[Parsed]:
-    """What each graph among the texts says of its first pass."""
-    found: list[Parsed] = []
-    for _, given in texts.objects:
-        graph = Graph.read(given)
-        parsed = understand_graph(graph) if graph else None
-        if parsed:
-            found.append(parsed)
-    return found
+    """What each graph among the texts says of its first pass. The one that ran comes before the
+    one that was drawn, which is read where there is no other.
+    """
+    objects = [given for _, given in texts.objects]
+    return _understood(map(Graph.read, objects)) or _understood(map(read_workflow, objects))
+
+
+def _understood(graphs: Iterable[Graph | None]) -> list[Parsed]:
+    found = [understand_graph(graph) for graph in graphs if graph is not None]
+    return [parsed for parsed in found if parsed is not None]
 
 
 def understand_graph(graph: Graph) -> Parsed | None:

@@ -9,6 +9,7 @@ from typing import Any
 from core.output.texts.a1111.parameters import Parsed
 from core.output.texts.facts import Facts, understand
 from core.output.texts.files.found import Json, Texts
+from core.output.texts.flat.loras import read_loras
 from core.output.texts.flat.table import FLAT_TOOLS, FlatTool
 
 _SIZE = re.compile(r"\(?\s{0,4}(\d{1,6})\s{0,4}[x×,]\s{0,4}(\d{1,6})\s{0,4}\)?")
@@ -59,6 +60,7 @@ def _read(tool: FlatTool, given: Json, texts: Texts) -> Parsed | None:
         sampler=_text(_first(given, tool.sampler)),
         schedule=_text(_first(given, tool.schedule)),
         model=model,
+        loras=tuple(read_loras(given)),
         notation=tool.notation,
         notes=tuple(_notes(tool, given)),
     )
@@ -67,8 +69,6 @@ def _read(tool: FlatTool, given: Json, texts: Texts) -> Parsed | None:
 
 def _notes(tool: FlatTool, given: Json) -> list[str]:
     unused = [words for key, words in tool.uses.items() if _is_used(key, given)]
-    if any(key.startswith("lora_combined") for key in given):
-        unused.append("its LoRAs")  # Fooocus since 2.2
     if "img2img" in str(given.get("request_type"))[:60].lower():
         unused.append("its source picture")  # NovelAI
     notes = [f"Not used here: {', '.join(unused)}."] if unused else []

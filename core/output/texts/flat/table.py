@@ -54,7 +54,6 @@ FLAT_TOOLS: tuple[FlatTool, ...] = (
             "refinermethod": "its refiner",
             "refinerupscale": "its enlargement",
             "controlnetmodel": "ControlNet",
-            "loras": "its LoRAs",
         },
     ),
     FlatTool(
@@ -81,7 +80,6 @@ FLAT_TOOLS: tuple[FlatTool, ...] = (
         sampler=("sampler_name",),
         model=("base_model_name",),
         notation="ComfyUI",
-        uses={"loras": "its LoRAs"},
     ),
     FlatTool(
         name="Fooocus",
@@ -90,7 +88,6 @@ FLAT_TOOLS: tuple[FlatTool, ...] = (
         model=("base_model",),
         notation="ComfyUI",
         uses={
-            "loras": "its LoRAs",
             "styles": "its styles, which add words",
             "sharpness": "its sharpness",
             "adm_guidance": "its ADM guidance",
@@ -120,7 +117,6 @@ FLAT_TOOLS: tuple[FlatTool, ...] = (
         schedule=("scheduler_name",),
         model=("use_stable_diffusion_model",),
         uses={
-            "use_lora_model": "its LoRAs",
             "use_controlnet_model": "ControlNet",
             "init_image": "its source picture",
             "use_upscale": "its enlargement",
@@ -147,7 +143,7 @@ FLAT_TOOLS: tuple[FlatTool, ...] = (
         negative=("uc",),
         guidance=("scale",),
         size=("size",),
-        uses={"lora": "its LoRAs", "control": "ControlNet"},
+        uses={"control": "ControlNet"},
     ),
     FlatTool(
         name="NovelAI",
@@ -192,7 +188,6 @@ FLAT_TOOLS: tuple[FlatTool, ...] = (
         notation="InvokeAI",
         uses={
             "positive_style_prompt": "its second prompt, for SDXL's style",
-            "loras": "its LoRAs",
             "controlnets": "ControlNet",
             "init_image": "its source picture",
             "clip_skip": "its clip skip",
