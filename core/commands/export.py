@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.commands.console import OK, UsageError, check_writable, folder, say, write_file
+from core.commands.console import OK, UsageError, check_writable, folder, number, say, write_file
 from core.commands.specs import find_sweep, plan_of
 from core.exports.formats import BY_SUFFIX, FORMATS, ExportFormat, Part
 from core.exports.sweep import NOT_COMPUTED, SweepExport
@@ -33,6 +33,12 @@ def add_to(commands: Any) -> None:
     )
     export.add_argument("--title", default="", help="the title above the grid")
     export.add_argument(
+        "--pdf-width",
+        type=number,
+        metavar="CM",
+        help="a PDF's width in centimetres (by default by its pixels, 144 an inch)",
+    )
+    export.add_argument(
         "--data", type=folder, metavar="FOLDER", help="where images are kept (LIGHTBOX_DATA)"
     )
 
@@ -40,6 +46,10 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carries the command out and returns its exit code."""
     check_targets(options.out)
+    try:
+        look = SheetOptions(title=options.title, width_cm=options.pdf_width)
+    except SheetError as error:
+        raise UsageError(str(error)) from None
     store = Store(options.data)
     sweep = find_sweep(options.spec, store)
     plan = plan_of(sweep, store)
@@ -49,8 +59,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f'none of its cells is stored: run "sweep {options.spec}" first')
     if reasons:
         say(f"note: {len(reasons)} of {len(plan.cells)} cells are not computed and are left empty")
-    title = SheetOptions(title=options.title)
-    exported = SweepExport(store=store, sweep=sweep, plan=plan, reasons=reasons, options=title)
+    exported = SweepExport(store=store, sweep=sweep, plan=plan, reasons=reasons, options=look)
     write_exports(exported, options.out)
     return OK
 

@@ -13,6 +13,7 @@ from core.diffusion.settings import GenerationSettings
 from core.exports.formats import FORMATS, Part, of_kind
 from core.exports.sweep import SweepExport
 from core.output.film.film import FilmError
+from core.output.sheet.layout import NARROWEST_CM, WIDEST_CM
 from core.output.sheet.sheet import SheetError, SheetOptions, fit_sheet
 from core.runs.store.store import StoreError
 from ui.catalog import FILM
@@ -93,6 +94,16 @@ def _sheet_options(state: GridState) -> SheetOptions:
         margin = bounded(
             "Margin", 0, 200, None, key=state.name("margin"), placeholder="auto", width=110
         )
+        width_cm = bounded(
+            "PDF width (cm)",
+            float(NARROWEST_CM),
+            float(WIDEST_CM),
+            None,
+            key=state.name("width_cm"),
+            placeholder="by pixels",
+            width=130,
+            help="The column of a paper is about 8.5 cm wide, its page 17.5 cm.",
+        )
         legend = st.checkbox("Legend", value=True, key=state.name("legend"))
         black = st.checkbox("Black background", key=state.name("black"))
     return SheetOptions(
@@ -102,6 +113,7 @@ def _sheet_options(state: GridState) -> SheetOptions:
         margin=margin,
         show_legend=legend,
         background="black" if black else "white",
+        width_cm=width_cm,
     )
 
 

@@ -15,14 +15,13 @@ from PIL import Image
 
 from core.output.film.caption import Caption, CaptionStrip, lettering_size
 from core.output.film.film import FilmError
+from core.output.sheet.canvas import fit_picture, scaled_size
 from core.output.sheet.layout import Background
 from core.output.sheet.painter import (
     COLORS,
     SheetCell,
-    fit_picture,
     largest_cell,
     open_picture,
-    scaled_size,
 )
 from core.output.sheet.sheet import SheetOptions, fit_sheet, make_painter
 from core.sweeps.sweep import Sweep

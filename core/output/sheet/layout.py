@@ -15,6 +15,9 @@ from core.sweeps.sweep import Sweep
 Ink = Literal["ink", "muted", "failed"]
 Background = Literal["white", "black"]
 
+NARROWEST_CM, WIDEST_CM = 2, 500
+"""A PDF's widths; viewers take pages of up to 508 cm."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SheetOptions:
@@ -22,6 +25,7 @@ class SheetOptions:
 
     `cell_size` is the longer side of the largest cell (None: as stored), `font_size` that of the
     labels (None: in proportion to the cells), `margin` the gap between cells (None: likewise).
+    `width_cm` is a PDF's width in centimetres (None: by its pixels).
     Raises SheetError for sizes that no sheet can have.
     """
 
@@ -31,6 +35,7 @@ class SheetOptions:
     margin: int | None = None
     show_legend: bool = True
     background: Background = "white"
+    width_cm: float | None = None
 
     def __post_init__(self) -> None:
         bounds = {"cell_size": (8, 4096), "font_size": (6, 400), "margin": (0, 1000)}
@@ -39,6 +44,10 @@ class SheetOptions:
             if value is not None and not least <= value <= most:
                 words = name.replace("_", " ").capitalize()
                 raise SheetError(f"{words}: {value} is outside {least} to {most} pixels.")
+        if self.width_cm is not None and not NARROWEST_CM <= self.width_cm <= WIDEST_CM:
+            raise SheetError(
+                f"Width: {self.width_cm:g} is outside {NARROWEST_CM} to {WIDEST_CM} cm."
+            )
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,9 @@ FONT_FILES = {
 }
 Color = tuple[int, int, int]
 
-# Letters are drawn so much larger and scaled down: hinted at 13 pixels they stand unevenly.
-_FINER = 4
+FINER = 4
+"""Letters are drawn so much larger and scaled down: hinted at 13 pixels they stand unevenly."""
+
 _STRIKES = (109, 136, 160, 128, 96, 64)
 """Sizes in pixels of the pictures in emoji fonts, which have no other: Noto's, then Apple's."""
 
@@ -93,7 +94,8 @@ def _system_font_for(letter: str) -> Path | None:
 
 
 @functools.lru_cache(maxsize=4096)
-def _is_ours(letter: str) -> bool:
+def is_ours(letter: str) -> bool:
+    """Return whether the font that comes with the app has a letter."""
     return letter.isspace() or letter.isascii() or _main_font(16, REGULAR).draws(letter)
 
 
@@ -110,7 +112,7 @@ def missing_letters(texts: Iterable[str]) -> str:
     return "".join(
         letter
         for letter in letters
-        if letter not in JOINERS and not _is_ours(letter) and _system_font_for(letter) is None
+        if letter not in JOINERS and not is_ours(letter) and _system_font_for(letter) is None
     )
 
 
@@ -145,29 +147,29 @@ class Face:
         return _width(self, text)
 
     def glyphs(self, system_font: Path | None = None) -> _Glyphs:
-        """The font at _FINER times the size."""
-        other = _system_font(system_font, self.size * _FINER) if system_font else None
-        return other or _main_font(self.size * _FINER, self.weight)
+        """The font at FINER times the size."""
+        other = _system_font(system_font, self.size * FINER) if system_font else None
+        return other or _main_font(self.size * FINER, self.weight)
 
     def draw(self, canvas: Image.Image, x: float, y: float, text: str, fill: Color) -> None:
         """Draw one line; (x, y) is the upper left corner of its line box."""
         rim = self.size  # for letters that reach beyond their box
         column, row = math.floor(x) - rim, math.floor(y) - rim
         size = (math.ceil(self.width(text)) + 2 * rim + 1, self.line_height + 2 * rim + 1)
-        finer = Image.new("L", (size[0] * _FINER, size[1] * _FINER))
+        finer = Image.new("L", (size[0] * FINER, size[1] * FINER))
         draw = ImageDraw.Draw(finer)
-        at, baseline = (x - column) * _FINER, round((y - row + self.size) * _FINER)
+        at, baseline = (x - column) * FINER, round((y - row + self.size) * FINER)
         in_color: list[tuple[float, Image.Image]] = []
-        for path, run in _runs(text):
+        for path, run in runs(text):
             glyphs = self.glyphs(path)
             if glyphs.is_color:
-                in_color.append((column + at / _FINER, glyphs.picture(run)))
+                in_color.append((column + at / FINER, glyphs.picture(run)))
             else:
                 draw.text((at, baseline), run, font=glyphs.font, fill=255, anchor="ls")
             at += glyphs.length(run)
-        canvas.paste(fill, (column, row), finer.reduce(_FINER))
+        canvas.paste(fill, (column, row), finer.reduce(FINER))
         for left, picture in in_color:
-            small = picture.reduce(_FINER)
+            small = picture.reduce(FINER)
             canvas.paste(small, (round(left) - self.size, math.floor(y) - self.size), small)
 
     def wrap(self, text: str, width: float) -> list[str]:
@@ -206,16 +208,16 @@ class Face:
 
 @functools.lru_cache(maxsize=8192)
 def _width(face: Face, text: str) -> float:
-    return sum(face.glyphs(path).length(run) for path, run in _runs(text)) / _FINER
+    return sum(face.glyphs(path).length(run) for path, run in runs(text)) / FINER
 
 
-def _runs(text: str) -> Iterator[tuple[Path | None, str]]:
+def runs(text: str) -> Iterator[tuple[Path | None, str]]:
     """Runs of letters that one font draws: the system's font, None for ours, and the run."""
     start, current = 0, None
     for index, letter in enumerate(text):
         path = current
         if letter != " " and letter not in JOINERS:
-            path = None if _is_ours(letter) else _system_font_for(letter)
+            path = None if is_ours(letter) else _system_font_for(letter)
         if path != current:
             if index > start:
                 yield current, text[start:index]

@@ -1,4 +1,4 @@
-"""Painter: draws a page of a labelled grid onto a canvas, cell by cell."""
+"""Painter: draws a page of a labelled grid on a canvas, cell by cell."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from PIL import Image, ImageDraw
+from PIL import Image
 
+from core.output.sheet.canvas import Canvas, Pixels, scaled_size
 from core.output.sheet.layout import Background, Block, Grid, Ink, TextLine, notes, page_heading
 from core.output.sheet.lettering import Color, Face
 from core.sweeps.sweep import Sweep
@@ -63,12 +64,19 @@ class Painter:
 
     def page(self, z: int) -> Image.Image:
         """One page by itself, with title and legend."""
-        below = self.notes(z)
-        height = 2 * self.grid.border + self.head.height + self.page_height(z, below)
-        canvas = Image.new("RGB", (self.width, height), self.colors["paper"])
-        self.draw(canvas, self.head, self.grid.border)
-        self.draw_page(canvas, z, self.grid.border + self.head.height, below)
+        canvas = Image.new("RGB", self.page_size(z), self.colors["paper"])
+        self.paint(Pixels(canvas), z)
         return canvas
+
+    def page_size(self, z: int) -> tuple[int, int]:
+        """Width and height of one page by itself, in pixels."""
+        frame = 2 * self.grid.border + self.head.height
+        return self.width, frame + self.page_height(z, self.notes(z))
+
+    def paint(self, canvas: Canvas, z: int) -> None:
+        """Draw one page by itself, with title and legend."""
+        self.draw(canvas, self.head, self.grid.border)
+        self.draw_page(canvas, z, self.grid.border + self.head.height, self.notes(z))
 
     def cell_boxes(self, z: int) -> dict[tuple[int, int], tuple[int, int]]:
         """(x, y) -> the upper left corner of the cell's box on `page(z)`."""
@@ -83,7 +91,7 @@ class Painter:
     def page_height(self, z: int, below: Block) -> int:
         return page_heading(self.sweep, self.grid, z).height + self.grid.height + below.height
 
-    def draw_page(self, canvas: Image.Image, z: int, top: int, below: Block) -> None:
+    def draw_page(self, canvas: Canvas, z: int, top: int, below: Block) -> None:
         above = page_heading(self.sweep, self.grid, z)
         self.draw(canvas, above, top)
         top += above.height
@@ -94,10 +102,16 @@ class Painter:
                 box = (self.grid.border + left, top + row_top)
                 picture, reason = self._picture(x, y, z)
                 if picture is not None:
-                    self.paste(canvas, picture, box)
+                    canvas.picture(picture, self._corner(picture, box), self.scale)
                 else:
                     self._draw_reason(canvas, box, reason, numbers)
         self.draw(canvas, below, top + self.grid.height)
+
+    def _corner(self, picture: Image.Image, box: tuple[int, int]) -> tuple[int, int]:
+        """Where a stored picture stands, in the middle of its cell's box."""
+        width, height = self.grid.cell
+        drawn = scaled_size(picture.size, self.scale)
+        return (box[0] + (width - drawn[0]) // 2, box[1] + (height - drawn[1]) // 2)
 
     def paste(self, canvas: Image.Image, picture: Image.Image, box: tuple[int, int]) -> None:
         """A picture of its final size into the middle of its cell's box."""
@@ -105,10 +119,10 @@ class Painter:
         at = (box[0] + (width - picture.width) // 2, box[1] + (height - picture.height) // 2)
         canvas.paste(picture, at)
 
-    def draw(self, canvas: Image.Image, block: Block, top: float) -> None:
+    def draw(self, canvas: Canvas, block: Block, top: float) -> None:
         for line in block.lines:
             at = (self.grid.border + line.x, top + line.y)
-            line.face.draw(canvas, *at, line.text, self.colors[line.ink])
+            canvas.text(line.face, *at, line.text, self.colors[line.ink])
 
     def notes(self, z: int) -> Block:
         """The reasons that find no room in their cells, numbered as there."""
@@ -136,7 +150,7 @@ class Painter:
         if cell is None or cell.image is None:
             return None, self._reason(x, y, z)
         try:
-            return fit_picture(open_picture(cell.image), self.scale), ""
+            return open_picture(cell.image), ""
         except FileNotFoundError:
             return None, "Deleted: compute again"
         except (OSError, ValueError, SyntaxError):
@@ -157,16 +171,14 @@ class Painter:
 
     def _draw_reason(
         self,
-        canvas: Image.Image,
+        canvas: Canvas,
         box: tuple[int, int],
         reason: str,
         footnotes: Mapping[str, int],
     ) -> None:
         width, height = self.grid.cell
         corners = (*box, box[0] + width - 1, box[1] + height - 1)
-        ImageDraw.Draw(canvas).rectangle(
-            corners, fill=self.colors["panel"], outline=self.colors["line"]
-        )
+        canvas.panel(corners, self.colors["panel"], self.colors["line"])
         face, lines = self._fitting(reason) or (
             Face(max(min(self.grid.face.size, height - 4), 6)),
             [str(footnotes.get(reason, "×"))],
@@ -174,7 +186,7 @@ class Painter:
         y = box[1] + (height - len(lines) * face.line_height) / 2
         for line in lines:
             x = box[0] + (width - face.width(line)) / 2
-            face.draw(canvas, x, y, line, self.colors["muted" if reason == MISSING else "failed"])
+            canvas.text(face, x, y, line, self.colors["muted" if reason == MISSING else "failed"])
             y += face.line_height
 
 
@@ -207,22 +219,6 @@ def open_picture(image: Image.Image | Path) -> Image.Image:
         return image.convert("RGB")
     with Image.open(image) as opened:
         return opened.convert("RGB")
-
-
-def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
-    """Width and height times `scale`, at least one pixel each."""
-    return max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
-
-
-def fit_picture(image: Image.Image, scale: float) -> Image.Image:
-    """Scaled: whole factors up keep every pixel as a square, else Lanczos (bicubic upward)."""
-    size = scaled_size(image.size, scale)
-    if size == image.size:
-        return image
-    if scale < 1:
-        return image.resize(size, Image.Resampling.LANCZOS)
-    is_whole = abs(scale - round(scale)) < 1e-9
-    return image.resize(size, Image.Resampling.NEAREST if is_whole else Image.Resampling.BICUBIC)
 
 
 def block_width(grid: Grid, blocks: Sequence[Block]) -> int:

@@ -1,95 +1,109 @@
-"""A PDF with one lossless picture a page (Pillow's own PDF writer would turn them into JPEG).
-
-A PNG's compressed pixels are valid as they are inside a PDF: FlateDecode with PNG predictors
-(ISO 32000-1, 7.4.4.4). Pages are taken one at a time.
-"""
+"""A PDF of a sheet, by fpdf2: text as text, and every picture in its own pixels, without loss."""
 
 from __future__ import annotations
 
+import datetime
 import io
-import struct
-from collections.abc import Iterable
+import re
+from itertools import groupby
 
+from fpdf import FPDF
 from PIL import Image
 
-from core.output.sheet.sheet_text import PDF_KEY, sweep_text
+from core.output.sheet.canvas import scaled_size
+from core.output.sheet.lettering import BOLD, FINER, FONT_FILES, REGULAR, Color, Face, is_ours, runs
+from core.output.sheet.painter import Painter
+from core.output.sheet.sheet_text import sweep_text, xmp_of
 from core.sweeps.sweep import Sweep
 
-POINTS_A_PIXEL = 0.5  # 144 pixels an inch
+POINTS_A_PIXEL = 0.5
+"""144 pixels an inch, where no width is named."""
+
+POINTS_A_CM = 72 / 2.54
+_FAMILY = "Source Sans 3"
+_STYLES = {REGULAR: "", BOLD: "B"}
+_UNDATED = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
+"""Equal sheets are equal files."""
+
+_NO_TEXT = re.compile("[\x00-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
-def write_pdf(pages: Iterable[Image.Image], sweep: Sweep, title: str) -> bytes:
-    """A document of these pages; the sweep and the title stand in its information dictionary."""
-    out = io.BytesIO()
-    offsets: dict[int, int] = {}
+def write_pdf(painter: Painter, sweep: Sweep, title: str, width_cm: float | None) -> bytes:
+    """A document with a page for each of the sweep's, `width_cm` wide; the sweep is in its
+    metadata.
+    """
+    document = FPDF(unit="pt")
+    document.set_auto_page_break(False)
+    document.set_margin(0)
+    document.set_creation_date(_UNDATED)
+    document.set_title(_NO_TEXT.sub(" ", title) or "Sweep")
+    document.set_producer("Diffusion Lightbox")
+    document.set_xmp_metadata(xmp_of(sweep_text(sweep)))
+    for weight, style in _STYLES.items():
+        document.add_font(_FAMILY, style, FONT_FILES[weight])
+    points = width_cm * POINTS_A_CM / painter.width if width_cm else POINTS_A_PIXEL
+    for z in range(sweep.shape()[2]):
+        width, height = painter.page_size(z)
+        document.add_page(format=(width * points, height * points))
+        page = PdfPage(document, points)
+        page.fill(width, height, painter.colors["paper"])
+        painter.paint(page, z)
+    return bytes(document.output())
 
-    def put(number: int, *parts: bytes) -> None:
-        offsets[number] = out.tell()
-        out.write(b"%d 0 obj\n" % number)
-        for part in parts:
-            out.write(part)
-        out.write(b"\nendobj\n")
 
-    out.write(b"%PDF-1.5\n%\xe2\xe3\xcf\xd3\n")
-    put(1, b"<< /Type /Catalog /Pages 2 0 R >>")
-    kids: list[int] = []
-    number = 4  # 2 is the list of pages, 3 the document's information
-    for page in pages:
-        width, height = page.width * POINTS_A_PIXEL, page.height * POINTS_A_PIXEL
-        pixels = _idat(page)
-        put(
-            number,
-            b"<< /Type /XObject /Subtype /Image /Width %d /Height %d /ColorSpace /DeviceRGB "
-            b"/BitsPerComponent 8 /Filter /FlateDecode /DecodeParms << /Predictor 15 /Colors 3 "
-            b"/Columns %d >> /Length %d >>\nstream\n"
-            % (page.width, page.height, page.width, len(pixels)),
-            pixels,
-            b"\nendstream",
+class PdfPage:
+    """A Canvas: places in pixels become points of the page that was added last."""
+
+    def __init__(self, document: FPDF, points: float) -> None:
+        self._document, self._points = document, points
+
+    def fill(self, width: int, height: int, color: Color) -> None:
+        self._document.set_fill_color(*color)
+        self._document.rect(0, 0, width * self._points, height * self._points, style="F")
+
+    def text(self, face: Face, x: float, y: float, text: str, color: Color) -> None:
+        """In our font as text; letters that it lacks in the pixels of a font of this computer, or
+        as its box.
+        """
+        document, points = self._document, self._points
+        document.set_font(_FAMILY, _STYLES[face.weight], face.size * points)
+        document.set_text_color(*color)
+        for path, run in runs(text):
+            for has_font, letters in groupby(run, is_ours):
+                part = "".join(letters)
+                if path is None and has_font:
+                    document.text(x * points, (y + face.size) * points, part)
+                else:
+                    self._letters(face, x, y, part, color)
+                x += face.width(part)
+
+    def _letters(self, face: Face, x: float, y: float, text: str, color: Color) -> None:
+        finer = Face(face.size * FINER, face.weight)
+        rim = finer.size
+        size = (round(finer.width(text)) + 2 * rim, finer.line_height + 2 * rim)
+        letters = Image.new("RGB", size, (255, 255, 255))
+        finer.draw(letters, rim, rim, text, color)
+        # Transparent where nothing is written, on paper of any colour.
+        ink = Image.new("RGB", size)
+        finer.draw(ink, rim, rim, text, (255, 255, 255))
+        letters.putalpha(ink.convert("L"))
+        left, top = x - rim / FINER, y - rim / FINER
+        self._place(letters, left, top, size[0] / FINER, size[1] / FINER)
+
+    def picture(self, image: Image.Image, at: tuple[int, int], scale: float) -> None:
+        self._place(image, *at, *scaled_size(image.size, scale))
+
+    def panel(self, box: tuple[int, int, int, int], fill: Color, line: Color) -> None:
+        left, top, right, bottom = (side * self._points for side in box)
+        self._document.set_fill_color(*fill)
+        self._document.set_draw_color(*line)
+        self._document.set_line_width(self._points)
+        self._document.rect(left, top, right - left, bottom - top, style="DF")
+
+    def _place(self, image: Image.Image, x: float, y: float, width: float, height: float) -> None:
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG", compress_level=1)  # fpdf2 compresses the pixels itself
+        points = self._points
+        self._document.image(
+            buffer, x * points, y * points, width * points, height * points, keep_aspect_ratio=False
         )
-        drawing = b"q %g 0 0 %g 0 0 cm /Sheet Do Q" % (width, height)
-        put(
-            number + 1,
-            b"<< /Length %d >>\nstream\n%s\nendstream" % (len(drawing), drawing),
-        )
-        put(
-            number + 2,
-            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 %g %g] /Contents %d 0 R "
-            b"/Resources << /XObject << /Sheet %d 0 R >> >> >>"
-            % (width, height, number + 1, number),
-        )
-        kids.append(number + 2)
-        number += 3
-    listed = b" ".join(b"%d 0 R" % kid for kid in kids)
-    put(2, b"<< /Type /Pages /Count %d /Kids [%s] >>" % (len(kids), listed))
-    put(
-        3,
-        b"<< /Title %s /Producer (Diffusion Lightbox) " % _text(title),
-        PDF_KEY + b" <%s> >>" % sweep_text(sweep).encode().hex().encode(),
-    )
-    start = out.tell()
-    out.write(b"xref\n0 %d\n0000000000 65535 f \n" % number)
-    for index in range(1, number):
-        out.write(b"%010d 00000 n \n" % offsets[index])
-    out.write(b"trailer\n<< /Size %d /Root 1 0 R /Info 3 0 R >>\n" % number)
-    out.write(b"startxref\n%d\n%%%%EOF\n" % start)
-    return out.getvalue()
-
-
-def _text(text: str) -> bytes:
-    """A PDF text string: UTF-16 with its byte order mark, as hexadecimal."""
-    return b"<FEFF" + text.encode("utf-16-be", "replace").hex().encode() + b">"
-
-
-def _idat(page: Image.Image) -> bytes:
-    """The compressed pixels of the page as PNG: its IDAT chunks, joined."""
-    buffer = io.BytesIO()
-    page.convert("RGB").save(buffer, "PNG")
-    png = buffer.getbuffer()
-    found = io.BytesIO()
-    at = 8
-    while at < len(png):
-        (length,) = struct.unpack(">I", png[at : at + 4])
-        if bytes(png[at + 4 : at + 8]) == b"IDAT":
-            found.write(png[at + 8 : at + 8 + length])
-        at += length + 12
-    return found.getvalue()

@@ -13,6 +13,7 @@ from typing import Literal
 
 from PIL import Image
 
+from core.output.sheet.canvas import Pixels
 from core.output.sheet.layout import (
     Block,
     Grid,
@@ -178,7 +179,8 @@ def write_sheet(
     hold a sweep of up to 60 kB, and none where its JSON is longer. Raises SheetError.
     """
     if format == "pdf":
-        return write_pdf(draw_pages(sweep, cells, options), sweep, options.title)
+        painter = make_painter(sweep, cells, options, "pdf")
+        return write_pdf(painter, sweep, options.title, options.width_cm)
     canvas = _draw_whole(make_painter(sweep, cells, options, format))
     buffer = io.BytesIO()
     if format == "png":
@@ -196,13 +198,14 @@ def _draw_whole(painter: Painter) -> Image.Image:
     heights = [painter.page_height(z, below[z]) for z in pages]
     border = painter.grid.border
     height = 2 * border + painter.head.height + _stacked(painter.grid, heights)
-    canvas = Image.new("RGB", (painter.width, height), painter.colors["paper"])
+    image = Image.new("RGB", (painter.width, height), painter.colors["paper"])
+    canvas = Pixels(image)
     painter.draw(canvas, painter.head, border)
     top = border + painter.head.height
     for z in pages:
         painter.draw_page(canvas, z, top, below[z])
         top += heights[z] + _between_pages(painter.grid)
-    return canvas
+    return image
 
 
 def _drawn_at(width: int, height: int, options: SheetOptions) -> tuple[int, int]:

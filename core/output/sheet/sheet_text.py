@@ -17,7 +17,8 @@ from core.sweeps.sweep import Sweep
 
 KEYWORD = "lightbox-sweep"
 CHUNK_VERSION = 1
-PDF_KEY = b"/LightboxSweep"
+_PDF_SWEEP = re.compile(rb"(?:/LightboxSweep <|<lightbox:sweep>)((?:[0-9A-Fa-f]{2})*)[<>]")
+"""In the XMP packet, or in the information dictionary of earlier versions."""
 _MAX_EXIF = 60_000  # JPEG's Exif segment ends at 65 533 bytes
 _ASCII = b"ASCII\x00\x00\x00"
 _NOTHING = (
@@ -101,6 +102,16 @@ def _picture_text(data: bytes) -> str | None:
     return text.rstrip("\x00") if keyword == KEYWORD else None
 
 
+def xmp_of(text: str) -> str:
+    """A PDF's XMP packet (ISO 16684-1) that carries a text, in hexadecimal."""
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
+        'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+        'xmlns:lightbox="urn:diffusion-lightbox"><lightbox:sweep>'
+        f"{text.encode().hex()}</lightbox:sweep></rdf:Description></rdf:RDF></x:xmpmeta>"
+    )
+
+
 def _pdf_text(data: bytes) -> str | None:
-    match = re.search(re.escape(PDF_KEY) + rb" <((?:[0-9A-Fa-f]{2})*)>", data)
+    match = _PDF_SWEEP.search(data)
     return bytes.fromhex(match[1].decode()).decode("utf-8", "replace") if match else None

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import io
-import re
-import struct
 import subprocess
 import sys
-import zlib
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import pypdfium2
 import pytest
 from PIL import Image, PngImagePlugin
 
 from core.output.sheet import sheet
-from core.output.sheet.layout import make_grid, page_heading
+from core.output.sheet.layout import Background, make_grid, page_heading
+from core.output.sheet.pdf import POINTS_A_PIXEL
 from core.output.sheet.sheet import (
     SheetCell,
     SheetError,
@@ -31,6 +30,7 @@ from core.output.sheet.sheet import (
     sheet_size,
     write_sheet,
 )
+from core.output.sheet.sheet_text import sweep_text
 from core.output.texts.legend import legend
 from core.sweeps.axis import Axis, parse_axis
 from core.sweeps.sweep import Sweep
@@ -300,26 +300,74 @@ def test_a_sheet_over_the_limit_has_smaller_cells_and_says_so(
         write_sheet(sweep, cells, PLAIN, format)
 
 
-def test_a_pdf_has_a_lossless_page_for_each_page() -> None:
+def test_a_pdf_has_a_page_for_each_page_with_pictures_without_loss() -> None:
     sweep = grid_sweep(2, 2, 3)
-    data = write_sheet(sweep, flat_cells(sweep), SheetOptions(title="Ä (b)"), "pdf")
-    pages = list(draw_pages(sweep, flat_cells(sweep), SheetOptions(title="Ä (b)")))
-    assert data.count(b"/Type /Page ") == len(pages) == 3
-    streams = re.finditer(rb"/Width (\d+) /Height (\d+) .*? /Length (\d+) >>\nstream\n", data)
-    for page, match in zip(pages, streams, strict=True):
-        width, height, length = (int(text) for text in match.groups())
-        pixels = data[match.end() : match.end() + length]
-        head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-        png = b"\x89PNG\r\n\x1a\n" + b"".join(
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-            for kind, body in ((b"IHDR", head), (b"IDAT", pixels), (b"IEND", b""))
-        )
-        assert np.array_equal(np.asarray(opened(png)), np.asarray(page))
-    # Each entry of the cross-reference table points at its object.
-    table = data[int(data.rsplit(b"startxref\n", 1)[1].split()[0]) :]
-    offsets = [int(line[:10]) for line in table.split(b"\n")[2:] if line.endswith(b" n ")]
-    for number, offset in enumerate(offsets, start=1):
-        assert data[offset:].startswith(b"%d 0 obj" % number)
+    chance = np.random.default_rng(1)
+    noise = chance.integers(0, 256, (3, 2, 2, 40, 48, 3), np.uint8)
+    cells = [
+        SheetCell(x=c.x, y=c.y, z=c.z, image=Image.fromarray(noise[c.z, c.y, c.x]))
+        for c in sweep.cells()
+    ]
+    # Drawn at a quarter of their size, they are in the file as they are stored.
+    data = write_sheet(sweep, cells, SheetOptions(cell_size=12), "pdf")
+    document = pypdfium2.PdfDocument(data)
+    assert len(document) == 3
+    for z, page in enumerate(document):
+        found = [
+            one.get_bitmap().to_numpy()[..., ::-1]
+            for one in page.get_objects(filter=[pypdfium2.raw.FPDF_PAGEOBJ_IMAGE])
+        ]
+        assert np.array_equal(np.stack(found).reshape(2, 2, 40, 48, 3), noise[z])
+    assert read_sweep(data) == sweep
+    assert data == write_sheet(sweep, cells, SheetOptions(cell_size=12), "pdf")
+
+
+@pytest.mark.parametrize("background", ["white", "black"])
+def test_a_pdf_looks_as_the_picture_does_and_its_words_are_text(background: Background) -> None:
+    sweep = grid_sweep(3, 2, 1)
+    cells = [one for one in flat_cells(sweep) if (one.x, one.y) != (1, 1)]
+    cells.append(SheetCell(x=1, y=1, z=0, image=None, reason="Not finite"))
+    options = SheetOptions(title="Äpfel (b), яблоко", background=background)
+    (page,) = pypdfium2.PdfDocument(write_sheet(sweep, cells, options, "pdf"))
+    words = page.get_textpage().get_text_range()
+    for text in ("Äpfel (b), яблоко", "Guidance scale", "Not finite", "Scheduler"):
+        assert text in words
+    (drawn,) = draw_pages(sweep, cells, options)
+    seen = page.render(scale=1 / POINTS_A_PIXEL).to_pil().convert("RGB").resize(drawn.size)
+    apart = np.abs(np.asarray(seen, int) - np.asarray(drawn, int)).max(axis=-1)
+    assert np.mean(apart > 80) < 0.02, "letters at most are a fraction of a pixel elsewhere"
+
+
+@pytest.mark.parametrize("width", [8.5, 17.5, 200])
+def test_a_pdf_has_the_width_that_is_named(width: float) -> None:
+    sweep = grid_sweep(3, 2, 1)
+    options = SheetOptions(width_cm=width)
+    (page,) = pypdfium2.PdfDocument(write_sheet(sweep, flat_cells(sweep), options, "pdf"))
+    points, height = page.get_size()
+    assert points / 72 * 2.54 == pytest.approx(width, rel=1e-3)
+    (drawn,) = draw_pages(sweep, flat_cells(sweep), options)
+    assert height / points == pytest.approx(drawn.height / drawn.width, rel=1e-3)
+
+
+@pytest.mark.parametrize("width", [1, 501, float("nan")])
+def test_a_width_that_no_page_has_is_refused(width: float) -> None:
+    with pytest.raises(SheetError, match="is outside 2 to 500 cm"):
+        SheetOptions(width_cm=width)
+
+
+def test_a_pdf_draws_letters_that_its_font_lacks() -> None:
+    """As the picture does: by a font of this computer, or as a box."""
+    sweep = Sweep(base=BASE, x=Axis(name="prompt", values=("狐 fox 🦊", "b")))
+    (page,) = pypdfium2.PdfDocument(write_sheet(sweep, flat_cells(sweep), PLAIN, "pdf"))
+    assert "fox" in page.get_textpage().get_text_range()
+    kinds = [one.type for one in page.get_objects()]
+    assert kinds.count(pypdfium2.raw.FPDF_PAGEOBJ_IMAGE) > len(flat_cells(sweep))
+
+
+def test_the_sweep_of_an_earlier_versions_pdf_is_read() -> None:
+    sweep = grid_sweep(2, 1, 1)
+    old = b"%%PDF-1.5\n3 0 obj\n<< /Title <FEFF> /LightboxSweep <%s> >>\nendobj\n"
+    assert read_sweep(old % sweep_text(sweep).encode().hex().encode()) == sweep
 
 
 MEASURE = """
