@@ -115,11 +115,11 @@ def test_what_the_same_unexpected_error_comes_over_twice_is_set_aside(
     monkeypatch.setattr("core.runs.worker.worker.RETRY_SECONDS", 0.01)
     plain, tries = FakeEngine.has_room, [0]
 
-    def has_room(self: FakeEngine, one: GenerationSettings) -> bool:
+    def has_room(self: FakeEngine, one: GenerationSettings, *, beyond: int = 0) -> bool:
         if one.seed == 13:
             tries[0] += 1
             raise ZeroDivisionError("a mistake of ours")
-        return plain(self, one)
+        return plain(self, one, beyond=beyond)
 
     monkeypatch.setattr(FakeEngine, "has_room", has_room)
     mine = queue.submit([settings(1), settings(13), settings(2)], owner="me", token="1")

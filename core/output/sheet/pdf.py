@@ -10,7 +10,7 @@ from itertools import groupby
 from fpdf import FPDF
 from PIL import Image
 
-from core.output.sheet.canvas import scaled_size
+from core.output.sheet.canvas import fit_picture, scaled_size
 from core.output.sheet.lettering import BOLD, FINER, FONT_FILES, REGULAR, Color, Face, is_ours, runs
 from core.output.sheet.painter import Painter
 from core.output.sheet.sheet_text import sweep_text, xmp_of
@@ -18,6 +18,11 @@ from core.sweeps.sweep import Sweep
 
 POINTS_A_PIXEL = 0.5
 """144 pixels an inch, where no width is named."""
+
+MAX_STORED = 100_000_000
+"""Pixels of all stored pictures of a document, which is held in memory: of more, pictures that are
+drawn smaller are written smaller too.
+"""
 
 POINTS_A_CM = 72 / 2.54
 _FAMILY = "Source Sans 3"
@@ -41,11 +46,13 @@ def write_pdf(painter: Painter, sweep: Sweep, title: str, width_cm: float | None
     document.set_xmp_metadata(xmp_of(sweep_text(sweep)))
     for weight, style in _STYLES.items():
         document.add_font(_FAMILY, style, FONT_FILES[weight])
+    area = painter.grid.cell[0] * painter.grid.cell[1] / painter.scale**2
+    stored = area * len(painter.cells)
     points = width_cm * POINTS_A_CM / painter.width if width_cm else POINTS_A_PIXEL
     for z in range(sweep.shape()[2]):
         width, height = painter.page_size(z)
         document.add_page(format=(width * points, height * points))
-        page = PdfPage(document, points)
+        page = PdfPage(document, points, keeps_pixels=stored <= MAX_STORED)
         page.fill(width, height, painter.colors["paper"])
         painter.paint(page, z)
     return bytes(document.output())
@@ -54,8 +61,8 @@ def write_pdf(painter: Painter, sweep: Sweep, title: str, width_cm: float | None
 class PdfPage:
     """A Canvas: places in pixels become points of the page that was added last."""
 
-    def __init__(self, document: FPDF, points: float) -> None:
-        self._document, self._points = document, points
+    def __init__(self, document: FPDF, points: float, *, keeps_pixels: bool) -> None:
+        self._document, self._points, self._keeps = document, points, keeps_pixels
 
     def fill(self, width: int, height: int, color: Color) -> None:
         self._document.set_fill_color(*color)
@@ -91,7 +98,8 @@ class PdfPage:
         self._place(letters, left, top, size[0] / FINER, size[1] / FINER)
 
     def picture(self, image: Image.Image, at: tuple[int, int], scale: float) -> None:
-        self._place(image, *at, *scaled_size(image.size, scale))
+        size = scaled_size(image.size, scale)
+        self._place(image if self._keeps else fit_picture(image, min(scale, 1)), *at, *size)
 
     def panel(self, box: tuple[int, int, int, int], fill: Color, line: Color) -> None:
         left, top, right, bottom = (side * self._points for side in box)

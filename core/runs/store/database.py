@@ -22,6 +22,10 @@ class StoreError(Exception):
     """The data folder cannot do what was asked; the message says what to do next."""
 
 
+class DiskFullError(StoreError):
+    """The disk that holds the data folder has no room."""
+
+
 class Database:
     """One SQLite file in WAL mode, with a connection for each thread that uses it.
 
@@ -243,7 +247,7 @@ def _code(error: sqlite3.Error) -> int:
 
 
 def _full(folder: Path) -> StoreError:
-    return StoreError(
+    return DiskFullError(
         f"The disk that holds {folder} is full: nothing stored is lost, but no image can be "
         "added. Free some space, or name another folder in LIGHTBOX_DATA."
     )

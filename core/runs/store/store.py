@@ -17,7 +17,7 @@ from core.diffusion.trajectory import Trajectory, TrajectoryError
 from core.output.texts.infotext import write_png
 from core.runs.store import saved_sweeps
 from core.runs.store.data_folder import data_folder
-from core.runs.store.database import Database, StoreError
+from core.runs.store.database import Database, DiskFullError, StoreError
 from core.runs.store.deletions import Deletion, Deletions
 from core.runs.store.files import Files
 from core.runs.store.index import Facets, ImageIndex, chunks
@@ -190,6 +190,10 @@ class Store(ImageIndex):
         known = list(dict.fromkeys(digests))
         deletion = self._deletions.begin(known, self._sources(known))
         try:
+            return self._carry_out(deletion)
+        except DiskFullError:
+            # Nothing can be written down before there is room: here the files go first.
+            self._remove_files(known)
             return self._carry_out(deletion)
         except StoreError:
             self._deletions.give_up(deletion)
