@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -34,6 +34,7 @@ from core.diffusion.sampling.compute.memory import is_out_of_memory, with_room
 from core.diffusion.sampling.compute.unet_rows import RowTooLargeError
 from core.diffusion.sampling.computed import versions, why_not_finite
 from core.diffusion.sampling.recording import trajectory_of
+from core.diffusion.sampling.rider import Rider
 from core.diffusion.sampling.vae import decode, decode_each
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
@@ -42,22 +43,6 @@ DEFAULT_MAX_ROWS = 32
 
 class GenerationError(RuntimeError):
     """An image that could not be made; the message says why."""
-
-
-@dataclass(eq=False)
-class _Rider:
-    """A request on its way in a cell of the batch; snapshots of one run share its cell."""
-
-    request: Request
-    cell: BatchCell
-    seconds: float = 0.0
-    """Its share of the computing so far: of each UNet call, its rows over all rows."""
-    is_announced: bool = False
-
-    @property
-    def total(self) -> int:
-        """The UNet call after which this request has its picture."""
-        return self.request.settings.snapshot or self.cell.total_calls
 
 
 class Engine:
@@ -73,7 +58,7 @@ class Engine:
         """`inputs` reads the source pictures of image-to-image: `Store.inputs.read`, for one."""
         self.model = model
         self._batch = Batch(model, max_rows=max_rows, inputs=inputs)
-        self._riders: dict[str, _Rider] = {}
+        self._riders: dict[str, Rider] = {}
         self._images = VaeImageProcessor(vae_scale_factor=model.info.vae_scale_factor)
 
     @property
@@ -110,7 +95,7 @@ class Engine:
                 reason = f"{settings.snapshot} is beyond the {cell.total_calls} UNet calls left"
                 raise SettingsError([Problem(field="snapshot", reason=reason)])
         seconds = time.perf_counter() - began
-        self._riders[request.key] = _Rider(request=request, cell=cell, seconds=seconds)
+        self._riders[request.key] = Rider(request=request, cell=cell, seconds=seconds)
 
     def _admit(self, request: Request) -> BatchCell:
         """Encoding the prompts or the source may run out of memory too."""

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
-from core.diffusion.recipe.limits import MAX_GUIDANCE, MAX_SEED, MAX_SIDE, MAX_STEPS
+from core.diffusion.recipe.limits import MAX_GUIDANCE, MAX_SEED, MAX_SIDE, MAX_STEPS, nearest_side
 from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.recipe.problems import Problem, PromptReader, SettingsError
 from core.diffusion.recipe.rows.source import POSTERIORS
@@ -206,7 +206,7 @@ class GenerationSettings:
             return ""
         return (
             f"{value} is not a multiple of {vae_scale_factor} from {vae_scale_factor} "
-            f"to {MAX_SIDE}; the nearest is {_nearest_side(value, vae_scale_factor)}"
+            f"to {MAX_SIDE}; the nearest is {nearest_side(value, vae_scale_factor)}"
         )
 
     def _snapshot_problems(self) -> list[Problem]:
@@ -294,7 +294,3 @@ def _convert(value: object, kind: type) -> Any:
         return float(value)
     except OverflowError:
         return None
-
-
-def _nearest_side(side: int, factor: int) -> int:
-    return min(max(round(side / factor) * factor, factor), MAX_SIDE // factor * factor)

@@ -389,12 +389,20 @@ def test_a_failed_picture_says_why_and_can_be_tried_again(app: App) -> None:
     assert not messages(at.run())
 
 
+def test_a_side_between_two_latents_is_drawn_at_the_nearest_and_said(app: App) -> None:
+    at = click(app.open(GENERATE, generate_width="130", generate_height="100"))
+    said = [one.value for one in at.caption]
+    assert "130 is drawn at 128: sides are multiples of 8" in said
+    assert "100 is drawn at 96: sides are multiples of 8" in said
+    assert [(one.width, one.height) for one in app.asked()] == [(128, 96)]
+
+
 def test_settings_that_cannot_run_are_said_and_nothing_is_queued(app: App) -> None:
-    at = app.open(GENERATE, generate_width="130", generate_height="100")
+    at = app.open(GENERATE, generate_scheduler="Euler", generate_clip_skip="2")
+    at.number_input(key="generate_width").set_value(5000).run()
     (message,) = messages(click(at))
     assert message.startswith("These settings cannot run")
-    assert "Width 130 is not a multiple of 8" in message
-    assert "Height 100" in message
+    assert "Width 5000 is not a multiple of 8 from 8 to" in message
     assert not app.queue.jobs()
     assert not messages(at.run()), "the next run does not submit again"
 

@@ -254,7 +254,8 @@ def test_a_seed_is_a_source_too(app: App) -> None:
 
 
 def test_a_seed_that_cannot_run_says_why(app: App) -> None:
-    at = app.open(PAGE, variations_width="100")
+    at = app.open(PAGE)
+    at.number_input(key="variations_width").set_value(5000).run()
     assert at.button(key="variations:begin").disabled
     assert "not a multiple of 8" in captions(at)
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.diffusion.models.load import ModelInfo, list_models
 from core.diffusion.models.lora.files import list_loras
+from core.diffusion.recipe.limits import nearest_side
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.recipe.settings_table import SETTINGS
-from core.diffusion.settings import MAX_SEED, GenerationSettings
+from core.diffusion.settings import MAX_SEED, MAX_SIDE, GenerationSettings
 from core.output.texts.infotext import ReadBack
 from ui.catalog import GENERATE
 from ui.links import BOUND, MAX_COUNT, Parameter, put_settings, settings_parameters
@@ -178,6 +180,7 @@ def _size(model: ModelInfo, prefix: str) -> tuple[int, int]:
     left, right = st.columns(2, gap="small")
     width = control("width", prefix, left, default=model.default_width, low=factor, step=factor)
     height = control("height", prefix, right, default=model.default_height, low=factor, step=factor)
+    width, height = _snapped(width, factor, left), _snapped(height, factor, right)
     with st.container(horizontal=True, gap="small"):
         st.menu_button(
             "Size",
@@ -195,7 +198,18 @@ def _size(model: ModelInfo, prefix: str) -> tuple[int, int]:
             on_click=_swap,
             args=(prefix,),
         )
-    return int(width), int(height)
+    return width, height
+
+
+def _snapped(side: int, factor: int, place: DeltaGenerator) -> int:
+    """A side in steps of the latents' places, which is said where another was typed. One out of
+    bounds stays: that is said already, and does not run.
+    """
+    nearest = nearest_side(side, factor)
+    if side % factor == 0 or not factor <= side <= MAX_SIDE:
+        return side
+    place.caption(f"{side} is drawn at {nearest}: sides are multiples of {factor}")
+    return nearest
 
 
 def _more(model: ModelInfo, prefix: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import streamlit as st
@@ -68,7 +69,9 @@ def count_tokens(
     counter = tokenizer(info.folder)
     count, lost = counter.count(prompt), counter.cut_off(prompt)
     with row.popover(
-        f"{count} of {counter.limit} tokens",
+        f":red[{count} of {counter.limit} tokens]"
+        if lost
+        else f"{count} of {counter.limit} tokens",
         type="tertiary",
         icon=":material/content_cut:" if lost else None,
     ):
@@ -77,10 +80,12 @@ def count_tokens(
             token.text + (f" ×{token.weight:g}" if token.weight != 1 else "")
             for token in counter.tokens(prompt)
         )
-        st.code(" · ".join(words) or "–", wrap_lines=True)
-        if lost:
-            st.caption("Cut off: the text encoder never sees this.")
-            st.code(lost, language=None, wrap_lines=True)
+        read = itertools.islice(words, counter.limit)
+        if not lost:
+            st.code(" · ".join(read) or "–", wrap_lines=True)
+        else:
+            st.markdown(f"{plain(' · '.join(read))} :red-background[{plain(lost)}]")
+            st.caption("What is red is cut off: the text encoder never sees it.")
     if info.vocabulary is not None:
         _show_vocabulary(row, info.vocabulary, info.name, prompt)
     for field in PROMPTS if warns else ():

@@ -8,3 +8,8 @@ MAX_GUIDANCE = 100.0
 MAX_CHANNEL = 15
 MAX_TEXT = 20_000
 """Characters of a prompt or another text: a text encoder reads some hundred of them."""
+
+
+def nearest_side(side: int, factor: int) -> int:
+    """Return the side nearest to one in pixels that is a whole number of latents' places."""
+    return min(max(round(side / factor) * factor, factor), MAX_SIDE // factor * factor)

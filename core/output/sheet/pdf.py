@@ -69,8 +69,8 @@ class PdfPage:
         self._document.rect(0, 0, width * self._points, height * self._points, style="F")
 
     def text(self, face: Face, x: float, y: float, text: str, color: Color) -> None:
-        """In our font as text; letters that it lacks in the pixels of a font of this computer, or
-        as its box.
+        """Write text in our font; letters that it lacks are pixels of a font of this computer, or
+        its box.
         """
         document, points = self._document, self._points
         document.set_font(_FAMILY, _STYLES[face.weight], face.size * points)

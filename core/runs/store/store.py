@@ -182,18 +182,15 @@ class Store(ImageIndex):
         raise StoreError("The stored trajectory is missing. Compute the image again.")
 
     def delete(self, digests: Sequence[str]) -> int:
-        """Deletes images for good and returns how many there were. Rows first, files then.
-
-        A source picture goes with the last image that was made from it. What is killed on the way
-        is finished by `tidy`.
+        """Delete images for good, rows first; return how many there were. A source picture goes
+        with the last image made from it. `tidy` ends what is cut short.
         """
         known = list(dict.fromkeys(digests))
         deletion = self._deletions.begin(known, self._sources(known))
         try:
             return self._carry_out(deletion)
         except DiskFullError:
-            # Nothing can be written down before there is room: here the files go first.
-            self._remove_files(known)
+            self._remove_files(known)  # first: nothing can be written down before there is room
             return self._carry_out(deletion)
         except StoreError:
             self._deletions.give_up(deletion)

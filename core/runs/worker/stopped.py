@@ -26,7 +26,7 @@ class _Waiting:
 
 
 class Stopped:
-    """For the worker's thread. Raises StoreError."""
+    """What waits to be decoded; for the worker's thread. Raises StoreError."""
 
     def __init__(self, dispatch: Dispatch, slot: ModelSlot) -> None:
         self._dispatch = dispatch
