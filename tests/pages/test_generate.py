@@ -389,6 +389,23 @@ def test_a_failed_picture_says_why_and_can_be_tried_again(app: App) -> None:
     assert not messages(at.run())
 
 
+def test_the_address_of_a_random_seed_leads_to_its_picture(app: App) -> None:
+    at = click(app.open(GENERATE, generate_prompt="an owl"))
+    app.finish()
+    at.run()
+    (one,) = app.asked()
+    assert one.seed >= 0
+    address = {name: str(at.query_params[name]) for name in at.query_params}
+    assert address["generate_made"] == str(one.seed)
+    other = app.open(GENERATE, **address)
+    assert {metric.label: metric.value for metric in other.metric}["Seed"] == str(one.seed)
+    assert other.button(key="generate:reuse").label == f"Reuse {one.seed}"
+    assert not other.button(key="generate:reuse").disabled
+    assert other.number_input(key="generate_seed").value == -1, "Generate draws another"
+    other.text_area(key="generate_prompt").set_value("a fox").run()
+    assert not other.get("image"), "it is no picture of that"
+
+
 def test_a_side_between_two_latents_is_drawn_at_the_nearest_and_said(app: App) -> None:
     at = click(app.open(GENERATE, generate_width="130", generate_height="100"))
     said = [one.value for one in at.caption]

@@ -6,7 +6,7 @@ import base64
 import io
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import streamlit as st
@@ -15,18 +15,17 @@ from PIL import Image
 from core.diffusion.models.load import describe
 from core.diffusion.models.lora.files import digest_of, wanted_loras
 from core.diffusion.settings import GenerationSettings
-from core.runs.queue.jobs import StoppedCell
 from core.runs.queue.queue import Cell, Job
 from core.runs.store.store import StoredImage
 from ui.catalog import GENERATE
 from ui.clicks import click
+from ui.generate.stopped import LONGEST_SIDE, show_stopped_cells
 from ui.progress import Progress, follow
 from ui.runs.progress import progress_text, say_if_stuck, share_of
 from ui.runs.result import show_actions, show_facts, show_settings
-from ui.runs.stopped import file_name, show_stopped, words_of
 from ui.runs.sweeps import is_sweep
 from ui.runtime import Runtime, owner_id
-from ui.settings.controls import LAST_SEED, Form
+from ui.settings.controls import LAST_SEED, MADE, Form, key
 from ui.views import (
     ago,
     display_width,
@@ -36,7 +35,6 @@ from ui.views import (
     show_picture,
 )
 
-LONGEST_SIDE = 512  # pixels on the screen
 RECENT_SECONDS = 15 * 60
 LOOK_BACK = 8  # jobs of this browser, past the sweeps among them
 
@@ -74,6 +72,9 @@ def show_stage(runtime: Runtime, form: Form) -> None:
     elif job is not None:
         _show_finished(runtime, job)
     elif (stored := _stored(runtime, form)) is not None:
+        if LAST_SEED not in st.session_state:
+            st.session_state[LAST_SEED] = stored.settings.seed
+            st.rerun()  # "Reuse" was drawn before it
         _show_result(runtime, stored)
     else:
         show_empty(
@@ -106,9 +107,15 @@ def _current_job(runtime: Runtime, form: Form) -> Job | None:
 
 
 def _stored(runtime: Runtime, form: Form) -> StoredImage | None:
-    if form.settings.seed < 0 or form.count > 1:
+    """The picture of the form's settings; where their seed is random, that of the seed which the
+    address says was drawn.
+    """
+    settings, drawn = form.settings, st.query_params.get(key(MADE.field), "")
+    if settings.seed == -1 and not MADE.problem(drawn):
+        settings = replace(settings, seed=int(drawn))
+    if settings.seed < 0 or form.count > 1:
         return None
-    return runtime.store.get(digest_of(form.settings, describe(form.settings.model).fingerprint))
+    return runtime.store.get(digest_of(settings, describe(settings.model).fingerprint))
 
 
 def _develop(runtime: Runtime, job_id: str) -> None:
@@ -194,56 +201,23 @@ def _show_finished(runtime: Runtime, job: Job) -> None:
         if done:
             what = f"{len(done)} of {len(cells)} pictures were finished"
         st.info(f"{what}.", title="Stopped", icon=":material/stop_circle:")
-        _show_stopped(runtime, job, cells)
+        show_stopped_cells(runtime, job, cells)
+        st.button(
+            "Run again",
+            key=f"again:{job.id}",
+            icon=":material/refresh:",
+            help="From the first step, with the same settings.",
+            on_click=_run_again,
+            args=(runtime, [cell.settings for cell in cells if cell.state == "cancelled"]),
+        )
     images = {cell.digest: runtime.store.get(cell.digest or "") for cell in done}
     kept = [image for image in images.values() if image is not None]
     if len(kept) < len(done):
         st.info("A picture has been deleted. Press Generate to make it again.")
+    if kept and len(cells) == 1:
+        _note_seed(cells[0].settings)
     if kept:
         _show_result(runtime, kept[0] if len(kept) == 1 else _pick(runtime, job, kept))
-
-
-def _show_stopped(runtime: Runtime, job: Job, cells: Sequence[Cell]) -> None:
-    """What the pictures on their way had come to; none of them is in the gallery."""
-    left = [cell for cell in cells if cell.state == "cancelled"]
-
-    def draw(found: Mapping[int, StoppedCell]) -> None:
-        shown = [(cell, found[cell.position]) for cell in left if cell.position in found]
-        grid = st.grid("auto", min_column_width=200, gap="small") if len(shown) > 1 else None
-        for cell, stopped in shown:
-            with grid.cell() if grid else st.container(horizontal_alignment="center"):
-                _show_one_stopped(job, cell, stopped)
-
-    show_stopped(runtime, job, draw)
-    st.button(
-        "Run again",
-        key=f"again:{job.id}",
-        icon=":material/refresh:",
-        help="From the first step, with the same settings.",
-        on_click=_run_again,
-        args=(runtime, [cell.settings for cell in left]),
-    )
-
-
-def _show_one_stopped(job: Job, cell: Cell, stopped: StoppedCell) -> None:
-    settings, words = cell.settings, words_of(stopped)
-    st.image(
-        stopped.png,
-        width=display_width(settings.width, settings.height, LONGEST_SIDE),
-        output_format="PNG",
-        alt=f"{words}, seed {settings.seed}",
-    )
-    with st.container(horizontal=True, vertical_alignment="center", width="content"):
-        st.caption(f"{words} · predicted x0", width="content")
-        st.download_button(
-            "Download",
-            stopped.png,
-            file_name(stopped, settings.seed),
-            "image/png",
-            key=f"stopped:{job.id}:{cell.position}",
-            icon=":material/download:",
-            on_click="ignore",
-        )
 
 
 def _run_again(runtime: Runtime, batch: Sequence[GenerationSettings]) -> None:
@@ -251,6 +225,14 @@ def _run_again(runtime: Runtime, batch: Sequence[GenerationSettings]) -> None:
     st.session_state[JOB] = runtime.queue.submit(
         batch, owner=owner_id(), token=uuid.uuid4().hex, label=label, watched=True
     )
+
+
+def _note_seed(settings: GenerationSettings) -> None:
+    """Where the form's seed is random, let the address say which was drawn."""
+    if st.session_state.get(key("seed")) == -1:
+        st.query_params[key(MADE.field)] = str(settings.seed)
+    elif key(MADE.field) in st.query_params:
+        del st.query_params[key(MADE.field)]
 
 
 def _pick(runtime: Runtime, job: Job, images: Sequence[StoredImage]) -> StoredImage:

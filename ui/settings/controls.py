@@ -26,6 +26,9 @@ from ui.views import plain
 PREFIX = GENERATE.prefix
 SEEDS = ("seed", "variation_seed")
 LAST_SEED = f"{PREFIX}:last_seed"
+
+MADE = Parameter(field="made", kind="int", low=0, high=MAX_SEED)
+"""The seed that was drawn for the picture in view, where the form's own is random."""
 # Those that have a place of their own in the form; every other setting has its plain control.
 PLACED = (
     {"negative_prompt", "prompt", "prompt_2", "prompt_blend", "model", "loras"}
@@ -66,7 +69,7 @@ def key(field: str, prefix: str = PREFIX) -> str:
 
 
 def parameters() -> tuple[Parameter, ...]:
-    return settings_parameters(list_models(), tuple(SCHEDULERS))
+    return (*settings_parameters(list_models(), tuple(SCHEDULERS)), MADE)
 
 
 def settings_form(
