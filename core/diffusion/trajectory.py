@@ -38,8 +38,9 @@ class StepRecord:
     D is the latent's number of entries. `latent_rms` norm(x_VP)/sqrt(D); `raw_latent_norm`
     norm(x) as the scheduler keeps it; `x0_rms` of the predicted x0, before the step;
     `guidance_gap` norm(eps_c - eps_u)/sqrt(D), and times sigma in x0 space; `misalignment`
-    1 - cos(eps_c, eps_u); `guidance_parallel` and `guidance_orthogonal` RMS of the two parts of
-    eps_c - eps_u, along eps_c and across it; `std_inflation` std(eps_guided)/std(eps_c);
+    1 - cos(eps_c, eps_u); `x0_gap_parallel` and `x0_gap_orthogonal` RMS of the two parts of
+    x0_c - x0_u, what is predicted with and without the prompt, along x0_c and across it;
+    `std_inflation` std(eps_guided)/std(eps_c);
     `settling` norm(x0_i - x0_(i-1))/sqrt(D), None at the first step; `x0_cos_final`
     cos(x0_i, x0_last); `saturation` the share of the preview's subpixels at 0 or 255.
     The guidance quantities are None where guidance is off, and any quantity is (a channel's: an
@@ -56,8 +57,8 @@ class StepRecord:
     guidance_gap: float | None = None
     guidance_gap_x0: float | None = None
     misalignment: float | None = None
-    guidance_parallel: float | None = None
-    guidance_orthogonal: float | None = None
+    x0_gap_parallel: float | None = None
+    x0_gap_orthogonal: float | None = None
     std_inflation: float | None = None
     settling: float | None = None
     x0_cos_final: float | None = None

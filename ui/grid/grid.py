@@ -124,7 +124,8 @@ def show_end(runtime: Runtime, board: Board) -> None:
     elif board.job is not None and board.job.state == "cancelled" and board.plan.to_compute:
         done = len(board.done())
         st.info(
-            f"{done} of {len(board.cells)} cells are kept. Resume computes only the others.",
+            f"{done} of {len(board.cells)} cells are finished; those that had begun are shown as "
+            "they were. Resume computes only the others.",
             title="Stopped",
             icon=":material/stop_circle:",
         )

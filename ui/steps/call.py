@@ -14,6 +14,7 @@ from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.sampling.frames import to_vp
 from core.output.figures.arrow import arrow, arrow_figure
 from core.output.figures.formula import WRITTEN_OUT, reached_sigma, step_formula
+from core.output.figures.guidance_parts import BOTH, CHOICES, split_guidance
 from ui.links import BOUND
 from ui.settings.controls import key
 from ui.steps.form import PREFIX
@@ -74,8 +75,9 @@ def _show_call(run: Run, call: int) -> None:
 def _show_guidance(run: Run, info: ModelInfo, call: int) -> None:
     words = (
         "Guidance goes from eps_u through eps_c and on in the same direction; the scale says how "
-        "far. The part along eps_c raises contrast and saturation, the part across it changes what "
-        "the picture shows."
+        "far. In the predicted picture the difference has a part along the conditional x0, which "
+        "makes it larger and more saturated, and a part across it, which changes what it shows "
+        "(Sadat et al. 2024)."
     )
     with block("4 · Guidance is a vector", words, "guidance"):
         if run.pred_uncond is None:
@@ -119,6 +121,8 @@ def _show_guidance(run: Run, info: ModelInfo, call: int) -> None:
                     "prediction is larger."
                 )
         with picture:
+            if chosen.eps_uncond is not None:
+                _show_parts(run, info, call, float(scale), chosen)
             show_preview(f"Predicted x0 at scale {scale:g}", chosen.x0, info)
             difference = float(np.sqrt(np.square(chosen.x0 - run.x0[call]).mean()))
             if scale == own:
@@ -126,6 +130,34 @@ def _show_guidance(run: Run, info: ModelInfo, call: int) -> None:
             else:
                 show_preview(f"The run's own, at {own:g}", run.x0[call], info)
                 st.caption(f"They differ by {difference:.3f} (RMS of the latents).")
+
+
+def _show_parts(run: Run, info: ModelInfo, call: int, scale: float, seen: Call) -> None:
+    """The predicted x0 with one part of guidance alone."""
+    kept = st.segmented_control(
+        "Guidance",
+        list(CHOICES),
+        default=BOTH,
+        required=True,
+        key=key("parts", PREFIX),
+        help="Of x0_c − x0_u, the part along the conditional x0, or the one across it.",
+        **BOUND,
+    )
+    if kept == BOTH or seen.eps_uncond is None:
+        return
+    sigma = run.sigmas[call]
+    x = run.x_vp[call] * math.sqrt(1 + sigma**2)
+    parts = split_guidance(x - sigma * seen.eps_cond, x - sigma * seen.eps_uncond)
+    x0 = parts.guided(scale, kept)
+    show_preview(f"{kept}, at scale {scale:g}", x0, info)
+
+    def rms(values: np.ndarray) -> float:
+        return float(np.sqrt(np.square(values).mean()))
+
+    st.caption(
+        f"RMS {rms(x0):.3f}; without guidance {rms(parts.cond):.3f}, with both parts "
+        f"{rms(parts.guided(scale)):.3f}."
+    )
 
 
 def _show_step(run: Run, info: ModelInfo, call: int) -> None:

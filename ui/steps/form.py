@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.diffusion.models.load import ModelInfo, list_models
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.settings import MAX_GUIDANCE, MAX_SEED, MAX_STEPS, GenerationSettings
+from core.output.figures.guidance_parts import CHOICES
 from ui.catalog import STEPS
 from ui.links import BOUND, Parameter, settings_parameters
 from ui.settings.controls import default_values, key, settings_form
@@ -28,6 +29,7 @@ def parameters() -> tuple[Parameter, ...]:
         Parameter(field="view", kind="choice", choices=VIEWS),
         Parameter(field="call", kind="int", low=1, high=2 * MAX_STEPS),
         Parameter(field="scale", kind="float", low=0, high=2 * MAX_GUIDANCE),
+        Parameter(field="parts", kind="choice", choices=tuple(CHOICES)),
         Parameter(field="from", kind="int", low=1, high=2 * MAX_STEPS),
         Parameter(field="to", kind="int", low=1, high=2 * MAX_STEPS),
         Parameter(field="other_prompt", kind="text"),

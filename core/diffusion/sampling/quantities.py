@@ -20,8 +20,8 @@ QUANTITIES = (
     "guidance_gap",
     "guidance_gap_x0",
     "misalignment",
-    "guidance_parallel",
-    "guidance_orthogonal",
+    "x0_gap_parallel",
+    "x0_gap_orthogonal",
     "std_inflation",
     "settling",
     "saturation",
@@ -34,8 +34,8 @@ GUIDANCE_QUANTITIES = frozenset(
         "guidance_gap",
         "guidance_gap_x0",
         "misalignment",
-        "guidance_parallel",
-        "guidance_orthogonal",
+        "x0_gap_parallel",
+        "x0_gap_orthogonal",
         "std_inflation",
     )
 )
@@ -66,7 +66,9 @@ def measure(
     difference = cond - uncond
     cond_norm = cond.norm(dim=1)
     gap = difference.norm(dim=1)
-    parallel = (difference * cond).sum(1) / cond_norm
+    x0_cond, x0_gap = x0_cond.flatten(1), (x0_cond - x0_uncond).flatten(1)
+    parallel = (x0_gap * x0_cond).sum(1) / x0_cond.norm(dim=1)
+    in_x0 = x0_gap.norm(dim=1)  # sigma times the gap
     # 1 - cos is lost to rounding for near-equal vectors: |a - b|^2 = 2 (1 - cos) for unit ones.
     unit_gap = cond / cond_norm[:, None] - uncond / uncond.norm(dim=1, keepdim=True)
     rgb = torch.einsum("bchw,cr->brhw", x0, preview[0]) + preview[1].view(1, 3, 1, 1)
@@ -75,10 +77,10 @@ def measure(
         raw.flatten(1).norm(dim=1),
         x0.flatten(1).norm(dim=1) / root,
         gap / root,
-        (x0_cond - x0_uncond).flatten(1).norm(dim=1) / root,  # sigma times the gap
+        in_x0 / root,
         unit_gap.square().sum(1) / 2,
         parallel.abs() / root,
-        (gap.square() - parallel.square()).clamp_min(0).sqrt() / root,
+        (in_x0.square() - parallel.square()).clamp_min(0).sqrt() / root,
         eps_guided.flatten(1).std(1) / cond.std(1),
         (x0 - previous_x0).flatten(1).norm(dim=1) / root,
         (rgb.abs() >= SATURATED).float().mean((1, 2, 3)),

@@ -151,15 +151,15 @@ STEP_FIGURES: Mapping[str, StepFigure] = _figures(
     ),
     StepFigure(
         name="guidance_parts",
-        title="Parallel and orthogonal part",
+        title="Guidance along and across",
         group="Guidance",
         axis="RMS of the part",
-        look="Compare the part of ε_c − ε_u along ε_c (dotted) with the part across it "
-        "(solid): the parallel part is what oversaturates (Sadat et al. 2024, who split"
-        " the same difference in x₀).",
+        look="The gap in x₀, split: the part along the conditional x₀ (dotted) makes the "
+        "prediction larger and more saturated, the part across it (solid) changes what it shows "
+        "(Sadat et al. 2024, sec. 4).",
         lines=(
-            Line(of=lambda record: record.guidance_orthogonal, name="orthogonal"),
-            Line(of=lambda record: record.guidance_parallel, name="parallel", dash="dot"),
+            Line(of=lambda record: record.x0_gap_orthogonal, name="across"),
+            Line(of=lambda record: record.x0_gap_parallel, name="along", dash="dot"),
         ),
         needs_guidance=True,
     ),

@@ -122,8 +122,9 @@ def test_every_quantity_equals_an_independent_loop(
                 )
             x0 = (x - r.sigma * alpha * guided) / alpha
             gap, root = eps_c - eps_u, np.sqrt(x.size)
-            unit = eps_c / np.linalg.norm(eps_c)
-            along = (gap * unit).sum()
+            x0_c = (x - r.sigma * alpha * eps_c) / alpha
+            unit, x0_gap = x0_c / np.linalg.norm(x0_c), -r.sigma * gap
+            along = (x0_gap * unit).sum()
             cos = (eps_c * eps_u).sum() / np.linalg.norm(eps_c) / np.linalg.norm(eps_u)
             expected = {
                 "latent_rms": np.linalg.norm(x) / root,
@@ -132,8 +133,8 @@ def test_every_quantity_equals_an_independent_loop(
                 "guidance_gap": np.linalg.norm(gap) / root,
                 "guidance_gap_x0": np.linalg.norm(gap) * r.sigma / root,
                 "misalignment": 1 - cos,
-                "guidance_parallel": abs(along) / root,
-                "guidance_orthogonal": np.linalg.norm(gap - along * unit) / root,
+                "x0_gap_parallel": abs(along) / root,
+                "x0_gap_orthogonal": np.linalg.norm(x0_gap - along * unit) / root,
                 "std_inflation": guided.std() / eps_c.std(),
                 "saturation": np.isin(preview_rgb(x0, model.info), (0, 255)).mean(),
             }

@@ -54,7 +54,7 @@ def lines(figure: go.Figure) -> list[Any]:
         ("guidance_gap", ["guidance_gap"]),
         ("guidance_gap_x0", ["guidance_gap_x0"]),
         ("misalignment", ["misalignment"]),
-        ("guidance_parts", ["guidance_orthogonal", "guidance_parallel"]),
+        ("guidance_parts", ["x0_gap_orthogonal", "x0_gap_parallel"]),
         ("std_inflation", ["std_inflation"]),
         ("settling", ["settling"]),
         ("x0_cos_final", ["x0_cos_final"]),
