@@ -106,6 +106,22 @@ def test_the_guidance_slider_moves_the_next_x0_and_asks_no_model(app: App) -> No
     assert "scale 12" in shown(at)
 
 
+@pytest.mark.parametrize("kept", ["Along only", "Across only"])
+def test_one_part_of_guidance_alone(app: App, kept: str) -> None:
+    at = opened(app)
+    assert "without guidance" not in shown(at)
+    at.segmented_control(key="steps_parts").set_value(kept).run()
+    assert is_at_rest(), "from the stored predictions: the model does not run again"
+    assert "with both parts" in shown(at)
+    assert not messages(at)
+
+
+def test_without_guidance_there_are_no_parts(app: App) -> None:
+    at = opened(app, steps_guidance_scale="1", steps_parts="Along only")
+    assert "with both parts" not in shown(at)
+    assert not at.exception
+
+
 @pytest.mark.parametrize("name", ["DDIM", "Euler", "DPM++ 2M", "UniPC"])
 def test_the_formula_is_filled_in_or_said_not_to_be(app: App, name: str) -> None:
     at = opened(app, steps_scheduler=name, steps_call="2")

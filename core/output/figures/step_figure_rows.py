@@ -121,9 +121,8 @@ STEP_FIGURES: Mapping[str, StepFigure] = _figures(
         title="Guidance gap",
         group="Guidance",
         axis="RMS of ε_c − ε_u",
-        look="This difference is what guidance scales (Ho and Salimans 2022, eq. 6): where it is "
-        "high the prompt has the most effect, and a middle interval of noise is where it helps "
-        "(Kynkäänniemi et al. 2024).",
+        look="This difference is what guidance scales (Ho and Salimans 2022, eq. 6), in units of "
+        "the noise. How much of the picture it moves is the next figure's.",
         lines=(Line(of=lambda record: record.guidance_gap),),
         needs_guidance=True,
     ),
@@ -133,7 +132,7 @@ STEP_FIGURES: Mapping[str, StepFigure] = _figures(
         group="Guidance",
         axis="σ · RMS of ε_c − ε_u",
         look="In the predicted picture the same gap is σ times as large (Ho et al. 2020, eq. 15): "
-        "the prompt has the most effect at the start, so note the logarithmic axis.",
+        "after a few calls it falls with the noise, so note the logarithmic axis.",
         lines=(Line(of=lambda record: record.guidance_gap_x0),),
         is_log=True,
         needs_guidance=True,
