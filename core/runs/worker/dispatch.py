@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 
 CRASHES_ALLOWED = 3
 
-KEPT_STOPPED = 128
-"""Stopped images whose last prediction is kept, the newest."""
+KEPT_STOPPED = 32_000_000
+"""Bytes of stopped images that are kept, the newest."""
 
 SET_ASIDE = (
     f"Set aside: the app stopped unexpectedly {CRASHES_ALLOWED} times while this image was being "
@@ -154,8 +154,9 @@ class Dispatch:
                     (step, total, png, job_id, digest),
                 )
             connection.execute(
-                "DELETE FROM stopped WHERE rowid NOT IN"
-                " (SELECT rowid FROM stopped ORDER BY rowid DESC LIMIT ?)",
+                "DELETE FROM stopped WHERE rowid NOT IN (SELECT place FROM (SELECT rowid AS place,"
+                " SUM(LENGTH(png)) OVER (ORDER BY rowid DESC) AS bytes FROM stopped)"
+                " WHERE bytes <= ?)",
                 (KEPT_STOPPED,),
             )
 

@@ -334,3 +334,18 @@ def test_a_job_knows_how_long_images_of_another_model_will_take(store: Store, qu
         connection.execute("UPDATE jobs SET steps_per_second = 3 WHERE id = ?", (first,))
     assert queue.seconds_ahead(other) == 4
     assert queue.seconds_ahead(same) is None, "it joins them"
+
+
+def test_only_the_newest_stopped_pictures_are_kept(
+    store: Store, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.runs.worker.dispatch.KEPT_STOPPED", 250)
+    dispatch = Dispatch(store)
+    jobs = [queue.submit([settings(seed)], owner="me", token=str(seed)) for seed in range(3)]
+    for seed, job_id in enumerate(jobs):
+        queue.cancel(job_id)
+        digest = settings(seed).digest(info().fingerprint)
+        dispatch.keep_stopped(digest, [job_id], 3, 4, bytes(100))
+    assert [len(queue.stopped(job_id)) for job_id in jobs] == [0, 1, 1]
+    (one,) = queue.stopped(jobs[2]).values()
+    assert (one.step, one.total_steps, len(one.png)) == (3, 4, 100)
