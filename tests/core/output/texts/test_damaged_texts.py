@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from core.output.texts.infotext import InfotextError, read_png
+from tests.core.output.texts.comfyui.test_first_pass import graph
+from tests.core.output.texts.comfyui.test_workflow import drawn
 from tests.core.output.texts.files.containers_made import CONTAINERS, png, text_chunk
 from tests.core.output.texts.test_generated_pictures import GRAPH, TOOLS
 from tests.core.output.texts.test_pictures import PICTURES
@@ -85,6 +87,14 @@ def odd_graph(dice: random.Random) -> bytes:
     return png(text_chunk("prompt", json.dumps(bent(nodes, dice)).encode()))
 
 
+def odd_workflow(dice: random.Random) -> bytes:
+    """ComfyUI's workflow alone, some of its nodes bypassed or muted."""
+    workflow = drawn(graph(), as_objects=dice.random() < 0.5)
+    for one in workflow["nodes"]:
+        one["mode"] = dice.choice((0, 0, 0, 2, 4))
+    return png(text_chunk("workflow", json.dumps(bent(workflow, dice)).encode()))
+
+
 def odd_file(dice: random.Random) -> bytes:
     data = bytearray(dice.choice(FILES).read_bytes())
     for _ in range(dice.randint(1, 12)):
@@ -94,7 +104,12 @@ def odd_file(dice: random.Random) -> bytes:
     return bytes(data)
 
 
-MAKERS: tuple[Callable[[random.Random], bytes], ...] = (odd_tool, odd_graph, odd_file)
+MAKERS: tuple[Callable[[random.Random], bytes], ...] = (
+    odd_tool,
+    odd_graph,
+    odd_workflow,
+    odd_file,
+)
 
 
 @pytest.mark.parametrize("part", range(PARTS))
