@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 from PIL import Image
 
 from core.diffusion.recipe.images import BAND_ROWS, MAX_PIXELS, open_picture
-from tests.faults.campaign import counted
+from core.runs.store.store import Store, StoreError
+from tests.core.runs.doubles import generation, info, settings
+from tests.faults.campaign import counted, tries
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = (6300, 6300)
@@ -64,3 +67,34 @@ def test_bands_change_no_pixel(mode: str) -> None:
     else:
         wanted = picture.convert("RGB")
     assert np.array_equal(np.asarray(ours), np.asarray(wanted))
+
+
+def test_a_damaged_picture_hides_no_other_and_is_made_again(tmp_path: Path) -> None:
+    chance = random.Random(3)
+    store = Store(tmp_path)
+    whole = {
+        image.digest: store.image_bytes(image.digest)
+        for image in (store.put(generation(settings(seed)), info()) for seed in range(5))
+    }
+    with counted("stored pictures with bytes changed or cut off") as count:
+        for _ in range(tries(20, 200)):
+            digest = chance.choice(sorted(whole))
+            data = bytearray(whole[digest])
+            if chance.random() < 0.3:
+                del data[chance.randrange(len(data)) :]
+            else:
+                data[chance.randrange(len(data))] ^= chance.randrange(1, 256)
+            store.files.picture(digest).write_bytes(data)
+            with count.one():
+                with pytest.raises(StoreError):
+                    store.image_bytes(digest)
+                for other in whole.keys() - {digest}:
+                    assert store.image_bytes(other) == whole[other]
+                assert {image.digest for image in store.search()} >= whole.keys() - {digest}
+                seed = next(s for s in range(5) if digest_of_seed(s) == digest)
+                store.put(generation(settings(seed)), info())
+                assert store.image_bytes(digest) == whole[digest]
+
+
+def digest_of_seed(seed: int) -> str:
+    return settings(seed).digest(info().fingerprint)
