@@ -41,13 +41,17 @@ class Children:
         return board_of(runtime, STATE, self.form.sweep, self.plan, self.job)
 
 
+ONE = {"children": "child", "frames": "frame"}
+
+
 def make_button(plan: Plan, job: Job | None, what: str, name: str) -> None:
     """ "Make 8 children": disabled where there is nothing to make, or it is being made."""
     is_running = job is not None and not job.is_over
     count = plan.to_compute
     is_ready = not plan.problems and count > 0 and not is_running
+    words = ONE.get(what, what) if count == 1 else what
     st.button(
-        f"Make {count} {what}" if count and not plan.problems else f"Make the {what}",
+        f"Make {count} {words}" if count and not plan.problems else f"Make the {what}",
         key=f"{PREFIX}:make:{name}",
         type="primary",
         icon=":material/play_arrow:",
