@@ -23,11 +23,11 @@ def follow(
     look: Callable[[], Progress | None],
     *,
     key: str,
-    stop: Callable[[], None],
+    stop: Callable[[], None] | None,
     every: float = POLL_SECONDS,
 ) -> None:
     """Draw the line again and again in place, every so many seconds, until `look` gives None;
-    then the page as a whole. `key` is the Stop button's.
+    then the page as a whole. `key` is the Stop button's, which is not there without `stop`.
     """
 
     @st.fragment(run_every=every)
@@ -38,7 +38,8 @@ def follow(
             st.rerun()
         with st.container(horizontal=True, vertical_alignment="center"):
             st.progress(min(1.0, now.share), now.words)
-            st.button("Stop", key=key, icon=":material/stop_circle:", on_click=stop)
+            if stop is not None:
+                st.button("Stop", key=key, icon=":material/stop_circle:", on_click=stop)
         if now.below is not None:
             now.below()
 

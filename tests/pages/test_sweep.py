@@ -307,6 +307,28 @@ def test_a_sweep_that_runs_behind_other_controls_is_said_and_found(app: App) -> 
     app.lab.gate.set()
 
 
+def test_what_another_browser_is_computing_is_watched_not_run_again(app: App) -> None:
+    """The same address in another browser: its grid develops here too, and is not stopped here."""
+    app.lab.hold()
+    sweep = Sweep(
+        base=app.put(99, prompt=PROMPT).settings,
+        x=parse_axis("seed", "1, 2"),
+        y=parse_axis("guidance_scale", "3, 5"),
+    )
+    wanted = [cell.settings for cell in sweep.cells()]
+    job_id = app.queue.submit(wanted, owner="another browser", token="1", sweep=sweep)
+    wait_for(lambda: app.queue.cells(job_id)[0].state == "running")
+    at = app.open(PAGE, **TWO_BY_TWO, sweep_seed="99")
+    assert set(states(at)) == {"running"}
+    assert run_button(at).label == "Run", "there is nothing that nobody computes"
+    assert not [one for one in at.button if one.key == "sweep:stop"]
+    run(at)
+    assert [job.id for job in app.queue.jobs()] == [job_id]
+    app.lab.gate.set()
+    app.finish()
+    assert set(states(at.run())) == {"done"}
+
+
 def test_a_running_sweep_is_found_without_its_link(app: App) -> None:
     app.lab.hold()
     at = run(app.open(PAGE, **TWO_BY_TWO))

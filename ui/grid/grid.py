@@ -20,7 +20,7 @@ from ui.progress import Progress, follow
 from ui.runs.media import inline, served, smaller
 from ui.runs.progress import progress_text, say_if_stuck, share_of
 from ui.runs.stopped import show_stopped, words_of
-from ui.runtime import Runtime
+from ui.runtime import Runtime, owner_id
 from ui.views import plain, show_error
 
 FEW_CELLS = 100
@@ -76,7 +76,7 @@ def develop(runtime: Runtime, board: Board, *, with_grid: bool) -> None:
     follow(
         look,
         key=board.state.name("stop"),
-        stop=lambda: runtime.queue.cancel(job.id),
+        stop=(lambda: runtime.queue.cancel(job.id)) if job.owner == owner_id() else None,
         every=POLL_SECONDS if len(board.page(z)) <= FEW_CELLS else SLOW_POLL_SECONDS,
     )
 

@@ -35,13 +35,18 @@ def submit_sweep(
 
 def current_job(runtime: Runtime, plan: Plan) -> Job | None:
     """The job of this browser that computes this grid, else the one that says most of why cells
-    are missing. Another sweep may share cells with it, and run beside it.
+    are missing; else one of another browser that is computing all of them. Another sweep may
+    share cells with it, and run beside it.
     """
     missing = set(plan.digests) - set(runtime.store.holds(plan.digests))
     shared, explained = runtime.queue.overlaps(plan.digests), runtime.queue.overlaps(missing)
     jobs = [job for job_id in shared if (job := runtime.queue.job(job_id))]
+    mine = [job for job in jobs if job.owner == owner_id() and is_sweep(job)]
+    theirs = [
+        job for job in jobs if missing and not job.is_over and explained.get(job.id) == len(missing)
+    ]
     return max(
-        (job for job in jobs if job.owner == owner_id() and is_sweep(job)),
+        theirs if theirs and all(job.is_over for job in mine) else mine,
         key=lambda job: (
             not job.is_over,
             explained.get(job.id, 0),
