@@ -243,14 +243,14 @@ class Runner:
             and self._turns.is_over(is_same_model=bool(held), load_seconds=self.slot.load_seconds)
         ):
             return here[0]
-        if self._in_flight.has_large or (
-            self._in_flight and len(held) < len(elsewhere) and self._is_turn_over()
-        ):
+        is_another_due = bool(self._in_flight) and len(held) < len(elsewhere)
+        if self._in_flight.has_large or (is_another_due and self._is_turn_over()):
             return None
         if self._in_flight or (self._has_task_here() and not self._is_turn_over()):
             elsewhere = held
             if not elsewhere:
                 return None
-        self._turns.begin_batch()
+        if not is_another_due:  # another model's turn comes, whatever begins beside these
+            self._turns.begin_batch()
         first = next(self._turns.order(self._dispatch.waiting(elsewhere, per_owner=1)), None)
         return first.batch_key if first else None

@@ -291,6 +291,30 @@ def test_a_sweep_begins_beside_a_single_image_of_another_size(
         queue.cancel(one)
 
 
+@pytest.mark.parametrize("is_large", [False, True])
+def test_another_model_comes_to_its_turn_however_many_images_arrive(
+    store: Store, queue: Queue, lab: Lab, monkeypatch: pytest.MonkeyPatch, is_large: bool
+) -> None:
+    """Images of ever other sizes, one with every step, alone and beside a sweep."""
+    monkeypatch.setattr(turns, "LANE_SECONDS", 0.05)
+    count = [0]
+
+    def arrive(engine: FakeEngine) -> None:
+        if count[0] < 150 and engine.model.info.source == "bundled":
+            count[0] += 1
+            submit(queue, [settings(count[0], width=64 + 8 * (count[0] % 20))], "ann")
+
+    lab.before_step = arrive
+    with lab.working(store):
+        submit(queue, [settings(900)], "ann")
+        if is_large:
+            submit(queue, [settings(seed) for seed in range(1000, 1100)], "cid")
+        wait_for(lambda: count[0] > 3)
+        assert finish(queue, submit(queue, [settings(5, model="model b")], "bob")).state == "done"
+        assert count[0] < 150, "they had not ended yet"
+        wait_for(lambda: not queue.jobs(active_only=True), 120)
+
+
 def test_finished_places_are_taken_by_waiting_cells(store: Store, queue: Queue, lab: Lab) -> None:
     lab.max_rows = 4
     wanted = [settings(seed, num_inference_steps=steps) for seed, steps in enumerate((2, 6, 2, 2))]
