@@ -21,6 +21,7 @@ from core.diffusion.models import origins
 from core.diffusion.models.describe import _describe_folder
 from core.diffusion.models.load import BUNDLED_FOLDER, ModelError, describe, list_models
 from core.diffusion.models.lora.files import list_loras, missing_loras
+from core.diffusion.recipe.schedulers import SCHEDULERS, SchedulerError
 from core.diffusion.sampling.text_encoder import Tokenizer
 from core.diffusion.sampling.timetable import timetable
 from tests.faults.campaign import counted, tries
@@ -128,6 +129,16 @@ def test_a_size_that_no_model_has_is_refused_before_anything_is_built(
     file.write_text(json.dumps({**json.loads(file.read_text()), key: value}))
     with pytest.raises(ModelError, match=f"{config} says that {key} is"):
         describe(str(copied))
+
+
+@pytest.mark.parametrize("changes", [{"beta_end": -1}, {"beta_start": -1}])
+def test_betas_that_no_scheduler_has_are_a_sentence(copied: Path, changes: dict[str, Any]) -> None:
+    file = copied / "scheduler" / "scheduler_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+    assert not is_refused(copied, Path("scheduler/scheduler_config.json"))
+    for row in SCHEDULERS.values():
+        with pytest.raises(SchedulerError, match="choose another scheduler"):
+            row.build(json.loads(file.read_text()))
 
 
 class Opened:

@@ -90,8 +90,8 @@ class SchedulerRow:
         try:
             return cls.from_config(kept, **self.config)
         # diffusers' constructors: a beta schedule that they do not have is NotImplementedError, one
-        # that needs scipy ImportError.
-        except (ValueError, TypeError, NotImplementedError, ImportError) as error:
+        # that needs scipy ImportError, betas of which no root can be taken RuntimeError.
+        except (ValueError, TypeError, ArithmeticError, RuntimeError, ImportError) as error:
             raise SchedulerError(self.name, error) from error
 
     def takes_generator(self, scheduler: Any) -> bool:
