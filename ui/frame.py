@@ -131,6 +131,8 @@ def _message(runtime: Runtime, status: WorkerStatus) -> str:
     """What the status says, for one whose app runs: there is no other to start."""
     if status.state != "absent" or runtime.worker is None:
         return status.message
+    if runtime.worker.is_running and runtime.worker.trouble:
+        return runtime.worker.trouble  # which a disk that is full does not take
     if runtime.worker.is_running:
         return f"Nothing was reported for {HEARTBEAT_LOST_SECONDS:.0f} s: the machine is busy."
     return "It has ended. Reload the page to start it again."

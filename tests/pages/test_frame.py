@@ -78,6 +78,12 @@ def test_a_worker_that_is_not_heard_of_needs_no_start_of_the_app(app: App) -> No
     texts = [element.value for element in at.run().sidebar.caption]
     assert any("Nothing was reported for 10 s" in text for text in texts)
     assert not any("start the app" in text for text in texts)
+    worker = Worker.shared()
+    worker.trouble = "The disk that holds /data is full"
+    with app.store.database.write() as connection:
+        connection.execute("UPDATE worker SET heartbeat = 0")
+    texts = [element.value for element in at.run().sidebar.caption]
+    assert any("The disk that holds /data is full" in text for text in texts)
 
 
 @pytest.mark.parametrize("path", [GENERATE, GALLERY])
