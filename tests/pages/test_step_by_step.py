@@ -390,7 +390,8 @@ def test_the_notebook_is_of_this_run(app: App) -> None:
 
 
 def test_settings_that_cannot_run_have_no_notebook(app: App) -> None:
-    at = app.open(STEPS.path, **QUICK | {"steps_width": "100"})
+    at = app.open(STEPS.path, **QUICK)
+    at.number_input(key="steps_width").set_value(5000).run()
     (button,) = at.get("download_button")
     assert button.proto.disabled
     assert "cannot run" in button.proto.help

@@ -122,7 +122,7 @@ STEP_FIGURES: Mapping[str, StepFigure] = _figures(
         group="Guidance",
         axis="RMS of ε_c − ε_u",
         look="This difference is what guidance scales (Ho and Salimans 2022, eq. 6), in units of "
-        "the noise. How much of the picture it moves is the next figure's.",
+        "the noise; how much of the picture it moves is the next figure's.",
         lines=(Line(of=lambda record: record.guidance_gap),),
         needs_guidance=True,
     ),
