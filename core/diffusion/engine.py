@@ -28,6 +28,7 @@ from core.diffusion.events import (
 from core.diffusion.models.info import preview_rgb
 from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.recipe.images import ReadInput
+from core.diffusion.recipe.limits import MAX_ROWS
 from core.diffusion.sampling.batch import Batch
 from core.diffusion.sampling.cell import BatchCell
 from core.diffusion.sampling.compute.memory import is_out_of_memory, with_room
@@ -37,8 +38,6 @@ from core.diffusion.sampling.recording import trajectory_of
 from core.diffusion.sampling.rider import Rider
 from core.diffusion.sampling.vae import decode, decode_each
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
-
-DEFAULT_MAX_ROWS = 32
 
 
 class GenerationError(RuntimeError):
@@ -52,7 +51,7 @@ class Engine:
         self,
         model: LoadedModel,
         *,
-        max_rows: int = DEFAULT_MAX_ROWS,
+        max_rows: int = MAX_ROWS,
         inputs: ReadInput | None = None,
     ) -> None:
         """`inputs` reads the source pictures of image-to-image: `Store.inputs.read`, for one."""

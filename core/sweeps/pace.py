@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from core.diffusion.models.info import ModelInfo
+from core.diffusion.recipe.limits import MAX_ROWS
 from core.diffusion.settings import GenerationSettings
 from core.sweeps.work import rows_of, runs_of, work_of
 
 LIKE = 2.0
 """Batches of up to so many times the rows, and down to as small a part, are alike."""
-
-MOST_ROWS = 32
-"""UNet rows that go together, at most; as in the worker's own batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +46,7 @@ def estimate(
     seconds, is_like = 0.0, True
     for model, wanted in by_model.items():
         runs = runs_of(wanted, infos)
-        together = min(MOST_ROWS, sum(rows_of(run, infos.get(model)) for run, _ in runs))
+        together = min(MAX_ROWS, sum(rows_of(run, infos.get(model)) for run, _ in runs))
         pace = find(infos[model], together)
         if pace is None:
             return None

@@ -6,6 +6,8 @@ MAX_SIDE = 4096
 MIN_SIDE = 8
 MAX_GUIDANCE = 100.0
 MAX_CHANNEL = 15
+MAX_ROWS = 32
+"""UNet rows of a batch that go together, at most."""
 MAX_TEXT = 20_000
 """Characters of a prompt or another text: a text encoder reads some hundred of them."""
 

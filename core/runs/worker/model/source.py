@@ -18,6 +18,7 @@ from core.diffusion.models.load import (
     load_model,
 )
 from core.diffusion.recipe.images import ReadInput
+from core.diffusion.recipe.limits import MAX_ROWS
 from core.diffusion.settings import GenerationSettings
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from core.diffusion.models.load import LoadedModel, ModelInfo
 
 log = logging.getLogger(__name__)
-
-MAX_ROWS = 32
-"""UNet rows of a batch, at most."""
 
 
 class EngineLike(Protocol):
