@@ -54,14 +54,18 @@ def submit(runtime: Runtime, form: Form) -> None:
         for settings in batch:
             settings.require_valid(vae_scale_factor=factor)
         wanted_loras(batch[0])  # says which is not here
-        label = f"{GENERATE.title}: {batch[0].prompt}"[:80]
-        job_id = runtime.queue.submit(
-            batch, owner=owner_id(), token=token, label=label, watched=True
-        )
-        st.session_state[JOB] = job_id
+        job_id = _queue(runtime, batch, token)
         st.session_state[LAST_SEED] = batch[0].seed
         if cells := runtime.queue.cells(job_id):
             st.session_state[LAST_SEED] = cells[0].settings.seed
+
+
+def _queue(runtime: Runtime, batch: Sequence[GenerationSettings], token: str) -> str:
+    """Queue one job, which the stage then shows; returns its id."""
+    label = f"{GENERATE.title}: {batch[0].prompt}"[:80]
+    job_id = runtime.queue.submit(batch, owner=owner_id(), token=token, label=label, watched=True)
+    st.session_state[JOB] = job_id
+    return job_id
 
 
 def show_stage(runtime: Runtime, form: Form) -> None:
@@ -221,10 +225,7 @@ def _show_finished(runtime: Runtime, job: Job) -> None:
 
 
 def _run_again(runtime: Runtime, batch: Sequence[GenerationSettings]) -> None:
-    label = f"{GENERATE.title}: {batch[0].prompt}"[:80]
-    st.session_state[JOB] = runtime.queue.submit(
-        batch, owner=owner_id(), token=uuid.uuid4().hex, label=label, watched=True
-    )
+    _queue(runtime, batch, uuid.uuid4().hex)
 
 
 def _note_seed(settings: GenerationSettings) -> None:

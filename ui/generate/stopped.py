@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from core.runs.queue.jobs import Cell, Job, StoppedCell
-from ui.runs.stopped import file_name, show_stopped, words_of
+from ui.runs.stopped import download_stopped, show_stopped, words_of
 from ui.runtime import Runtime
 from ui.views import display_width
 
@@ -38,12 +38,4 @@ def _show_one_stopped(job: Job, cell: Cell, stopped: StoppedCell) -> None:
     )
     with st.container(horizontal=True, vertical_alignment="center", width="content"):
         st.caption(f"{words} · predicted x0", width="content")
-        st.download_button(
-            "Download",
-            stopped.png,
-            file_name(stopped, settings.seed),
-            "image/png",
-            key=f"stopped:{job.id}:{cell.position}",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+        download_stopped(stopped, settings.seed, key=f"stopped:{job.id}:{cell.position}")

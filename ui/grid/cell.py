@@ -13,7 +13,7 @@ from ui.grid.board import Board, BoardCell
 from ui.grid.numbers import show_numbers_of
 from ui.grid.state import SIDES, GridState
 from ui.runs.result import show_actions, show_facts, show_settings
-from ui.runs.stopped import file_name, words_of
+from ui.runs.stopped import download_stopped, words_of
 from ui.runtime import Runtime
 from ui.send import send, send_runs
 from ui.views import picture_bytes, plain, show_error, show_picture
@@ -103,15 +103,7 @@ def _show_unfinished(runtime: Runtime, board: Board, cell: BoardCell) -> None:
     elif cell.state == "cancelled" and (stopped := _stopped(runtime, board, cell)) is not None:
         st.image(stopped.png, output_format="PNG", alt=words_of(stopped))
         st.caption(f"{words_of(stopped)} · predicted x0. Resume computes it from its first step.")
-        st.download_button(
-            "Download",
-            stopped.png,
-            file_name(stopped, cell.at.settings.seed),
-            "image/png",
-            key=board.state.name("stopped"),
-            icon=":material/download:",
-            on_click="ignore",
-        )
+        download_stopped(stopped, cell.at.settings.seed, key=board.state.name("stopped"))
     elif cell.state in ("running", "pending"):
         st.info("This cell is still being computed. It opens when it is finished.")
     else:

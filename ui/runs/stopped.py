@@ -37,14 +37,23 @@ def words_of(stopped: StoppedCell) -> str:
     return f"Stopped at step {stopped.step} of {stopped.total_steps}"
 
 
-def file_name(stopped: StoppedCell, seed: int) -> str:
-    return f"stopped-seed-{seed}-step-{stopped.step}-of-{stopped.total_steps}.png"
+def download_stopped(stopped: StoppedCell, seed: int, *, key: str) -> None:
+    """The button that saves a stopped picture."""
+    st.download_button(
+        "Download",
+        stopped.png,
+        f"stopped-seed-{seed}-step-{stopped.step}-of-{stopped.total_steps}.png",
+        "image/png",
+        key=key,
+        icon=":material/download:",
+        on_click="ignore",
+    )
 
 
 def _is_waiting(runtime: Runtime, job: Job) -> bool:
     if job.state != "cancelled" or time.time() - (job.finished_at or 0) > WAIT_SECONDS:
         return False
-    found = runtime.queue.stopped(job.id)
+    found = runtime.queue.stopped_positions(job.id)
     return any(
         cell.state == "cancelled" and cell.step > 0 and cell.position not in found
         for cell in runtime.queue.cells(job.id)

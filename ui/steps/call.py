@@ -151,12 +151,9 @@ def _show_parts(run: Run, info: ModelInfo, call: int, scale: float, seen: Call) 
     x0 = parts.guided(scale, kept)
     show_preview(f"{kept}, at scale {scale:g}", x0, info)
 
-    def rms(values: np.ndarray) -> float:
-        return float(np.sqrt(np.square(values).mean()))
-
     st.caption(
-        f"RMS {rms(x0):.3f}; without guidance {rms(parts.cond):.3f}, with both parts "
-        f"{rms(parts.guided(scale)):.3f}."
+        f"RMS {_rms(x0):.3f}; without guidance {_rms(parts.cond):.3f}, with both parts "
+        f"{_rms(parts.guided(scale)):.3f}."
     )
 
 
@@ -200,17 +197,14 @@ def _show_step(run: Run, info: ModelInfo, call: int) -> None:
 def _before_and_after(run: Run, call: int) -> None:
     before, after = run.latents[call], run.latents[call + 1]
 
-    def rms(values: np.ndarray) -> float:
-        return float(np.sqrt(np.square(values).mean()))
-
     st.dataframe(
         pd.DataFrame(
             {
                 "": ["Before", "After"],
                 "Sigma": [run.sigmas[call], reached_sigma(run, call)],
-                "RMS as the scheduler keeps it": [rms(before), rms(after)],
-                "RMS at unit variance": [rms(run.x_vp[call]), rms(after_step(run, call))],
-                "Change (RMS)": [None, rms(after - before)],
+                "RMS as the scheduler keeps it": [_rms(before), _rms(after)],
+                "RMS at unit variance": [_rms(run.x_vp[call]), _rms(after_step(run, call))],
+                "Change (RMS)": [None, _rms(after - before)],
             }
         ),
         hide_index=True,
@@ -225,6 +219,10 @@ def _before_and_after(run: Run, call: int) -> None:
             )
         },
     )
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.square(values).mean()))
 
 
 def after_step(run: Run, call: int) -> np.ndarray:

@@ -233,6 +233,11 @@ class Queue:
             for position, step, total, png in rows
         }
 
+    def stopped_positions(self, job_id: str) -> set[int]:
+        """Return the positions of the stopped cells of a job that `stopped` has, without them."""
+        rows = self._database.read("SELECT position FROM stopped WHERE job_id = ?", (job_id,))
+        return {position for (position,) in rows}
+
     def worker_status(self) -> WorkerStatus:
         waiting = self._database.read("SELECT COUNT(*) FROM cells WHERE state = 'pending'")[0][0]
         rows = self._database.read("SELECT * FROM worker")
