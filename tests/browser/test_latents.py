@@ -107,6 +107,28 @@ def test_the_slider_moves_the_line_of_every_figure_and_the_pictures(page: Page) 
     wait_until(lambda: "latents_step=3" in page.url, "the step in the address")
 
 
+def test_the_cursor_rests_while_nothing_moves(page: Page) -> None:
+    """Each change of the step ends the cursor before it: two would draw over each other for ever."""
+    slider = page.get_by_role("slider", name="Step")
+    slider.focus()
+    for step in (3, 4):
+        slider.press("ArrowRight")
+        page.get_by_text(f"Step {step} of 5").wait_for()
+        wait_for_value(lambda step=step: places(page, "selected"), [float(step)] * len(DRAWN))
+    settle(page)
+    changes = page.evaluate(
+        """() => new Promise(done => {
+          let changes = 0
+          const observer = new MutationObserver(records => (changes += records.length))
+          for (const layer of document.querySelectorAll(".lightbox-cursor")) {
+            observer.observe(layer, { childList: true })
+          }
+          setTimeout(() => done(changes), 1000)
+        })"""
+    )
+    assert changes == 0
+
+
 def test_a_click_on_a_curve_chooses_its_run_and_its_step(page: Page) -> None:
     x, y = point(page, "x0_rms", 1, 7)
     page.mouse.move(x, y)

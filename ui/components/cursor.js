@@ -8,6 +8,7 @@ const LAYER = "lightbox-cursor"
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component
   const root = parentElement.querySelector(".cursor")
+  root.stop?.()
   const find = () => [...document.querySelectorAll(`[class*="${data.figures}"] .js-plotly-plot`)]
   const style = getComputedStyle(root)
   const look = {
@@ -61,14 +62,15 @@ export default function (component) {
   })
   later()
 
-  return () => {
+  // Called again with new data, without the clean-up of the call before: that comes at the end alone.
+  return (root.stop = () => {
     observer.disconnect()
     cancelAnimationFrame(asked)
     for (const [plot, handlers] of linked) {
       for (const [name, handler] of Object.entries(handlers)) plot.removeListener?.(name, handler)
       plot.querySelector(`.${LAYER}`)?.remove()
     }
-  }
+  })
 }
 
 function paint(plot, look, selected, hovered) {
