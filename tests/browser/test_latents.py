@@ -40,7 +40,9 @@ def digests(server: Server) -> list[str]:
 def page(visitor: Visitor, request: pytest.FixtureRequest) -> Page:
     visitor.open("/")  # the first page starts the worker
     made = request.getfixturevalue("digests")
-    opened = visitor.open(f"/Latents?latents_step=2&latents_images={','.join(made)}", height=1100)
+    opened = visitor.open(
+        f"/Latents?latents_show=All&latents_step=2&latents_images={','.join(made)}", height=1100
+    )
     wait_for_value(lambda: lines(opened, "selected"), len(DRAWN))
     return opened
 
@@ -108,7 +110,7 @@ def test_the_slider_moves_the_line_of_every_figure_and_the_pictures(page: Page) 
 
 
 def test_the_cursor_rests_while_nothing_moves(page: Page) -> None:
-    """Each change of the step ends the cursor before it: two would draw over each other for ever."""
+    """Each change of the step ends the cursor before it: two would draw for ever, by turns."""
     slider = page.get_by_role("slider", name="Step")
     slider.focus()
     for step in (3, 4):
@@ -176,6 +178,31 @@ def test_it_fits_a_phone_and_the_dark(visitor: Visitor, page: Page, digests: lis
         settle(small)
         small.screenshot(path=str(ARTEFACTS / f"{name}-phone-dark.png"), full_page=True)
         assert small.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_the_step_stays_in_view_and_plots_are_wide(
+    visitor: Visitor, page: Page, digests: list[str]
+) -> None:
+    address = f"/Latents?latents_show=All&latents_images={','.join(digests)}"
+    for width, height in ((1440, 900), (1000, 900), (400, 850)):
+        opened = visitor.open(address, width=width, height=height)
+        opened.locator(".js-plotly-plot").nth(len(DRAWN) - 1).wait_for()
+        settle(opened)
+        widths = opened.evaluate(
+            "[...document.querySelectorAll('.js-plotly-plot')].map(plot => plot.clientWidth)"
+        )
+        assert min(widths) >= 320, (width, widths)
+        if width == 1440:
+            opened.locator(".js-plotly-plot").last.scroll_into_view_if_needed()
+            settle(opened)
+            for shown in (
+                opened.get_by_role("slider", name="Step"),
+                opened.get_by_alt_text("Predicted x0"),
+            ):
+                box = shown.bounding_box()
+                assert box is not None
+                assert 0 <= box["y"] < height / 2
+            opened.screenshot(path=str(ARTEFACTS / "latents-pinned.png"))
 
 
 def test_on_a_phone_the_slider_is_above_the_figures(visitor: Visitor, digests: list[str]) -> None:

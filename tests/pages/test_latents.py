@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -50,9 +51,10 @@ def put(
     return app.store.put(whole, app.model)
 
 
-def show(app: App, *images: StoredImage, **query: str) -> AppTest:
+def show(app: App, *images: StoredImage, shown: str = "All", **query: str) -> AppTest:
     digests = ",".join(image.digest for image in images)
-    return app.open(PAGE, **({"latents_images": digests} if digests else {}), **query)
+    named = {"latents_images": digests} if digests else {}
+    return app.open(PAGE, **named, latents_show=shown, **query)
 
 
 def figures(at: AppTest) -> list[dict[str, Any]]:
@@ -117,6 +119,52 @@ def test_the_newest_picture_is_shown_without_a_choice(app: App) -> None:
     assert at.session_state["latents:run"] == newest.digest
 
 
+def test_four_figures_come_first(app: App) -> None:
+    at = show(app, put(app), shown="Overview")
+    assert not messages(at)
+    assert [one["layout"]["yaxis"]["title"]["text"] for one in figures(at)] == [
+        STEP_FIGURES[name].axis for name in ("latent_rms", "guidance_gap", "settling", "saturation")
+    ]
+    at = app.open(PAGE)
+    assert at.segmented_control(key="latents_show").value == "Overview"
+    assert len(figures(at)) == 4
+
+
+def legend(at: AppTest) -> str:
+    (found,) = [box.body for box in at.get("html")]
+    return found
+
+
+def test_one_legend_names_the_runs_of_all_figures(app: App) -> None:
+    """Numbers have a scale, names a stroke each; whatever a prompt holds stays text."""
+    scales = [put(app, guidance_scale=scale) for scale in (2.0, 5.0)]
+    at = show(app, *scales)
+    assert "**Guidance scale**" in [box.value for box in at.markdown]
+    assert re.findall(r"<span>([\d.]+)</span>", legend(at)) == ["2", "5"]
+    own = [trace for one in figures(at) for trace in one["data"] if trace.get("showlegend", True)]
+    assert {trace["name"] for trace in own} == {
+        *(f"Channel {channel}" for channel in range(1, 5)),
+        *(trace["name"] for trace in figure(at, "latent_rms")["data"] if "meta" not in trace),
+    }, "the channels, and the analytic curve, which no setting names"
+    prompts = [put(app, prompt=prompt) for prompt in ("<b>fish</b>", "an owl")]
+    at = show(app, *prompts)
+    assert re.findall(r"<span>([^<]+)</span>", legend(at)) == ["&lt;b&gt;fish&lt;/b&gt;", "an owl"]
+    at = show(app, prompts[0])
+    assert not at.get("html"), "one run needs no legend"
+    many = [put(app, seed=seed) for seed in range(20)]
+    at = show(app, *many)
+    assert legend(at).count("<svg") == 16
+    assert "and 4 more" in legend(at)
+
+
+def test_the_thumbnails_say_which_run_they_are(app: App) -> None:
+    images = [put(app, guidance_scale=scale, seed=seed) for seed in (1, 2) for scale in (2.0, 5.5)]
+    said = captions(show(app, *images))
+    assert "Seed · Guidance scale" in said
+    for value in ("1 · 2", "1 · 5.5", "2 · 2", "2 · 5.5"):
+        assert value in said
+
+
 def test_several_runs_of_different_lengths_lie_over_each_other(app: App) -> None:
     images = [put(app, steps, seed=9) for steps in (4, 6, 9)]
     at = show(app, *images)
@@ -124,10 +172,7 @@ def test_several_runs_of_different_lengths_lie_over_each_other(app: App) -> None
     drawn = curves(at, "x0_rms")
     assert [len(curve["y"]) for curve in drawn] == [4, 6, 9]
     assert len({curve["line"]["color"] for curve in drawn}) == 3
-    (scale,) = [
-        trace for trace in figure(at, "x0_rms")["data"] if trace.get("marker", {}).get("showscale")
-    ]
-    assert (scale["marker"]["cmin"], scale["marker"]["cmax"]) == (4, 9)
+    assert re.findall(r"<span>(\d+)</span>", legend(at)) == ["4", "9"]
 
 
 def test_the_switches_choose_axis_group_and_norm(app: App) -> None:
@@ -444,7 +489,7 @@ def test_all_cells_come_from_an_opened_cell_of_the_sweep(app: App) -> None:
     assert not messages(at)
     made = [cell.digest for cell in app.queue.cells(app.newest_job().id)]
     assert named(at) == ",".join(digest for digest in made if digest)
-    assert len(curves(at, "x0_rms")) == 2
+    assert len(curves(at, "latent_rms")) == 2
 
 
 def test_a_picture_is_sent_here_from_the_gallery(app: App) -> None:

@@ -1,9 +1,11 @@
 // Links the figures of a page: one hover cursor, one selected step, and a click that selects one.
-// data: { figures, x, run, step }: the class that the figures' containers have in their names, and
-// the place of the selected step on the x-axis, with the run and the step (from 1) that it is of.
+// data: { figures, stage, x, run, step }: the class that the figures' containers have in their names,
+// that of the step's own container, which stays in view, and the place of the selected step on the
+// x-axis, with the run and the step (from 1) that it is of.
 // Every point of a figure carries [run, step, ...] as its customdata.
 
 const LAYER = "lightbox-cursor"
+const MOST = 0.4 // of the window's height, for what stays in view
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component
@@ -24,6 +26,7 @@ export default function (component) {
 
   const draw = () => {
     asked = 0
+    pin(document.querySelector(`.${data.stage}`), look)
     for (const plot of find()) {
       if (!plot.on || !plot._fullLayout?.xaxis) continue
       if (!linked.has(plot)) linked.set(plot, listen(plot))
@@ -71,6 +74,20 @@ export default function (component) {
       plot.querySelector(`.${LAYER}`)?.remove()
     }
   })
+}
+
+// Keep the step's container under the page's header while the figures scroll, where there is room.
+function pin(stage, look) {
+  const box = stage?.parentElement
+  if (!box) return
+  const header = document.querySelector("[data-testid=stHeader]")?.offsetHeight ?? 0
+  const fits = stage.offsetHeight <= MOST * innerHeight
+  const wanted = fits
+    ? { position: "sticky", top: `${header}px`, zIndex: "5", background: look.background }
+    : { position: "", top: "", zIndex: "", background: "" }
+  for (const [name, value] of Object.entries(wanted)) {
+    if (box.style[name] !== value) box.style[name] = value
+  }
 }
 
 function paint(plot, look, selected, hovered) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -18,13 +19,14 @@ from ui.views import plain
 FIGURES = f"{PREFIX}-figure-"
 """What the keys of the figures' containers begin with; Streamlit makes them class names."""
 
+LEAST_WIDTH = 350  # pixels of a card, so that its plot has 320
 PICTURE_KINDS = {"PNG": "png", "SVG": "svg"}
 
 
 def show_figures(store: Store, runs: Sequence[Run], look: Look) -> None:
     """A grid of cards: title, what to look for, the figure."""
     kind = PICTURE_KINDS.get(str(st.session_state.get(f"{PREFIX}:camera")), "png")
-    grid = st.grid(2, min_column_width=270, gap="small")
+    grid = st.grid(3, min_column_width=LEAST_WIDTH, gap="small")
     for name in look.figures:
         with grid.cell(), st.container(border=True, height="stretch", gap="xsmall"):
             _show_one(store, runs, STEP_FIGURES[name], look, kind)
@@ -38,7 +40,8 @@ def _show_one(store: Store, runs: Sequence[Run], row: StepFigure, look: Look, ki
         row = STEP_FIGURES["raw_norm" if is_raw else "latent_rms"]
         if channel is not None:
             square = channel_square(store, runs[look.focus], channel)
-    figure = step_figure(
+    draw = partial(
+        step_figure,
         runs,
         row.name,
         look.along,
@@ -51,7 +54,7 @@ def _show_one(store: Store, runs: Sequence[Run], row: StepFigure, look: Look, ki
         st.markdown(f"**{row.title}**", width="stretch")
         st.download_button(
             "HTML",
-            lambda: write_figure_page(figure, row),
+            lambda: write_figure_page(draw(), row),
             file_name=f"lightbox-{row.name}.html",
             mime="text/html",
             key=f"{PREFIX}:html:{place}",
@@ -63,7 +66,7 @@ def _show_one(store: Store, runs: Sequence[Run], row: StepFigure, look: Look, ki
     note.caption(plain(row.look + _note(runs, row, look, channel, square)))
     with st.container(key=f"{FIGURES}{place}"):
         st.plotly_chart(
-            figure,
+            draw(names_runs=False),
             key=f"{PREFIX}:plot:{place}",
             width="stretch",
             config={

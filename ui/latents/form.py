@@ -9,12 +9,20 @@ from dataclasses import dataclass
 import streamlit as st
 
 from core.output.figures.step_figure_rows import ALONG, GROUPS, STEP_FIGURES
-from core.output.figures.step_runs import Colouring, Run, colouring, differing, field_label, labels
+from core.output.figures.step_runs import (
+    Colouring,
+    Run,
+    colouring,
+    differing,
+    explaining,
+    field_label,
+    labels,
+)
 from ui.catalog import LATENTS
 from ui.links import BOUND, Parameter
 
 PREFIX = LATENTS.prefix
-ALL = "All"
+OVERVIEW, ALL = "Overview", "All"
 ALL_CHANNELS = "All channels"
 STEP = f"{PREFIX}_step"
 RUN = f"{PREFIX}:run"
@@ -40,7 +48,7 @@ def parameters(steps: int) -> tuple[Parameter, ...]:
     return (
         Parameter(field="images", kind="text"),
         Parameter(field="along", kind="choice", choices=tuple(_ALONG)),
-        Parameter(field="show", kind="choice", choices=(ALL, *GROUPS)),
+        Parameter(field="show", kind="choice", choices=(OVERVIEW, *GROUPS, ALL)),
         Parameter(field="raw", kind="choice", choices=("true", "false")),
         Parameter(field="step", kind="int", low=1, high=steps if is_first else math.inf),
     )
@@ -56,34 +64,38 @@ def default_step(steps: int) -> int:
 
 
 def run_in_view(runs: Sequence[Run]) -> int:
-    """Which run the pictures, the channels and the dashed curve are of."""
-    if len(runs) == 1:
-        st.session_state[RUN] = runs[0].digest
-        return 0
+    """Which run the pictures, the channels and the dashed curve are of; the first to begin with."""
     digests = [run.digest for run in runs]
-    named = dict(zip(digests, labels(runs), strict=True))
-    if st.session_state.get(RUN) not in named:
+    if st.session_state.get(RUN) not in digests:
         st.session_state[RUN] = digests[0]
-    chosen = st.selectbox(
+    return digests.index(str(st.session_state[RUN]))
+
+
+def _choose_run(runs: Sequence[Run]) -> None:
+    if len(runs) == 1:
+        return
+    named = dict(zip([run.digest for run in runs], labels(runs), strict=True))
+    st.selectbox(
         "Run in view",
-        digests,
+        list(named),
         key=RUN,
         format_func=lambda digest: named[digest],
+        width=260,
         help="The pictures, the channels and the dashed curve are of this run. A click on a curve "
         "chooses its run, and the step.",
     )
-    return digests.index(str(chosen))
 
 
-def look_form(runs: Sequence[Run], focus: int) -> Look:
+def look_form(runs: Sequence[Run], focus: int, colours: Colouring) -> Look:
     """The row of controls above the figures."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         shown = st.segmented_control(
             "Figures",
-            [ALL, *GROUPS],
-            default=ALL,
+            [OVERVIEW, *GROUPS, ALL],
+            default=OVERVIEW,
             required=True,
             key=f"{PREFIX}_show",
+            help="Overview shows four; the others show every quantity of their kind.",
             **BOUND,
         )
         along = st.segmented_control(
@@ -96,9 +108,13 @@ def look_form(runs: Sequence[Run], focus: int) -> Look:
             "log-SNR show it.",
             **BOUND,
         )
-        colours = _colouring(runs)
+        _choose_run(runs)
     rows = [row for row in STEP_FIGURES.values() if not row.stands_in_for]
-    figures = [row.name for row in rows if shown in (ALL, row.group)]
+    figures = [
+        row.name
+        for row in rows
+        if shown in (ALL, row.group) or (shown == OVERVIEW and row.in_overview)
+    ]
     return Look(
         along=_ALONG[along or "Step"],
         figures=tuple(figures),
@@ -132,13 +148,20 @@ def norm_form(runs: Sequence[Run]) -> tuple[bool, int | None]:
     return is_raw, options.index(str(chosen)) - 1 if is_one else None
 
 
-def _colouring(runs: Sequence[Run]) -> Colouring:
+def colour_form(runs: Sequence[Run]) -> Colouring:
+    """Which setting the curves' colours stand for, where several differ."""
     varied = differing(runs)
     if len(varied) < 2:
         return colouring(runs)
     if st.session_state.get(f"{PREFIX}:colour") not in varied:
-        st.session_state[f"{PREFIX}:colour"] = varied[0]
+        st.session_state[f"{PREFIX}:colour"] = explaining(runs)
     chosen = st.selectbox(
-        "Coloured by", varied, key=f"{PREFIX}:colour", format_func=field_label, width=180
+        "Coloured by",
+        varied,
+        key=f"{PREFIX}:colour",
+        format_func=field_label,
+        width=220,
+        label_visibility="collapsed",
+        help="At first the setting that explains most of how the curves differ.",
     )
     return colouring(runs, chosen)

@@ -33,7 +33,13 @@ from ui.runtime import Runtime
 
 CURSOR = f"{PREFIX}:cursor"
 PICKED = f"{PREFIX}:picked"
+STAGE = f"{PREFIX}-stage"
+"""The key of the step's container: it stays in view where the window has room for it."""
+
+CHANNELS_OF = f"{PREFIX}:channels_of"
+PREDICTED = "Predicted x0"
 LONGEST = 192  # pixels of a picture's file
+SMALLEST = 64  # and on the screen
 _FOLDER = Path(__file__).parents[1] / "components"
 
 _cursor = component(
@@ -52,23 +58,27 @@ def show_step(runtime: Runtime, runs: Sequence[Run], look: Look, image: StoredIm
         if st.session_state.pop(PICKED, False):
             st.rerun()  # another run is in view
         run = runs[look.focus]
-        step = _choose(len(run.records))
-        record = run.records[step - 1]
-        st.caption(_words(record, run))
-        _cursor(
-            key=CURSOR,
-            data={
-                "figures": f"st-key-{FIGURES}",
-                "x": ALONG[look.along].place(record),
-                "run": look.focus,
-                "step": step,
-            },
-            on_picked_change=lambda: _pick(runs),
-            height="content",
-        )
-        trajectory = needs_tensors(runtime, image)
-        if trajectory is not None:
-            _show_pictures(trajectory, image, step)
+        left, right = st.columns([0.36, 0.64], gap="medium", vertical_alignment="center")
+        with left:
+            step = _choose(len(run.records))
+            record = run.records[step - 1]
+            st.caption(_words(record, run))
+            _cursor(
+                key=CURSOR,
+                data={
+                    "figures": f"st-key-{FIGURES}",
+                    "stage": f"st-key-{STAGE}",
+                    "x": ALONG[look.along].place(record),
+                    "run": look.focus,
+                    "step": step,
+                },
+                on_picked_change=lambda: _pick(runs),
+                height="content",
+            )
+        with right:
+            trajectory = needs_tensors(runtime, image)
+            if trajectory is not None:
+                _show_pictures(trajectory, image, step)
 
     panel()
 
@@ -119,32 +129,41 @@ def _show_pictures(trajectory: Trajectory, image: StoredImage, step: int) -> Non
             "The model of this picture is not on this machine: its latents are shown as "
             "numbers only."
         )
+        rgb = None
     else:
-        _show_rgb(now, preview_rgb(now.x, info), preview_rgb(now.x0, info))
-    of_x0 = st.segmented_control(
-        "Channels of",
-        ["x", "Predicted x0"],
-        default="x",
-        required=True,
-        key=f"{PREFIX}:channels_of",
-        persist_state="session",
-    )
+        rgb = preview_rgb(now.x, info), preview_rgb(now.x0, info)
+    of_x0 = st.session_state.get(CHANNELS_OF) == PREDICTED
     limits = spans(trajectory, image.settings)
-    values, limit = (now.x0, limits[1]) if of_x0 == "Predicted x0" else (now.x, limits[0])
-    grid = st.grid(4, min_column_width=50, gap="xsmall")
+    values, limit = (now.x0, limits[1]) if of_x0 else (now.x, limits[0])
+    grid = st.grid(len(values) + (3 if rgb else 0), min_column_width=SMALLEST, gap="xsmall")
+    if rgb is not None:
+        _show_rgb(grid, now, *rgb)
     for index, channel in enumerate(values):
         with grid.cell():
             _picture(heat_map(channel, limit), f"{index + 1}", f"Channel {index + 1}")
-    st.caption(f"Blue −{limit:.2g}, white 0, red +{limit:.2g}: the same at every step of the run.")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption("Channels of", width="content")
+        st.segmented_control(
+            "Channels of",
+            ["x", PREDICTED],
+            default="x",
+            required=True,
+            key=CHANNELS_OF,
+            persist_state="session",
+            label_visibility="collapsed",
+        )
+        st.caption(
+            f"Blue −{limit:.2g}, white 0, red +{limit:.2g}: the same at every step of the run.",
+            width="content",
+        )
 
 
-def _show_rgb(now: StepLatents, x: np.ndarray, x0: np.ndarray) -> None:
+def _show_rgb(grid: Any, now: StepLatents, x: np.ndarray, x0: np.ndarray) -> None:
     """x_t, the predicted x0, and where that has changed since the step before."""
-    grid = st.grid(3, min_column_width=70, gap="xsmall")
     with grid.cell():
         _picture(x, "x, with its noise")
     with grid.cell():
-        _picture(x0, "Predicted x0")
+        _picture(x0, PREDICTED)
     with grid.cell():
         if now.change is None:
             st.caption("The first prediction: nothing has changed yet.")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.output.figures.step_runs import short_labels
 from core.runs.store.store import StoredImage
 from ui.catalog import GENERATE
 from ui.frame import safe
@@ -19,7 +20,7 @@ __all__ = ["MOST_RUNS", "needs_tensors", "pick_runs", "put_runs", "recorded"]
 
 OFFERED = 12
 STRIP = 12
-THUMBNAIL = 56  # pixels on the screen
+THUMBNAIL = 64  # pixels on the screen
 
 
 def pick_runs(runtime: Runtime, prefix: str, *, several: bool) -> list[StoredImage]:
@@ -72,10 +73,15 @@ def _chosen(runtime: Runtime, prefix: str, *, most: int) -> list[StoredImage]:
 def _show_strip(
     runtime: Runtime, prefix: str, chosen: Sequence[StoredImage], *, several: bool
 ) -> None:
-    for image in chosen[:STRIP]:
+    title, values = short_labels(chosen)
+    if title:
+        st.caption(plain(title), width=THUMBNAIL)
+    for image, value in zip(chosen[:STRIP], values, strict=False):
         with st.container(width=THUMBNAIL, gap="xxsmall"):
             if (data := picture_bytes(runtime.store, image.digest)) is not None:
                 show_picture(data, image, longest=THUMBNAIL)
+            if value:
+                st.caption(plain(value), text_alignment="center")
     if len(chosen) > STRIP:
         st.caption(f"and {len(chosen) - STRIP} more", width="content")
     if not several or len(chosen) == 1:

@@ -37,7 +37,8 @@ class Line:
 class StepFigure:
     """A figure: what to look for in one sentence, and where the claim comes from.
 
-    One that stands in for another shows the same in another way, in its place.
+    One that stands in for another shows the same in another way, in its place. Those of the
+    overview are shown first, the others on request.
     """
 
     name: str
@@ -49,6 +50,7 @@ class StepFigure:
     is_log: bool = False
     needs_guidance: bool = False
     stands_in_for: str = ""
+    in_overview: bool = False
 
 
 def _alongs(*rows: Along) -> dict[str, Along]:
@@ -84,6 +86,7 @@ STEP_FIGURES: Mapping[str, StepFigure] = _figures(
         "square v add up to (Ho et al. 2020, eq. 4): guidance and solver errors lift it"
         " off.",
         lines=(Line(of=lambda record: record.latent_rms),),
+        in_overview=True,
     ),
     StepFigure(
         name="raw_norm",
@@ -122,9 +125,10 @@ STEP_FIGURES: Mapping[str, StepFigure] = _figures(
         group="Guidance",
         axis="RMS of ε_c − ε_u",
         look="This difference is what guidance scales (Ho and Salimans 2022, eq. 6), in units of "
-        "the noise; how much of the picture it moves is the next figure's.",
+        "the noise; the gap in x0 is how much of the picture it moves.",
         lines=(Line(of=lambda record: record.guidance_gap),),
         needs_guidance=True,
+        in_overview=True,
     ),
     StepFigure(
         name="guidance_gap_x0",
@@ -182,6 +186,7 @@ STEP_FIGURES: Mapping[str, StepFigure] = _figures(
         "log-SNR of −4.6, content up to 0, cleaning up after (Choi et al. 2022, for "
         "pixel models).",
         lines=(Line(of=lambda record: record.settling),),
+        in_overview=True,
     ),
     StepFigure(
         name="x0_cos_final",
@@ -201,6 +206,7 @@ STEP_FIGURES: Mapping[str, StepFigure] = _figures(
         "drives predictions out of the data's range (Saharia et al. 2022, sec. 2.3); "
         "counted on the linear preview.",
         lines=(Line(of=lambda record: record.saturation),),
+        in_overview=True,
     ),
 )
 

@@ -39,13 +39,15 @@ def step_figure(
     focus: int = 0,
     channel: int | None = None,
     channel_square: float | None = None,
+    names_runs: bool = True,
 ) -> go.Figure:
     """The figure `name` of STEP_FIGURES over the axis `along` of ALONG.
 
     `focus` is the run in view: "channels" draws it alone, and the analytic curve is its own.
     `channel` draws one channel's RMS in "latent_rms", with the analytic curve where
-    `channel_square` says the mean square of the data in it. What a record lacks is a gap, never
-    zero. Every point carries (run, step from 1, timestep, sigma) as its `customdata`.
+    `channel_square` says the mean square of the data in it. Without `names_runs` the page names
+    the runs once for all its figures. What a record lacks is a gap, never zero. Every point
+    carries (run, step from 1, timestep, sigma) as its `customdata`.
     """
     row, axis, names = STEP_FIGURES[name], ALONG[along], labels(runs)
     if name == "channels":
@@ -66,7 +68,7 @@ def step_figure(
     figure = go.Figure(traces)
     _lay_out(figure, row, axis, why_empty=_why_empty(runs, row) if is_empty else "")
     if name != "channels" and not is_empty:
-        _name_runs(figure, colouring)
+        _name_runs(figure, colouring, here=names_runs)
     # Names lie beneath, about two in a row where two figures stand side by side.
     drawn: tuple[Any, ...] = figure.data  # pyright: ignore[reportAssignmentType]
     named = sum(trace.showlegend is not False for trace in drawn)
@@ -219,10 +221,10 @@ def _lay_out(figure: go.Figure, row: StepFigure, axis: Along, *, why_empty: str)
         )
 
 
-def _name_runs(figure: go.Figure, colouring: Colouring) -> None:
+def _name_runs(figure: go.Figure, colouring: Colouring, *, here: bool) -> None:
     """A scale beside the figure for numbers, else names beneath it while there are few."""
     count = len(set(colouring.names))
-    if colouring.low is not None:
+    if here and colouring.low is not None:
         figure.update_traces(showlegend=False, selector=_is_of_a_run)
         figure.add_trace(
             go.Scatter(
@@ -246,7 +248,7 @@ def _name_runs(figure: go.Figure, colouring: Colouring) -> None:
                 },
             )
         )
-    elif not 1 < count <= _MOST_NAMED:
+    elif not here or not 1 < count <= _MOST_NAMED:
         figure.update_traces(showlegend=False, selector=_is_of_a_run)
 
 

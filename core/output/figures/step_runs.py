@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 from plotly.colors import sample_colorscale
 
 from core.diffusion.settings import GenerationSettings
@@ -26,6 +28,13 @@ SCALE = [
 DASHES = ("solid", "dash", "dashdot", "longdash")
 _LONGEST = 48  # letters of a label
 _NO_DISTANCE = ("seed", "variation_seed")
+_PLACES = 9
+_EXPLAINED: tuple[Callable[[StepRecord], float | None], ...] = (
+    lambda record: record.latent_rms,
+    lambda record: record.x0_rms,
+    lambda record: record.guidance_gap,
+    lambda record: record.saturation,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,7 +61,14 @@ class Colouring:
     high: float | None = None
 
 
-def differing(runs: Sequence[Run]) -> list[str]:
+class HasSettings(Protocol):
+    """A run, or the stored picture that it is of."""
+
+    @property
+    def settings(self) -> GenerationSettings: ...
+
+
+def differing(runs: Sequence[HasSettings]) -> list[str]:
     """The settings in which runs differ and that have an effect in any, in the order of AXES."""
     order = [row.field for row in AXES.values()]
     names = [
@@ -62,6 +78,46 @@ def differing(runs: Sequence[Run]) -> list[str]:
     ]
     found = [name for name in names if len({getattr(run.settings, name) for run in runs}) > 1]
     return sorted(found, key=lambda name: order.index(name) if name in order else len(order))
+
+
+def explaining(runs: Sequence[Run]) -> str | None:
+    """The setting that explains most of how the curves differ; None where none differs.
+
+    The share of the variance between the groups of its values (adjusted R squared, so that a
+    setting of many values has no advantage), at even places of each run, a mean over quantities.
+    A setting with a value of its own in every run would explain all: it is taken where nothing
+    else differs.
+    """
+    varied = differing(runs)
+    curves = [curve for of in _EXPLAINED if (curve := _curves(runs, of)) is not None]
+    shares = {name: share for name in varied if (share := _share(runs, name, curves)) is not None}
+    return max(shares, key=shares.__getitem__) if shares else next(iter(varied), None)
+
+
+def _curves(runs: Sequence[Run], of: Callable[[StepRecord], float | None]) -> np.ndarray | None:
+    """A quantity at _PLACES even places of each run, (runs, places); None where one lacks it."""
+    rows: list[np.ndarray] = []
+    for run in runs:
+        values = [of(record) for record in run.records]
+        known = [value for value in values if value is not None and math.isfinite(value)]
+        if not known or len(known) < len(values) - 1:  # the first change is none
+            return None
+        rows.append(np.interp(np.linspace(0, 1, _PLACES), np.linspace(0, 1, len(known)), known))
+    return np.stack(rows)
+
+
+def _share(runs: Sequence[Run], name: str, curves: Sequence[np.ndarray]) -> float | None:
+    values = [getattr(run.settings, name) for run in runs]
+    groups = [[i for i, one in enumerate(values) if one == value] for value in set(values)]
+    if not curves or len(groups) == len(runs):
+        return None
+    shares: list[float] = []
+    for curve in curves:
+        total = float(((curve - curve.mean(0)) ** 2).sum())
+        within = sum(float(((curve[g] - curve[g].mean(0)) ** 2).sum()) for g in groups)
+        shares.append(within / total if total else 1.0)
+    left = sum(shares) / len(shares)
+    return 1 - left * (len(runs) - 1) / (len(runs) - len(groups))
 
 
 def field_label(name: str) -> str:
@@ -83,6 +139,18 @@ def labels(runs: Sequence[Run]) -> list[str]:
         seen[label] = seen.get(label, 0) + 1
         found.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
     return found
+
+
+def short_labels(runs: Sequence[HasSettings]) -> tuple[str, list[str]]:
+    """The names of the settings in which runs differ, "Seed · Steps", and each run's values of
+    them in that order, "3 · 20"; nothing where none differs.
+    """
+    varied = differing(runs)
+    values = [
+        _shortened(" · ".join(_shown(getattr(run.settings, name)) for name in varied))
+        for run in runs
+    ]
+    return " · ".join(field_label(name) for name in varied), values
 
 
 def escaped(label: str) -> str:
