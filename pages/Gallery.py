@@ -1,18 +1,12 @@
-"""Gallery: every stored picture, newest first."""
+"""Gallery: every stored picture, newest first, the pictures of a sweep as one tile."""
 
 import streamlit as st
 
 from ui.catalog import GALLERY, GENERATE
 from ui.frame import open_page
-from ui.gallery.album import (
-    PREFIX,
-    filter_bar,
-    page_of,
-    parameters,
-    selection_bar,
-    show_grid,
-    show_opened,
-)
+from ui.gallery.album import PREFIX, all_of, entries_of, filter_bar, parameters, show_album
+from ui.gallery.selection import selection_bar, show_questions
+from ui.gallery.viewer import show_opened
 from ui.links import check_address, mend_address
 from ui.views import show_empty
 
@@ -28,18 +22,19 @@ with open_page(GALLERY) as runtime:
         st.page_link(GENERATE.path, label="Generate one", icon=GENERATE.icon)
     else:
         filters = filter_bar(facets)
-        total = runtime.store.count(filters.text, filters.scheduler, filters.model)
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption(f"{total:,} picture{'s' if total != 1 else ''}", width="stretch")
-            selection_bar()
+        total = runtime.store.count(*filters.wanted)
+        bar, tiles = st.container(horizontal=True, vertical_alignment="center"), st.container()
         if total == 0:
             show_empty(":material/search_off:", "No matches", "Remove a word or a filter.")
         else:
-            top = st.container()
             with st.container(horizontal_alignment="center"):
-                images = page_of(runtime, filters, total)
-            with top:
-                show_grid(runtime, images)
-    show_opened(runtime)
+                entries = entries_of(runtime, filters)
+            with bar:
+                st.caption(f"{total:,} picture{'s' if total != 1 else ''}", width="stretch")
+                selection_bar(runtime, all_of(runtime, entries))
+            with tiles:
+                show_album(runtime, entries)
+        if not show_questions(runtime):
+            show_opened(runtime, filters)
     if broken:
         st.rerun()

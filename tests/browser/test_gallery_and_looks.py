@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import zipfile
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import expect
 
@@ -31,9 +34,7 @@ def pictures(visitor: Visitor, server: Server) -> None:
 def test_open_send_and_delete(visitor: Visitor, server: Server) -> None:
     page = visitor.open("/Gallery")
     newest = server.store.search(limit=1)[0]
-    page.get_by_test_id("stMain").get_by_role("button", name="ago").or_(
-        page.get_by_test_id("stMain").get_by_role("button", name="just now")
-    ).first.click()
+    page.locator(".cell").first.click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("Download PNG").wait_for()
     settle(page)
@@ -57,7 +58,61 @@ def test_open_send_and_delete(visitor: Visitor, server: Server) -> None:
     wait_until(lambda: server.store.get(newest.digest) is None, "the picture to go")
     expect(dialog).to_have_count(0)
     wait_until(lambda: not newest.path.exists(), "its file to go")
-    wait_until(lambda: "gallery_open" not in page.url, "the address to forget it")
+    page.wait_for_function("() => !location.search.includes('gallery_open')")
+
+
+@pytest.mark.usefixtures("pictures")
+def test_pictures_open_and_turn_by_keys_alone(visitor: Visitor, server: Server) -> None:
+    """Tab reaches the first tile, arrows the others; Enter opens, arrows turn, Esc closes."""
+    newest = [image.digest for image in server.store.search(limit=3)]
+    page = visitor.open("/Gallery")
+    page.locator(".cell").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**gallery_open={newest[1]}**")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("Download PNG").wait_for()
+    settle(page)
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url(f"**gallery_open={newest[2]}**")
+    settle(page)
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_url(f"**gallery_open={newest[1]}**")
+    page.keyboard.press("Escape")  # at once, while the dialog is drawn
+    expect(dialog).to_have_count(0)
+    page.wait_for_function("() => !location.search.includes('gallery_open')")
+
+
+@pytest.mark.usefixtures("pictures")
+def test_ticked_pictures_are_exported_and_compared(
+    visitor: Visitor, server: Server, tmp_path: Path
+) -> None:
+    newest = server.store.search(limit=2)
+    page = visitor.open("/Gallery")
+    page.get_by_text("Select", exact=True).click()
+    for index in range(2):
+        page.locator(".cell").nth(index).click()
+        expect(page.locator('.cell[data-state="selected"]')).to_have_count(index + 1)
+    with page.expect_download() as started:
+        page.get_by_role("button", name="Export 2").click()
+    started.value.save_as(tmp_path / "pictures.zip")
+    with zipfile.ZipFile(tmp_path / "pictures.zip") as archive:
+        for image in newest:
+            assert archive.read(f"lightbox-{image.digest[:12]}.png") == image.path.read_bytes()
+        assert "settings.csv" in archive.namelist()
+    page.get_by_role("button", name="Compare", exact=True).click()
+    page.get_by_role("dialog").locator(".looking").wait_for()
+    settle(page)
+    page.screenshot(path=ARTEFACTS / "gallery-compare.png")
+
+
+@pytest.mark.usefixtures("pictures")
+def test_a_picture_on_home_opens_in_the_gallery(visitor: Visitor, server: Server) -> None:
+    (newest,) = server.store.search(limit=1)
+    page = visitor.open("/")
+    page.locator(".cell").first.click()
+    page.wait_for_url(f"**/Gallery?**gallery_open={newest.digest}**")
+    page.get_by_role("dialog").get_by_text("Download PNG").wait_for()
 
 
 @pytest.mark.usefixtures("pictures")

@@ -106,7 +106,7 @@ def test_the_slider_moves_the_line_of_every_figure_and_the_pictures(page: Page) 
     wait_until(
         lambda: page.get_by_alt_text("Predicted x0").get_attribute("src") != before, "a new x0"
     )
-    wait_until(lambda: "latents_step=3" in page.url, "the step in the address")
+    page.wait_for_function("() => location.search.includes('latents_step=3')")
 
 
 def test_the_cursor_rests_while_nothing_moves(page: Page) -> None:

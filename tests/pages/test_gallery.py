@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import time
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.diffusion.settings import GenerationSettings
+from core.sweeps.axis import Axis
+from core.sweeps.sweep import Sweep
 from tests.pages.conftest import GALLERY, App, messages
 from ui.gallery.album import PAGE_SIZE
 
 
+def tiles(at: AppTest) -> list[dict[str, Any]]:
+    """What the browser is told of each tile, in order."""
+    (component,) = at.get("bidi_component")
+    return json.loads(component.proto.json)["cells"]
+
+
 def shown(at: AppTest) -> list[str]:
     """The digests on the page, in order."""
-    keys = [button.key or "" for button in at.button]
-    return [key.removeprefix("open:") for key in keys if key.startswith("open:")]
+    return [tile["at"] for tile in tiles(at)]
+
+
+def run_sweep(app: App, scales: tuple[float, ...] = (2.0, 5.0, 9.0), prompt: str = "an owl") -> Any:
+    """The job of a sweep whose cells are computed."""
+    base = GenerationSettings(prompt=prompt, seed=1, num_inference_steps=3)
+    sweep = Sweep(base=base, x=Axis(name="guidance_scale", values=scales))
+    cells = [cell.settings for cell in sweep.cells()]
+    app.queue.submit(cells, owner="test", token=f"{prompt}{scales}", sweep=sweep)
+    return app.finish()
 
 
 def test_an_empty_gallery_says_what_fills_it(app: App) -> None:
@@ -81,7 +100,8 @@ def test_a_page_beyond_the_last_shows_the_last(app: App) -> None:
 def test_a_picture_opens_with_all_that_made_it(app: App) -> None:
     image = app.put(7, prompt="an owl")
     at = app.open(GALLERY)
-    at.button(key=f"open:{image.digest}").click().run()
+    at.session_state["gallery_open"] = image.digest  # as a click does
+    at.run()
     assert any(code.value.startswith("an owl\nSteps: 20") for code in at.code)
     assert {metric.label: metric.value for metric in at.metric}["CLIP score"] == "27.5"
 
@@ -123,8 +143,9 @@ def test_several_are_ticked_and_deleted(app: App) -> None:
     at = app.open(GALLERY)
     at.toggle(key="gallery:selecting").set_value(True).run()
     assert at.button(key="gallery:delete").disabled
-    for image in images[1:3]:
-        at.checkbox(key=f"tick:{image.digest}").check().run()
+    at.session_state["gallery:picked"] = {image.digest for image in images[1:3]}  # as clicks do
+    at.run()
+    assert [tile["state"] for tile in tiles(at)] == ["done", "selected", "selected", "done"]
     at.button(key="gallery:delete").click().run()
     assert app.store.count() == 4, "not without asking"
     at.button(key="gallery:really").click().run()
@@ -132,13 +153,104 @@ def test_several_are_ticked_and_deleted(app: App) -> None:
     assert kept == [images[3].digest, images[0].digest]
 
 
+def test_all_of_a_page_are_ticked_and_none(app: App) -> None:
+    images = [app.put(seed) for seed in range(3)]
+    at = app.open(GALLERY)
+    at.toggle(key="gallery:selecting").set_value(True).run()
+    assert at.button(key="gallery:compare").disabled
+    at.button(key="gallery:all").click().run()
+    assert at.session_state["gallery:picked"] == {image.digest for image in images}
+    (export,) = [one for one in at.get("download_button") if one.proto.label == "Export 3"]
+    assert not export.proto.disabled
+    at.button(key="gallery:all").click().run()
+    assert at.session_state["gallery:picked"] == set()
+    at.button(key="gallery:all").click().run()
+    at.toggle(key="gallery:selecting").set_value(False).run()
+    at.toggle(key="gallery:selecting").set_value(True).run()
+    assert at.session_state["gallery:picked"] == set(), "what is not shown is not deleted later"
+
+
+def test_two_ticked_pictures_are_compared(app: App) -> None:
+    images = [app.put(1, guidance_scale=scale) for scale in (2.0, 6.0)]
+    at = app.open(GALLERY)
+    at.toggle(key="gallery:selecting").set_value(True).run()
+    at.session_state["gallery:picked"] = {image.digest for image in images}
+    at.run()
+    at.button(key="gallery:compare").click().run()
+    assert not messages(at)
+    (table,) = at.table
+    assert list(table.value["Differs in"]) == ["Guidance scale"]
+    data = [json.loads(one.proto.json) for one in at.get("bidi_component")]
+    assert [sorted(one) for one in data if "a" in one] == [["a", "b"]]
+
+
+def test_a_sweep_is_one_tile_that_opens_it(app: App) -> None:
+    single = app.put(7, prompt="a fish")
+    job = run_sweep(app)
+    at = app.open(GALLERY)
+    (sweep, picture) = tiles(at)
+    assert picture["at"] == single.digest
+    assert sweep["caption"] == "Guidance scale (3): an owl"
+    assert sweep["marks"] == ["3 pictures"]
+    assert "4 pictures" in [caption.value for caption in at.caption]
+    at.session_state["gallery:sweep"] = job.id  # as a click does
+    at.run()
+    assert not messages(at)
+    assert at.text_area(key="sweep_prompt").value == "an owl"
+    apart = app.open(GALLERY, gallery_grouped="false")
+    assert len(tiles(apart)) == 4
+    assert not [tile for tile in tiles(apart) if tile["marks"]]
+
+
+def test_a_sweep_is_ticked_with_all_its_pictures(app: App) -> None:
+    job = run_sweep(app)
+    digests = {cell.digest for cell in app.queue.cells(job.id)}
+    at = app.open(GALLERY)
+    at.toggle(key="gallery:selecting").set_value(True).run()
+    at.button(key="gallery:all").click().run()
+    assert at.session_state["gallery:picked"] == digests
+    assert [tile["state"] for tile in tiles(at)] == ["selected"]
+    at.button(key="gallery:delete").click().run()
+    at.button(key="gallery:really").click().run()
+    assert app.store.count() == 0
+
+
+def test_a_search_finds_within_a_sweep(app: App) -> None:
+    """The tile stands for those that are found, and says how many they are."""
+    run_sweep(app, prompt="an owl")
+    run_sweep(app, prompt="a fish", scales=(3.0, 4.0))
+    at = app.open(GALLERY, gallery_search="fish")
+    assert [tile["marks"] for tile in tiles(at)] == [["2 pictures"]]
+    assert "2 pictures" in [caption.value for caption in at.caption]
+
+
+def test_an_opened_picture_leads_to_the_ones_beside_it(app: App) -> None:
+    """By the library's own order, whatever the page of the tiles; a filter holds here too."""
+    first, other, last = app.put(1), app.put(2, prompt="a fish"), app.put(3)
+    at = app.open(GALLERY, gallery_open=first.digest)
+    assert at.button(key="gallery:older").disabled
+    at.button(key="gallery:newer").click().run()
+    assert at.session_state["gallery_open"] == other.digest
+    at.button(key="gallery:newer").click().run()
+    assert at.session_state["gallery_open"] == last.digest
+    assert at.button(key="gallery:newer").disabled
+    at.button(key="gallery:older").click().run()
+    assert at.session_state["gallery_open"] == other.digest
+    found = app.open(GALLERY, gallery_open=first.digest, gallery_search=first.settings.prompt)
+    found.button(key="gallery:newer").click().run()
+    assert found.session_state["gallery_open"] == last.digest
+
+
 def test_a_damaged_picture_does_not_take_the_page_down(app: App) -> None:
-    good, bad = app.put(1), app.put(2)
+    good, bad = app.put(901), app.put(902)  # no small one of them is in memory
     bad.path.write_bytes(b"")
     at = app.open(GALLERY)
     assert shown(at) == [bad.digest, good.digest]
-    assert [message.split(":")[0] for message in messages(at)] == ["This picture cannot be shown"]
-    assert len(at.get("image")) == 1
+    assert [tile["state"] for tile in tiles(at)] == ["failed", "done"]
+    assert [tile["words"] for tile in tiles(at)] == ["This picture cannot be read", ""]
+    at.session_state["gallery_open"] = bad.digest
+    at.run()
+    assert {message.split(":")[0] for message in messages(at)} == {"This picture cannot be shown"}
 
 
 def test_a_thousand_pictures_page_in_under_a_second(app: App) -> None:
@@ -163,7 +275,7 @@ def test_a_thousand_pictures_page_in_under_a_second(app: App) -> None:
     at.session_state["gallery_page"] = 21
     at.run()
     assert time.process_time() - begin < 1
-    assert len(at.get("image")) == PAGE_SIZE
+    assert len(shown(at)) == PAGE_SIZE
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ class Clicks:
 @pytest.fixture
 def clicks(monkeypatch: pytest.MonkeyPatch) -> Clicks:
     clicks = Clicks()
-    monkeypatch.setattr("ui.grid.grid._grid", clicks)
+    monkeypatch.setattr("ui.grid.grid.mount_grid", clicks)
     return clicks
 
 

@@ -424,6 +424,22 @@ def test_an_opened_cell_says_all_and_goes_to_generate(app: App) -> None:
     assert at.number_input(key="generate_guidance_scale").value == 5.0
 
 
+def test_an_opened_cell_leads_to_the_ones_beside_it(app: App) -> None:
+    """In reading order; the rows of one page follow each other."""
+    at = finished(app)
+    cells = [(x, y, 0) for y in range(2) for x in range(2)]
+    at.session_state["sweep:opened"] = cells[0]
+    at.run()
+    assert at.button(key="sweep:previous").disabled
+    for place in cells[1:]:
+        at.button(key="sweep:next").click().run()
+        assert at.session_state["sweep:opened"] == place
+    assert at.button(key="sweep:next").disabled
+    at.button(key="sweep:previous").click().run()
+    assert at.session_state["sweep:opened"] == cells[-2]
+    assert not messages(at)
+
+
 def test_a_picture_sent_here_becomes_the_base(app: App) -> None:
     image = app.put(seed=77, num_inference_steps=9, guidance_scale=4.5)
     at = app.open(GALLERY, gallery_open=image.digest)

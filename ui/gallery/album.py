@@ -1,4 +1,4 @@
-"""The Gallery's parts: filters, the grid, one picture opened, deleting."""
+"""The Gallery's filters, and its pictures as tiles: one for a sweep."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from core.runs.store.store import Facets, StoredImage
+from core.runs.store.index import Entry
+from core.runs.store.store import Facets
 from ui.catalog import GALLERY
-from ui.frame import safe
+from ui.gallery.selection import is_selecting, picked, toggle
+from ui.grid.tiles import Tile, show_tiles
 from ui.links import BOUND, Parameter, forget_problems
-from ui.runs.result import show_actions, show_facts, show_settings
+from ui.runs.sweeps import describe_sweep
 from ui.runtime import Runtime
-from ui.send import OPEN
-from ui.views import ago, picture_bytes, show_picture
+from ui.send import OPEN, send_sweep
+from ui.views import ago
 
 PREFIX = GALLERY.prefix
 PAGE_SIZE = 24
 ANY = "Any"
-PICKED = f"{PREFIX}:picked"
-DELETING = f"{PREFIX}:deleting"
-SURE = f"{PREFIX}:sure"
-SELECTING = f"{PREFIX}:selecting"
+CLICKED_SWEEP = f"{PREFIX}:sweep"
+"""The job of the sweep whose tile was clicked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,12 @@ class Filters:
     text: str
     scheduler: str | None
     model: str | None
+    is_grouped: bool
+
+    @property
+    def wanted(self) -> tuple[str, str | None, str | None]:
+        """Text, scheduler and model, as the store takes them."""
+        return self.text, self.scheduler, self.model
 
 
 def parameters(facets: Facets) -> tuple[Parameter, ...]:
@@ -39,6 +45,7 @@ def parameters(facets: Facets) -> tuple[Parameter, ...]:
         Parameter(field="search", kind="text"),
         Parameter(field="scheduler", kind="choice", choices=(ANY, *facets.schedulers)),
         Parameter(field="model", kind="choice", choices=(ANY, *facets.models)),
+        Parameter(field="grouped", kind="choice", choices=("true", "false")),
         Parameter(field="page", kind="int", low=1, high=1_000_000),
         Parameter(field="open", kind="text"),
     )
@@ -46,7 +53,9 @@ def parameters(facets: Facets) -> tuple[Parameter, ...]:
 
 def filter_bar(facets: Facets) -> Filters:
     """Search and filters; a change of any goes back to the first page."""
-    words, scheduler, model = st.columns([0.5, 0.25, 0.25], gap="small")
+    words, scheduler, model, grouped = st.columns(
+        [0.4, 0.21, 0.21, 0.18], gap="small", vertical_alignment="bottom"
+    )
     text = words.text_input(
         "Search in prompts",
         key=f"{PREFIX}_search",
@@ -66,163 +75,87 @@ def filter_bar(facets: Facets) -> Filters:
     made_by = model.selectbox(
         "Model", [ANY, *facets.models], key=f"{PREFIX}_model", on_change=_first_page, **BOUND
     )
+    is_grouped = grouped.toggle(
+        "Group sweeps",
+        value=True,
+        key=f"{PREFIX}_grouped",
+        help="The newest picture stands for its sweep; a click opens the sweep.",
+        on_change=_first_page,
+        **BOUND,
+    )
     return Filters(
         text=(text or "").strip(),
         scheduler=None if chosen == ANY else chosen,
         model=None if made_by == ANY else made_by,
+        is_grouped=is_grouped,
     )
 
 
-def page_of(runtime: Runtime, filters: Filters, total: int) -> list[StoredImage]:
-    """The pictures of the page that is turned to."""
+def entries_of(runtime: Runtime, filters: Filters) -> list[Entry]:
+    """The entries of the page that is turned to, with the control that turns it."""
+    store = runtime.store
+    if filters.is_grouped:
+        total = store.count_entries(*filters.wanted)
+    else:
+        total = store.count(*filters.wanted)
     pages = max(1, -(-total // PAGE_SIZE))
     key = f"{PREFIX}_page"
     if st.session_state.get(key, 1) > pages:
         st.session_state[key] = pages
     page = st.pagination(pages, key=key, **BOUND) if pages > 1 else 1
-    return runtime.store.search(
-        filters.text,
-        scheduler=filters.scheduler,
-        model=filters.model,
-        limit=PAGE_SIZE,
-        offset=(min(page, pages) - 1) * PAGE_SIZE,
-    )
+    offset = (min(page, pages) - 1) * PAGE_SIZE
+    if filters.is_grouped:
+        return store.entries(*filters.wanted, limit=PAGE_SIZE, offset=offset)
+    return [
+        Entry(image=image)
+        for image in store.search(*filters.wanted, limit=PAGE_SIZE, offset=offset)
+    ]
 
 
-def show_grid(runtime: Runtime, images: Sequence[StoredImage]) -> None:
-    """Picture, prompt, and a way in; with boxes to tick while selecting."""
-    selecting = bool(st.session_state.get(SELECTING))
-    grid = st.grid(6, min_column_width=130, gap=("medium", "small"))
-    for image in images:
-        with grid.cell(), st.container(gap="xxsmall"):
-            if (data := picture_bytes(runtime.store, image.digest)) is not None:
-                show_picture(data, image)
-            st.text(image.settings.prompt or "(no prompt)", wrap=False, width="stretch")
-            if selecting:
-                st.checkbox(
-                    "Select",
-                    key=f"tick:{image.digest}",
-                    value=image.digest in _picked(),
-                    on_change=_tick,
-                    args=(image.digest,),
-                )
-            else:
-                st.button(
-                    ago(image.created_at),
-                    key=f"open:{image.digest}",
-                    type="tertiary",
-                    icon=":material/open_in_full:",
-                    help="Open with all its settings",
-                    on_click=_open,
-                    args=(image.digest,),
-                )
+def show_album(runtime: Runtime, entries: list[Entry]) -> None:
+    """A click opens a picture or a sweep; while selecting, it ticks them."""
+    if job_id := st.session_state.pop(CLICKED_SWEEP, None):
+        if (sweep := runtime.queue.sweep(job_id)) is not None:
+            send_sweep(sweep)
+        st.info("This sweep was written by another version and cannot be opened.")
+    chosen = picked()
+    by_digest = {entry.image.digest: entry for entry in entries}
+    tiles = [
+        Tile(
+            image=entry.image,
+            caption=_caption(runtime, entry),
+            mark=f"{entry.count} pictures" if entry.job_id else "",
+            is_selected=is_selecting() and all_of(runtime, [entry]) <= chosen,
+        )
+        for entry in entries
+    ]
+
+    def clicked(digest: str) -> None:
+        entry = by_digest[digest]
+        if is_selecting():
+            toggle(all_of(runtime, [entry]))
+        elif entry.job_id is not None:
+            st.session_state[CLICKED_SWEEP] = entry.job_id
+        else:
+            st.session_state[OPEN] = digest
+
+    show_tiles(runtime.store, tiles, key=f"{PREFIX}:tiles", name="Pictures", on_open=clicked)
 
 
-def selection_bar() -> None:
-    """Switches selecting on and off, and deletes what is ticked, after asking."""
-    with st.container(horizontal=True, vertical_alignment="center", width="content"):
-        st.toggle("Select", key=SELECTING, on_change=_forget_ticks)
-        picked = sorted(_picked())
-        if st.session_state.get(SELECTING):
-            st.button(
-                f"Delete {len(picked)}" if picked else "Delete",
-                key="gallery:delete",
-                icon=":material/delete:",
-                disabled=not picked,
-                on_click=_set_deleting,
-                args=(picked,),
-            )
+def _caption(runtime: Runtime, entry: Entry) -> str:
+    """What varies in a sweep; of a picture its prompt and age."""
+    if entry.job_id is not None and (sweep := runtime.queue.sweep(entry.job_id)) is not None:
+        return describe_sweep(sweep)
+    return f"{entry.image.settings.prompt or '(no prompt)'} · {ago(entry.image.created_at)}"
 
 
-def show_opened(runtime: Runtime) -> None:
-    """The question before deleting, or the picture named in the address, if there is one."""
-    if deleting := st.session_state.get(DELETING):
-        _confirm_delete(runtime, deleting)
-        return
-    digest = st.session_state.get(OPEN) or st.query_params.get(OPEN)
-    if not digest:
-        return
-    image = runtime.store.get(digest)
-    if image is None:
-        _close()
-        st.info("The picture in the link was not found. It may have been deleted.")
-        return
-    st.session_state[OPEN] = digest
-    if st.query_params.get(OPEN) != digest:
-        st.query_params[OPEN] = digest
-    _show_one(runtime, image)
-
-
-@st.dialog("Picture", width="large", icon=":material/image:", on_dismiss=lambda: _close())
-@safe
-def _show_one(runtime: Runtime, image: StoredImage) -> None:
-    left, right = st.columns([0.5, 0.5], gap="medium")
-    with left:
-        if (data := picture_bytes(runtime.store, image.digest)) is not None:
-            show_picture(data, image)
-        with st.container(horizontal=True):
-            show_actions(runtime, image, GALLERY)
-            asked = st.button("Delete", key="gallery:delete_one", icon=":material/delete:")
-        if asked or st.session_state.get(SURE) == image.digest:
-            st.session_state[SURE] = image.digest
-            _ask(runtime, [image.digest])
-    with right:
-        show_facts(image)
-        st.caption(f"{ago(image.created_at)} · {image.settings.scheduler}")
-        show_settings(image)
-
-
-@st.dialog("Delete pictures", icon=":material/delete:", on_dismiss=lambda: _set_deleting([]))
-@safe
-def _confirm_delete(runtime: Runtime, digests: list[str]) -> None:
-    _ask(runtime, digests)
-
-
-def _ask(runtime: Runtime, digests: Sequence[str]) -> None:
-    noun = "this picture" if len(digests) == 1 else f"these {len(digests)} pictures"
-    st.text(f"Delete {noun} permanently? The files are removed from the disk.")
-    with st.container(horizontal=True):
-        if st.button("Delete permanently", key="gallery:really", type="primary"):
-            count = runtime.store.delete(digests)
-            _close()
-            _forget_ticks()
-            _set_deleting([])
-            st.toast(f"{count} deleted", icon=":material/delete:")
-            st.rerun()
-        if st.button("Cancel", key="gallery:keep"):
-            _set_deleting([])
-            st.session_state.pop(SURE, None)
-            st.rerun()
-
-
-def _picked() -> set[str]:
-    return st.session_state.setdefault(PICKED, set())
-
-
-def _tick(digest: str) -> None:
-    picked = _picked()
-    if st.session_state[f"tick:{digest}"]:
-        picked.add(digest)
-    else:
-        picked.discard(digest)
-
-
-def _forget_ticks() -> None:
-    st.session_state[PICKED] = set()
-
-
-def _open(digest: str) -> None:
-    st.session_state[OPEN] = digest
-
-
-def _close() -> None:
-    st.session_state.pop(OPEN, None)
-    st.session_state.pop(SURE, None)
-    st.query_params.pop(OPEN, None)
-
-
-def _set_deleting(digests: Sequence[str]) -> None:
-    st.session_state[DELETING] = list(digests)
+def all_of(runtime: Runtime, entries: Sequence[Entry]) -> set[str]:
+    """The digests that entries stand for."""
+    digests = {entry.image.digest for entry in entries}
+    for entry in entries:
+        if entry.job_id is not None:
+            digests |= {cell.digest for cell in runtime.queue.cells(entry.job_id) if cell.digest}
+    return runtime.store.holds(digests)
 
 
 def _first_page() -> None:

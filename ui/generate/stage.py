@@ -20,6 +20,7 @@ from core.runs.store.store import StoredImage
 from ui.catalog import GENERATE
 from ui.clicks import click
 from ui.generate.stopped import LONGEST_SIDE, show_stopped_cells
+from ui.grid.tiles import Tile, show_tiles
 from ui.progress import Progress, follow
 from ui.runs.progress import progress_text, say_if_stuck, share_of
 from ui.runs.result import show_actions, show_facts, show_settings
@@ -237,22 +238,29 @@ def _note_seed(settings: GenerationSettings) -> None:
 
 
 def _pick(runtime: Runtime, job: Job, images: Sequence[StoredImage]) -> StoredImage:
-    """The batch side by side; the seeds below choose whose details are shown."""
-    grid = st.grid("auto", min_column_width=140, gap="small")
-    for image in images:
-        with grid.cell():
-            if (data := picture_bytes(runtime.store, image.digest)) is not None:
-                show_picture(data, image)
-                st.caption(str(image.settings.seed))
+    """The batch side by side; a click on a picture, or its seed below, shows its details."""
+    by_digest = {image.digest: image for image in images}
     by_seed = {image.settings.seed: image for image in images}
+    key = f"pick:{job.id}"
+    show_tiles(
+        runtime.store,
+        [Tile(image=image, caption=str(image.settings.seed)) for image in images],
+        key=f"tiles:{job.id}",
+        name="Pictures of this run",
+        on_open=lambda digest: _choose(key, by_digest[digest].settings.seed),
+    )
     seed = st.pills(
         "Details of seed",
         list(by_seed),
         default=images[0].settings.seed,
         required=True,
-        key=f"pick:{job.id}",
+        key=key,
     )
     return by_seed.get(seed, images[0])
+
+
+def _choose(key: str, seed: int) -> None:
+    st.session_state[key] = seed
 
 
 def _show_result(runtime: Runtime, image: StoredImage) -> None:

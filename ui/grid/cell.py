@@ -23,36 +23,40 @@ LONGEST_SIDE = 512
 
 def show_opened(runtime: Runtime, board: Board, here: Page) -> None:
     """The dialog of the cell that was clicked, if one was, on the page `here`."""
-    place = board.state.opened
-    if place is None:
-        return
-    cell = board.cell_at(*place)
-    if cell is None:
+    if _opened(board) is None:
         board.state.close()
         return
-    image = runtime.store.get(cell.digest) if cell.state == "done" else None
     # The decorator is given the state of this grid, which is known only now.
     dialog = st.dialog(
         "Cell", width="large", icon=":material/image:", on_dismiss=board.state.close
     )(_dialog)
-    dialog(runtime, board, cell, image, here)
+    dialog(runtime, board, here)
+
+
+def _opened(board: Board) -> BoardCell | None:
+    place = board.state.opened
+    return None if place is None else board.cell_at(*place)
 
 
 @safe
-def _dialog(
-    runtime: Runtime, board: Board, cell: BoardCell, image: StoredImage | None, here: Page
-) -> None:
+def _dialog(runtime: Runtime, board: Board, here: Page) -> None:
+    """Turning to another cell draws this alone, not the grid behind it."""
+    if (cell := _opened(board)) is None:
+        return
+    image = runtime.store.get(cell.digest) if cell.state == "done" else None
     st.markdown(f"**{plain(board.values_of(cell))}**")
     if cell.twin is not None:
         twin = plain(board.values_of(board.cells[cell.twin]))
         st.caption(f"These settings give the same image as {twin}: computed once.")
     if image is None:
         _show_unfinished(runtime, board, cell)
+        _show_turns(board, cell)
         return
     left, right = st.columns([0.5, 0.5], gap="medium")
     with left:
         if (data := picture_bytes(runtime.store, image.digest)) is not None:
             show_picture(data, image, longest=LONGEST_SIDE)
+        _show_turns(board, cell)
         with st.container(horizontal=True, gap="small"):
             _show_buttons(runtime, board, cell, image, here)
     with right:
@@ -60,6 +64,24 @@ def _dialog(
         show_numbers_of(runtime.store, board, cell)
         st.caption(f"{plain(image.settings.scheduler)} · {_kept(runtime, image)}")
         show_settings(image)
+
+
+def _show_turns(board: Board, cell: BoardCell) -> None:
+    """The cell before and the one after, in reading order on the same page, by keys too."""
+    page = board.page(cell.at.z)
+    here = page.index(cell)
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        for label, key, index in (("Previous", "Left", here - 1), ("Next", "Right", here + 1)):
+            inside = 0 <= index < len(page)
+            at = page[index].at if inside else cell.at
+            st.button(
+                label,
+                key=board.state.name(label.lower()),
+                shortcut=key,
+                disabled=not inside,
+                on_click=board.state.turn_to,
+                args=((at.x, at.y, at.z),),
+            )
 
 
 def _show_buttons(

@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from core.diffusion.settings import MAX_SIDE, GenerationSettings
+from core.runs.store.store import StoredImage
 from ui.grid.board import Board, BoardCell
 from ui.runs.media import served, smaller
 from ui.runtime import Runtime
@@ -80,6 +81,26 @@ def show_flipbook(runtime: Runtime, board: Board, *, closes: bool = False) -> No
 def compare_pictures(name: str, a: dict[str, Any], b: dict[str, Any]) -> None:
     """Any two pictures with a slider between them; each has src, label, width and height."""
     _compare(key=f"{name}:ab", data={"a": a, "b": b})
+
+
+def compare_images(runtime: Runtime, name: str, a: StoredImage, b: StoredImage) -> None:
+    """Any two stored pictures: the settings in which they differ, and a slider between them."""
+    _show_differences(a.settings, b.settings)
+    one, two = (_stored(runtime, name, image) for image in (a, b))
+    if one["src"] and two["src"]:
+        compare_pictures(name, one, two)
+    else:
+        st.info("One of the two pictures cannot be read.")
+
+
+def _stored(runtime: Runtime, name: str, image: StoredImage) -> dict[str, Any]:
+    data = smaller(runtime.store, image.digest, MAX_SIDE)
+    return {
+        "src": served(data, f"{name}:look:{image.digest}") if data else None,
+        "label": image.settings.prompt or "(no prompt)",
+        "width": image.settings.width,
+        "height": image.settings.height,
+    }
 
 
 def differing(a: GenerationSettings, b: GenerationSettings) -> dict[str, tuple[str, str]]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import streamlit as st
-from streamlit.components.v2 import component
 
 from core.runs.queue.jobs import Job, StoppedCell
 from core.sweeps.axis import Axis
 from core.sweeps.sweep import Sweep
 from ui.frame import POLL_SECONDS, SLOW_POLL_SECONDS
 from ui.grid.board import Board, BoardCell, make_board
+from ui.grid.component import mount_grid
 from ui.grid.state import GridState
 from ui.progress import Progress, follow
 from ui.runs.media import inline, served, smaller
@@ -27,14 +26,6 @@ FEW_CELLS = 100
 MANY_PAGES = 10
 SIZES = {"Fit": 0, "Small": 72, "Medium": 128, "Large": 256, "Full": 512}
 LOOK_AT = 2  # pixels of the file for one on the screen, so that dense screens stay sharp
-_FOLDER = Path(__file__).parents[1] / "components"
-
-_grid = component(
-    "lightbox_sweep_grid",
-    html=(_FOLDER / "grid.html").read_text(encoding="utf-8"),
-    css=(_FOLDER / "grid.css").read_text(encoding="utf-8"),
-    js=(_FOLDER / "grid.js").read_text(encoding="utf-8"),
-)
 
 
 def show_grid(runtime: Runtime, board: Board) -> None:
@@ -149,7 +140,7 @@ def _draw(
     size = SIZES.get(str(state.look("size") or "Fit"), 0)
     key = state.name("grid")
     repeated = board.repeated_reasons()
-    _grid(
+    mount_grid(
         key=key,
         data={
             "name": _name(board.sweep),

@@ -67,6 +67,10 @@ class GridState:
         st.session_state[self.name(clicks.OPENED)] = place
         st.session_state[self.name(clicks.CLICKED)] = True
 
+    def turn_to(self, place: Place) -> None:
+        """Show another cell in the place of the one that is open."""
+        st.session_state[self.name(clicks.OPENED)] = place
+
     def close(self) -> None:
         st.session_state.pop(self.name(clicks.OPENED), None)
 

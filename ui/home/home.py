@@ -6,19 +6,23 @@ import streamlit as st
 
 from core.diffusion.recipe.settings_table import SETTINGS
 from core.diffusion.settings import GenerationSettings
-from core.runs.store.store import StoredImage
 from core.sweeps.axes import AXES
 from core.sweeps.axis import parse_axis
 from core.sweeps.sweep import Sweep
 from ui.catalog import CATALOG, GALLERY, GENERATE, HOME, SWEEP
 from ui.clicks import note_click
+from ui.grid.tiles import Tile, show_tiles
 from ui.links import put_settings
 from ui.runtime import Runtime
 from ui.send import send
 from ui.sweep_link import key, put_sweep
-from ui.views import ago, picture_bytes, plain, show_empty, show_picture
+from ui.views import ago, plain, show_empty
 
 RECENT = 6
+TILE = 150
+OPENED = f"{HOME.prefix}:opened"
+"""The digest of the picture whose tile was clicked."""
+
 FIRST_SEED = 1
 EXAMPLE = "a red apple on a blue background"
 MOST_EXAMPLES = 4
@@ -121,24 +125,21 @@ def show_recent(runtime: Runtime) -> None:
             "The bundled model is ready: a first picture takes a second or two.",
         )
         return
-    grid = st.grid(RECENT, min_column_width=120, gap="small")
-    for image in images:
-        with grid.cell(), st.container(gap="xxsmall"):
-            _show_small(runtime, image)
-
-
-def _show_small(runtime: Runtime, image: StoredImage) -> None:
-    if (data := picture_bytes(runtime.store, image.digest)) is not None:
-        show_picture(data, image)
-    opened = st.button(
-        ago(image.created_at),
-        key=f"home:open:{image.digest}",
-        type="tertiary",
-        icon=":material/open_in_full:",
-        help="Open in the Gallery",
-    )
-    if opened:
+    opened = st.session_state.pop(OPENED, None)
+    if opened is not None and (image := runtime.store.get(opened)) is not None:
         send(runtime, image, GALLERY)
+    show_tiles(
+        runtime.store,
+        [Tile(image=image, caption=ago(image.created_at)) for image in images],
+        key=f"{HOME.prefix}:tiles",
+        name="Latest pictures",
+        on_open=lambda digest: _note(OPENED, digest),
+        size=TILE,
+    )
+
+
+def _note(name: str, value: str) -> None:
+    st.session_state[name] = value
 
 
 def show_machine(runtime: Runtime) -> None:

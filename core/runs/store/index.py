@@ -17,6 +17,14 @@ from core.runs.store.stored_image import StoredImage, image_from, search_key
 CHECKED_AT_ONCE = 5000
 """Rows that one call of `unreadable` looks at: a tenth of a second. The next goes on from there."""
 
+_OF_SWEEP = (
+    "WITH of_sweep AS (SELECT cells.digest AS cell, jobs.id AS job, MAX(jobs.rowid) FROM cells"
+    " JOIN jobs ON jobs.id = cells.job_id WHERE jobs.sweep IS NOT NULL GROUP BY cells.digest)"
+)
+"""Each picture's sweep: the last job that was to compute it."""
+
+_GROUPED = "images LEFT JOIN of_sweep ON of_sweep.cell = images.digest"
+
 log = logging.getLogger(__name__)
 
 
@@ -26,6 +34,15 @@ class Facets:
 
     schedulers: tuple[str, ...]
     models: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A picture by itself; or the newest picture of a sweep, its job and how many were found."""
+
+    image: StoredImage
+    job_id: str | None = None
+    count: int = 1
 
 
 class ImageIndex:
@@ -88,6 +105,63 @@ class ImageIndex:
             if len(found) == len(rows):
                 return found
             self.unreadable()  # most likely there are more: the place of each is another's
+
+    def entries(
+        self,
+        text: str = "",
+        scheduler: str | None = None,
+        model: str | None = None,
+        limit: int = 24,
+        offset: int = 0,
+    ) -> list[Entry]:
+        """What `search` finds, newest first, with the pictures of one sweep as one entry."""
+        while True:
+            where, values = self._conditions(text, scheduler, model)
+            sql = (
+                f"{_OF_SWEEP} SELECT images.*, hex(digest) AS key, MAX(created_at) AS newest,"
+                f" COUNT(*) AS pictures, job FROM {_GROUPED} {where} GROUP BY COALESCE(job, digest)"
+                " ORDER BY newest DESC, images.rowid DESC LIMIT ? OFFSET ?"
+            )
+            rows = self.database.read(sql, (*values, limit, offset))
+            found = [(row, image) for row in rows if (image := self._read(row)) is not None]
+            if len(found) == len(rows):
+                return [
+                    Entry(image=image, job_id=row["job"], count=row["pictures"])
+                    if row["pictures"] > 1
+                    else Entry(image=image)
+                    for row, image in found
+                ]
+            self.unreadable()
+
+    def count_entries(
+        self, text: str = "", scheduler: str | None = None, model: str | None = None
+    ) -> int:
+        """How many `entries` would find."""
+        self.unreadable()
+        where, values = self._conditions(text, scheduler, model)
+        sql = f"{_OF_SWEEP} SELECT COUNT(DISTINCT COALESCE(job, digest)) FROM {_GROUPED} {where}"
+        return int(self.database.read(sql, values)[0][0])
+
+    def neighbours(
+        self,
+        image: StoredImage,
+        text: str = "",
+        scheduler: str | None = None,
+        model: str | None = None,
+    ) -> tuple[StoredImage | None, StoredImage | None]:
+        """The next newer and the next older picture that `search` would find."""
+        where, values = self._conditions(text, scheduler, model)
+        place = "SELECT created_at, rowid FROM images WHERE digest = ?"
+        found: list[StoredImage | None] = []
+        for sign, order in ((">", "ASC"), ("<", "DESC")):
+            sql = (
+                f"SELECT *, hex(digest) AS key FROM images {where} {'AND' if where else 'WHERE'}"
+                f" (created_at, rowid) {sign} ({place})"
+                f" ORDER BY created_at {order}, rowid {order} LIMIT 1"
+            )
+            rows = self.database.read(sql, (*values, image.digest))
+            found.append(next(iter(self._readable(rows)), None))
+        return found[0], found[1]
 
     def count(self, text: str = "", scheduler: str | None = None, model: str | None = None) -> int:
         """How many `search` would find; a row that cannot be read counts until it is known."""
