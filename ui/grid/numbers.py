@@ -167,6 +167,7 @@ def _show_table(board: Board, found: Sequence[CellNumbers]) -> None:
     st.dataframe(
         table,
         hide_index=True,
+        placeholder="–",
         column_config={
             quantity.label: st.column_config.NumberColumn(
                 format=f"%.{quantity.digits}f", help=quantity.note

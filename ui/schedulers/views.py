@@ -49,7 +49,7 @@ def show_tables(tables: Sequence[Timetable]) -> None:
     _show_summary(tables)
     with st.expander("Every call", icon=":material/table_rows:"):
         rows = call_table(tables)
-        st.dataframe(rows, hide_index=True)
+        st.dataframe(rows, hide_index=True, placeholder="–")
         st.download_button(
             "CSV",
             lambda: write_rows_csv(rows),
@@ -85,6 +85,7 @@ def _show_summary(tables: Sequence[Timetable]) -> None:
     st.dataframe(
         summary_table(tables),
         hide_index=True,
+        placeholder="–",
         column_config={
             "First timestep": st.column_config.NumberColumn(format="%.5g"),
             "First sigma": st.column_config.NumberColumn(format="%.4g"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -18,28 +19,28 @@ from core.output.figures.guidance_parts import BOTH, CHOICES, split_guidance
 from ui.links import BOUND
 from ui.settings.controls import key
 from ui.steps.form import PREFIX
-from ui.steps.tensors import UNIT, show_preview, show_tensor
+from ui.steps.tensors import UNIT, show_preview, show_tensor, show_x0
 from ui.steps.work import block
 from ui.views import plain
 
 _GIVES = {"epsilon": "noise", "v_prediction": "velocity", "sample": "x0"}
 
 
-def show_one_call(run: Run, info: ModelInfo, call: int) -> None:
-    """The three blocks of call `call`, counted from 0."""
-    _show_call(run, call)
-    _show_guidance(run, info, call)
-    _show_step(run, info, call)
+def show_one_call(run: Run, info: ModelInfo, call: int, lines: Mapping[str, str]) -> None:
+    """The three blocks of call `call`, counted from 0, with their lines on plain diffusers."""
+    _show_call(run, call, lines)
+    _show_guidance(run, info, call, lines)
+    _show_step(run, info, call, lines)
 
 
-def _show_call(run: Run, call: int) -> None:
+def _show_call(run: Run, call: int, lines: Mapping[str, str]) -> None:
     sigma = run.sigmas[call]
     words = (
         "The UNet gets the noisy latents, the timestep and the prompt's embeddings, and predicts "
         "which part is noise. With guidance it makes two predictions in one call: without the "
         "prompt and with it."
     )
-    with block("3 · One call of the UNet", words, "call"):
+    with block("3 · One call of the UNet", words, "call", lines):
         with st.container(horizontal=True, gap="medium"):
             st.metric("Timestep", f"{run.timesteps[call]:g}", width="content")
             st.metric("Sigma", f"{sigma:.3g}", width="content")
@@ -72,14 +73,14 @@ def _show_call(run: Run, call: int) -> None:
             )
 
 
-def _show_guidance(run: Run, info: ModelInfo, call: int) -> None:
+def _show_guidance(run: Run, info: ModelInfo, call: int, lines: Mapping[str, str]) -> None:
     words = (
         "Guidance goes from eps_u through eps_c and on in the same direction; the scale says how "
         "far. In the predicted picture the difference has a part along the conditional x0, which "
         "makes it larger and more saturated, and a part across it, which changes what it shows "
         "(Sadat et al. 2024)."
     )
-    with block("4 · Guidance is a vector", words, "guidance"):
+    with block("4 · Guidance is a vector", words, "guidance", lines):
         if run.pred_uncond is None:
             why = (
                 "This model takes the guidance scale as an input"
@@ -105,6 +106,7 @@ def _show_guidance(run: Run, info: ModelInfo, call: int) -> None:
             **BOUND,
         )
         chosen = look_at(run, call, float(scale))
+        kept = _choose_parts()
         figure, picture = st.columns([0.6, 0.4], gap="medium")
         if chosen.eps_uncond is not None:
             found = arrow(chosen.eps_uncond, chosen.eps_cond, chosen.eps_guided)
@@ -122,7 +124,9 @@ def _show_guidance(run: Run, info: ModelInfo, call: int) -> None:
                 )
         with picture:
             if chosen.eps_uncond is not None:
-                _show_parts(run, info, call, float(scale), chosen)
+                _show_parts(run, info, call, float(scale), chosen, kept)
+            if scale == own:
+                show_x0(run, call, info)
             show_preview(f"Predicted x0 at scale {scale:g}", chosen.x0, info)
             difference = float(np.sqrt(np.square(chosen.x0 - run.x0[call]).mean()))
             if scale == own:
@@ -132,9 +136,9 @@ def _show_guidance(run: Run, info: ModelInfo, call: int) -> None:
                 st.caption(f"They differ by {difference:.3f} (RMS of the latents).")
 
 
-def _show_parts(run: Run, info: ModelInfo, call: int, scale: float, seen: Call) -> None:
-    """The predicted x0 with one part of guidance alone."""
-    kept = st.segmented_control(
+def _choose_parts() -> str:
+    """Which parts of guidance are kept."""
+    return st.segmented_control(
         "Guidance",
         list(CHOICES),
         default=BOTH,
@@ -143,6 +147,10 @@ def _show_parts(run: Run, info: ModelInfo, call: int, scale: float, seen: Call) 
         help="Of x0_c − x0_u, the part along the conditional x0, or the one across it.",
         **BOUND,
     )
+
+
+def _show_parts(run: Run, info: ModelInfo, call: int, scale: float, seen: Call, kept: str) -> None:
+    """The predicted x0 with one part of guidance alone."""
     if kept == BOTH or seen.eps_uncond is None:
         return
     sigma = run.sigmas[call]
@@ -157,13 +165,13 @@ def _show_parts(run: Run, info: ModelInfo, call: int, scale: float, seen: Call) 
     )
 
 
-def _show_step(run: Run, info: ModelInfo, call: int) -> None:
+def _show_step(run: Run, info: ModelInfo, call: int, lines: Mapping[str, str]) -> None:
     name = run.settings.scheduler
     words = (
         f"{name} takes the latents from noise level {run.sigmas[call]:.3g} to "
         f"{reached_sigma(run, call):.3g}. " + SCHEDULERS[name].note
     )
-    with block("5 · The scheduler takes a step", words, "step"):
+    with block("5 · The scheduler takes a step", words, "step", lines):
         formula = step_formula(run, call)
         if formula.result is not None:
             for line in formula.general:
@@ -190,7 +198,7 @@ def _show_step(run: Run, info: ModelInfo, call: int) -> None:
         _before_and_after(run, call)
         with st.container(horizontal=True, gap="small"):
             show_preview("Before the step", run.x_vp[call], info)
-            show_preview("Predicted x0", run.x0[call], info)
+            show_x0(run, call, info)
             show_preview("After the step", after_step(run, call), info)
 
 
@@ -204,21 +212,21 @@ def _before_and_after(run: Run, call: int) -> None:
                 "Sigma": [run.sigmas[call], reached_sigma(run, call)],
                 "RMS as the scheduler keeps it": [_rms(before), _rms(after)],
                 "RMS at unit variance": [_rms(run.x_vp[call]), _rms(after_step(run, call))],
-                "Change (RMS)": [None, _rms(after - before)],
             }
         ),
         hide_index=True,
         width="stretch",
+        placeholder="–",
         column_config={
             name: st.column_config.NumberColumn(format="%.4f")
             for name in (
                 "Sigma",
                 "RMS as the scheduler keeps it",
                 "RMS at unit variance",
-                "Change (RMS)",
             )
         },
     )
+    st.caption(f"The step changes them by {_rms(after - before):.4f} (RMS, as they are kept).")
 
 
 def _rms(values: np.ndarray) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 import streamlit as st
 
@@ -14,8 +16,9 @@ from ui.settings.controls import key
 from ui.steps.call import show_one_call
 from ui.steps.form import PREFIX
 from ui.steps.tensors import TILES, UNIT, limit_of, show_preview, show_tensor
-from ui.steps.work import block
-from ui.views import plain, show_warning
+from ui.steps.work import block, plain_lines
+from ui.views import plain as escaped
+from ui.views import show_warning
 
 CALL = key("call", PREFIX)
 BEYOND = f"{PREFIX}:beyond"
@@ -23,17 +26,18 @@ BEYOND = f"{PREFIX}:beyond"
 
 def show_run(run: Run, info: ModelInfo) -> None:
     """Every block, in the order of the pipeline; one slider says which call is looked at."""
-    _show_prompt(run)
-    _show_noise(run, info)
+    plain = plain_lines(run.settings)
+    _show_prompt(run, plain)
+    _show_noise(run, info, plain)
     hold_call(run)
 
     @st.fragment
     @safe
     def at_one_call() -> None:
-        show_one_call(run, info, _call_slider(run))
+        show_one_call(run, info, _call_slider(run), plain)
 
     at_one_call()
-    _show_decode(run)
+    _show_decode(run, plain)
 
 
 def hold_call(run: Run) -> None:
@@ -74,13 +78,13 @@ def _forget_beyond() -> None:
     forget_problems(PREFIX)
 
 
-def _show_prompt(run: Run) -> None:
+def _show_prompt(run: Run, plain: Mapping[str, str]) -> None:
     words = (
         "The tokenizer splits the text into numbered tokens; the text encoder turns each of its "
         f"{len(run.prompt.places)} places into {run.prompt.width} numbers that depend on the other "
         "tokens."
     )
-    with block("1 · The prompt becomes vectors", words, "prompt"):
+    with block("1 · The prompt becomes vectors", words, "prompt", plain):
         if run.negative is None:
             _token_table(run.prompt)
             st.caption("Without guidance by a second prediction, no negative prompt is encoded.")
@@ -109,6 +113,7 @@ def _token_table(prompt: EmbeddedPrompt) -> None:
         pd.DataFrame(rows),
         hide_index=True,
         width="stretch",
+        placeholder="–",
         height="content" if len(rows) <= 14 else 480,
         column_config={
             "Id": st.column_config.NumberColumn(format="%d"),
@@ -127,10 +132,10 @@ def _token_table(prompt: EmbeddedPrompt) -> None:
         )
     st.caption(said)
     if prompt.cut_off:
-        st.caption(f"Cut off, and ignored: {plain(prompt.cut_off)}")
+        st.caption(f"Cut off, and ignored: {escaped(prompt.cut_off)}")
 
 
-def _show_noise(run: Run, info: ModelInfo) -> None:
+def _show_noise(run: Run, info: ModelInfo, plain: Mapping[str, str]) -> None:
     settings = run.settings
     words = (
         f"Seed {settings.seed} draws {run.noise.size:,} numbers, mean 0 and deviation 1: the "
@@ -139,7 +144,7 @@ def _show_noise(run: Run, info: ModelInfo) -> None:
     )
     if info.vae_scale_factor != 8:
         words = words.replace("an eighth", f"1/{info.vae_scale_factor}")
-    with block("2 · The seed becomes noise", words, "noise"):
+    with block("2 · The seed becomes noise", words, "noise", plain):
         with st.container(horizontal=True, gap="small"):
             show_tensor("Noise, by channel", run.noise, UNIT)
             show_preview("As colours", run.noise, info)
@@ -152,12 +157,12 @@ def _show_noise(run: Run, info: ModelInfo) -> None:
             st.caption("With the variation of the noise that the settings ask for.")
 
 
-def _show_decode(run: Run) -> None:
+def _show_decode(run: Run, plain: Mapping[str, str]) -> None:
     words = (
         "The latents are scaled back to the VAE's own range, and its decoder turns them into "
         f"pixels, {run.image.width // run.latents.shape[-1]} times as large in each direction."
     )
-    with block("6 · The decoder makes the picture", words, "decode"):
+    with block("6 · The decoder makes the picture", words, "decode", plain):
         last = run.latents[-1]
         with st.container(horizontal=True, gap="medium"):
             with st.container(width="content"):

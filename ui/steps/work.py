@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import streamlit as st
@@ -13,7 +14,7 @@ from core.diffusion.inside.anatomy import Run
 from core.diffusion.models.load import describe
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.excerpts import ExcerptError, excerpt
-from core.output.programs.notebook import notebook
+from core.output.programs.notebook import lines_by_hand, notebook
 from core.runs.queue.tasks import TaskRequest
 from ui.runs.result import loadable
 from ui.runs.tasks import await_task, request_of
@@ -83,19 +84,39 @@ def offer_notebook(settings: GenerationSettings) -> None:
 
 def make_notebook(settings: GenerationSettings) -> bytes:
     """The run for Jupyter; written by hand too where the model's loop is the plain one."""
+    return notebook(settings, *loadable(settings.model), by_hand=_is_plain(settings))
+
+
+def plain_lines(settings: GenerationSettings) -> dict[str, str]:
+    """Each block's lines on plain diffusers, by its name; {} where the model has another loop."""
+    return lines_by_hand(settings) if _is_plain(settings) else {}
+
+
+def _is_plain(settings: GenerationSettings) -> bool:
     family = describe(settings.model).family
-    is_plain = family.guidance == "free" and not family.added
-    return notebook(settings, *loadable(settings.model), by_hand=is_plain)
+    return family.guidance == "free" and not family.added
 
 
 @contextmanager
-def block(title: str, words: str, code: str) -> Generator[None]:
-    """One part of the pipeline: its title, what it does, and beside it the code that does it."""
+def block(
+    title: str, words: str, code: str, plain: Mapping[str, str] = MappingProxyType({})
+) -> Generator[None]:
+    """One part of the pipeline: its title, what it does, and beside it the code that does it: as
+    `plain` diffusers has it, and as this app does.
+    """
     with st.container(border=True):
         st.subheader(title, anchor=False)
         left, right = st.columns([0.56, 0.44], gap="medium")
         with right:
-            show_code(code)
+            if code in plain:
+                on_diffusers, ours = st.tabs(["On diffusers", "In this app"])
+                with on_diffusers:
+                    st.code(plain[code], language="python", wrap_lines=True)
+                    st.caption("As in the notebook above, which makes the same picture.")
+                with ours:
+                    show_code(code)
+            else:
+                show_code(code)
         with left:
             st.caption(words)
             yield

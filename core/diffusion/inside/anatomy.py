@@ -51,7 +51,8 @@ class Run:
     variance-preserving coordinates, which is what the UNet is given. `pred_uncond` (None where
     guidance is off), `pred_cond` and `pred_guided` are what came of it, in the model's own
     prediction type; `x0` is the clean picture that the guided one implies. `sigmas` has the noise
-    level of every call and, last, the one that the run ends at.
+    level of every call and, last, the one that the run ends at. `x0_pictures` are the x0 decoded,
+    a picture a call; none where that would take too long.
     """
 
     settings: GenerationSettings
@@ -70,6 +71,7 @@ class Run:
     scheduler_config: dict[str, Any]
     scaling_factor: float
     image: Image.Image
+    x0_pictures: tuple[Image.Image, ...] = ()
 
     @property
     def calls(self) -> int:

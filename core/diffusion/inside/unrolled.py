@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from core.diffusion.engine import Engine
 from core.diffusion.inside.anatomy import Call, EmbeddedPrompt, Place, PlaceKind, Run
@@ -27,6 +28,9 @@ from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
 MOST_BYTES = 256 * 2**20
 """What the tensors of one run may take in memory."""
+
+MOST_DECODED = {"cpu": 64 * 128**2, "cuda": 64 * 512**2}
+"""Pixels of predicted x0 that are decoded of one run, by the kind of device: a few seconds."""
 
 _KEPT_PER_CALL = 6
 
@@ -92,7 +96,14 @@ def unroll(
         if cell.x0 is not None:
             x0.append(cell.x0)
         yield cell.call, cell.total_calls + 1
-    image = Engine(model).decode(finite(cell.latents).to(model.dtype))
+    engine = Engine(model)
+    image = engine.decode(finite(cell.latents).to(model.dtype))
+    pictures: list[Image.Image] = []
+    pixels = len(x0) * settings.width * settings.height
+    if pixels <= MOST_DECODED.get(model.device.type, 0):
+        for one in x0:
+            pictures.append(engine.decode(one.to(model.dtype)))
+            yield cell.call, cell.total_calls + 1
     predictions = batch.predictions(cell)
     uncond, cond, guided = (as_array([kinds[i] for kinds in predictions]) for i in range(3))
     return Run(
@@ -112,6 +123,7 @@ def unroll(
         scheduler_config=dict(cell.scheduler.config),
         scaling_factor=float(model.vae.config.scaling_factor),
         image=image,
+        x0_pictures=tuple(pictures),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 from pathlib import Path
+from textwrap import indent
 from typing import Any, cast
 
 import nbformat
@@ -68,16 +69,16 @@ extra = {{"generator": generator}} if takes_generator else {{}}
 with torch.no_grad():
     for timestep in scheduler.timesteps:
 {body}
-        latents = scheduler.step(prediction, timestep, latents, **extra, return_dict=False)[0]
         print(f"timestep {{float(timestep):6.1f}}, deviation {{float(latents.std()):.3f}}")"""
-_GUIDED = """\
-        x = scheduler.scale_model_input(torch.cat([latents] * 2), timestep)
-        eps = pipe.unet(x, timestep, torch.cat([uncond, cond]), return_dict=False)[0]
-        eps_uncond, eps_cond = eps.chunk(2)
-        prediction = guide(eps_uncond, eps_cond, settings)"""
-_UNGUIDED = """\
-        x = scheduler.scale_model_input(latents, timestep)
-        prediction = pipe.unet(x, timestep, cond, return_dict=False)[0]"""
+_CALL = """\
+x = scheduler.scale_model_input(torch.cat([latents] * 2), timestep)
+eps = pipe.unet(x, timestep, torch.cat([uncond, cond]), return_dict=False)[0]
+eps_uncond, eps_cond = eps.chunk(2)"""
+_CALL_UNGUIDED = """\
+x = scheduler.scale_model_input(latents, timestep)
+prediction = pipe.unet(x, timestep, cond, return_dict=False)[0]"""
+_GUIDE = "prediction = guide(eps_uncond, eps_cond, settings)"
+_STEP = "latents = scheduler.step(prediction, timestep, latents, **extra, return_dict=False)[0]"
 
 _DECODE_WORDS = "The VAE's decoder turns the latents into a picture: its own scale, then pixels."
 _DECODE = """\
@@ -118,11 +119,14 @@ def notebook(
         ("code", f"{make}\nimage"),
     ]
     if has_loop:
-        cells += _by_hand(settings, program)
+        cells += _by_hand(settings)
     return _write(cells)
 
 
-def _by_hand(settings: GenerationSettings, program: str) -> list[tuple[str, str]]:
+def lines_by_hand(settings: GenerationSettings) -> dict[str, str]:
+    """The loop of a Stable Diffusion model on plain diffusers, part by part: "prompt", "noise",
+    "call", "guidance" (where it is on), "step" and "decode", as the notebook has them.
+    """
     guided = settings.uses_guidance
     if gives_embeddings(settings):
         embed = _EMBEDDED.format(
@@ -142,17 +146,27 @@ def _by_hand(settings: GenerationSettings, program: str) -> list[tuple[str, str]
         height=settings.height,
         noise="noise" if variations_of(settings) else "drawn",
     )
-    guide = guide_text(settings.guidance_scale, settings.guidance_rescale) if guided else ""
+    parts = {"prompt": embed, "noise": noise, "call": _CALL if guided else _CALL_UNGUIDED}
+    if guided:
+        guide = guide_text(settings.guidance_scale, settings.guidance_rescale)
+        parts["guidance"] = f"{guide}\n\n{_GUIDE}"
+    return parts | {"step": _STEP, "decode": _DECODE}
+
+
+def _by_hand(settings: GenerationSettings) -> list[tuple[str, str]]:
+    parts, guided = lines_by_hand(settings), settings.uses_guidance
     both = " for both, cond and uncond together" if guided else ""
+    guide = parts["guidance"].removesuffix(_GUIDE).rstrip() if guided else ""
+    body = "\n".join([parts["call"], *([_GUIDE] if guided else []), parts["step"]])
     return [
         ("markdown", _BY_HAND),
-        ("code", embed),
+        ("code", parts["prompt"]),
         ("markdown", _NOISE_WORDS),
-        ("code", noise),
+        ("code", parts["noise"]),
         ("markdown", _LOOP_WORDS.format(both=both)),
-        ("code", _LOOP.format(guide=guide, body=_GUIDED if guided else _UNGUIDED)),
+        ("code", _LOOP.format(guide=guide, body=indent(body, " " * 8))),
         ("markdown", _DECODE_WORDS),
-        ("code", _DECODE),
+        ("code", parts["decode"]),
         ("code", _SAME),
     ]
 

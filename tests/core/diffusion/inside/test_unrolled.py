@@ -33,6 +33,23 @@ def test_it_is_the_strict_run(model: LoadedModel, engine: Engine, name: str) -> 
     assert [record.sigma for record in made.trajectory.records] == list(run.sigmas[:-1])
 
 
+def test_the_predicted_x0_of_each_call_is_decoded(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a snapshot of that call is; none where that would take too long."""
+    run = finish(unroll(model, SHORT))
+    assert len(run.x0_pictures) == run.calls
+    engine = Engine(model)
+    for call, picture in enumerate(run.x0_pictures):
+        latents = torch.from_numpy(run.x0[call : call + 1])
+        assert max_difference(picture, engine.decode(latents)) == 0, call
+    assert max_difference(run.x0_pictures[0], run.x0_pictures[-1]) > 0
+    monkeypatch.setattr("core.diffusion.inside.unrolled.MOST_DECODED", {"cpu": 1})
+    few = finish(unroll(model, SHORT))
+    assert few.x0_pictures == ()
+    assert max_difference(few.image, run.image) == 0
+
+
 def test_a_snapshot_is_left_aside(model: LoadedModel) -> None:
     whole = finish(unroll(model, SHORT))
     assert max_difference(finish(unroll(model, replace(SHORT, snapshot=2))).image, whole.image) == 0

@@ -16,7 +16,7 @@ from PIL import Image
 from core.diffusion.engine import Engine
 from core.diffusion.models.load import BUNDLED_FOLDER
 from core.diffusion.settings import GenerationSettings, SettingsError
-from core.output.programs.notebook import notebook
+from core.output.programs.notebook import lines_by_hand, notebook
 from core.output.programs.snippet import snippet
 from tests.core.output.programs.places import placed
 
@@ -93,6 +93,18 @@ def test_it_executes_to_the_engines_pixels(
     assert np.abs(made - np.asarray(wanted.image, dtype=int)).max() == 0
     last = cells[-1].outputs[0].data["text/plain"]
     assert "The same picture, to the last bit" in last
+
+
+@pytest.mark.parametrize("name", [name for name in RUNS if not RUNS[name].init_image])
+def test_the_lines_of_each_part_are_the_notebooks(name: str) -> None:
+    """What stands beside a block on Step by step is what the executed notebook runs."""
+    book = json.loads(notebook(RUNS[name], "some/model"))
+    code = ["".join(cell["source"]) for cell in book["cells"] if cell["cell_type"] == "code"]
+    run = {line.strip() for cell in code for line in cell.splitlines()}
+    parts = lines_by_hand(RUNS[name])
+    assert ("guidance" in parts) == RUNS[name].uses_guidance
+    for part, lines in parts.items():
+        assert {line.strip() for line in lines.splitlines()} - run == set(), part
 
 
 def test_two_pictures_that_differ_end_in_an_error(
