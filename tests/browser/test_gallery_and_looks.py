@@ -81,6 +81,9 @@ def test_pictures_open_and_turn_by_keys_alone(visitor: Visitor, server: Server) 
     page.keyboard.press("Escape")  # at once, while the dialog is drawn
     expect(dialog).to_have_count(0)
     page.wait_for_function("() => !location.search.includes('gallery_open')")
+    expect(page.locator(".cell").nth(1)).to_be_focused()
+    page.keyboard.press("Enter")  # where one was: the same picture again
+    page.wait_for_url(f"**gallery_open={newest[1]}**")
 
 
 @pytest.mark.usefixtures("pictures")

@@ -26,8 +26,11 @@ export default function (component) {
   const resize = () => arrange(stage, grid, cells, data, isFull())
   cells.forEach((cell, index) => {
     paint(cell, data.cells[index])
-    cell.onclick = () =>
-      isFull() ? lens.open(index) : setTriggerValue("opened", data.cells[index].at)
+    cell.onclick = () => {
+      if (isFull()) return lens.open(index)
+      setTriggerValue("opened", data.cells[index].at)
+      returnFocus(cell)
+    }
   })
   lens.follow()
   const full = stage.querySelector(".full")
@@ -49,6 +52,20 @@ export default function (component) {
   stage.observer = new ResizeObserver(resize)
   stage.observer.observe(stage.querySelector(".scroll"))
   return () => stage.observer.disconnect()
+}
+
+// A dialog gives the focus back to what opened it, but not into a component's shadow tree.
+function returnFocus(cell) {
+  let opened = false
+  let looks = 0
+  const timer = setInterval(() => {
+    const dialog = document.querySelector("[role=dialog]")
+    if (dialog) opened = true
+    else if (opened || ++looks > 50) {
+      clearInterval(timer)
+      if (opened && document.activeElement === document.body) cell.focus({ preventScroll: true })
+    }
+  }, 100)
 }
 
 const flows = data => !data.x || !data.y
