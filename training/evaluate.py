@@ -23,17 +23,19 @@ from diffusers import (
     StableDiffusionPipeline,
 )
 
-from training import card, data, questions
-from training.autoencoder import to_tensor
-from training.contrastive import halve
-from training.export import BUNDLED, load_vae
-from training.judge import Judge, guesses, judge_loss
-from training.loop import Options, load_averaged, train
-from training.networks import Recipe
-from training.questions import Question
-from training.sprites import load_sprites
+from training.data import questions
+from training.data.questions import Question
+from training.data.scenes import doubles, draw, singles
+from training.data.sprites import load_sprites
+from training.data.vocabulary import FIRST, TAUGHT
+from training.loop.loop import Options, load_averaged, train
+from training.loop.networks import Recipe
+from training.results import card
+from training.results.export import BUNDLED, load_vae
+from training.stages.autoencoder import to_tensor
+from training.stages.contrastive import halve
+from training.stages.judge import Judge, guesses, judge_loss
 from training.train import arguments, load_pictures, options_of, read_recipe
-from training.vocabulary import FIRST, TAUGHT
 
 GUIDANCE = (1.0, 2.0, 3.0, 5.0, 8.0, 12.0)
 REAL = 100  # held-out scenes that the judge and the autoencoder are measured on
@@ -151,15 +153,15 @@ def measure_real(
 ) -> dict[str, Any]:
     """The judge on pictures that are right by themselves, and what the autoencoder loses."""
     sprites = load_sprites(options.icons, options.work)
-    scenes = data.singles(REAL, 77, from_held_out=True)
-    real = np.stack([data.draw(scene, sprites) for scene in scenes])
+    scenes = singles(REAL, 77, from_held_out=True)
+    real = np.stack([draw(scene, sprites) for scene in scenes])
     made = reconstruct(pipeline.vae, real, options)
     decibels = psnr(made, real)
     asked = [
         Question(prompt="", asked=s.nouns, style=s.style, background=s.background) for s in scenes
     ]
-    pairs = data.doubles(REAL, 77, from_held_out=True)
-    two = np.stack([data.draw(scene, sprites) for scene in pairs])
+    pairs = doubles(REAL, 77, from_held_out=True)
+    two = np.stack([draw(scene, sprites) for scene in pairs])
     asked_two = [
         Question(prompt="", asked=s.nouns, background=s.background, layout=s.layout) for s in pairs
     ]

@@ -13,18 +13,13 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor
 from platformdirs import user_cache_dir
 
-from training import (
-    autoencoder,
-    beginnings,
-    contrastive,
-    data,
-    diffusion,
-    distillation,
-    latents,
-    networks,
-    sprites,
-)
-from training.export import (
+from training.data import sprites
+from training.data.scenes import Scene, doubles, singles, training_scenes
+from training.data.scenes import load_pictures as drawn_pictures
+from training.data.vocabulary import LEARNING, TAUGHT
+from training.loop import networks
+from training.loop.loop import Options, train
+from training.results.export import (
     PREVIEW,
     WORDS,
     export,
@@ -35,8 +30,7 @@ from training.export import (
     load_words,
     shipped_objects,
 )
-from training.loop import Options, train
-from training.vocabulary import LEARNING, TAUGHT
+from training.stages import autoencoder, beginnings, contrastive, diffusion, distillation, latents
 
 HERE = Path(__file__).parent
 LATENTS = "latents.npy"  # (scenes or fewer, 4, 16, 16) float16, unit variance
@@ -47,18 +41,18 @@ def read_recipe(path: Path) -> dict[str, networks.Recipe]:
     return tomllib.loads(path.read_text())
 
 
-def load_scenes(recipe: dict[str, networks.Recipe]) -> list[data.Scene]:
+def load_scenes(recipe: dict[str, networks.Recipe]) -> list[Scene]:
     given = recipe["data"]
-    return data.training_scenes(given["scenes"], given["seed"], given["two"])
+    return training_scenes(given["scenes"], given["seed"], given["two"])
 
 
 def load_pictures(
     recipe: dict[str, networks.Recipe], options: Options, count: int
-) -> tuple[list[data.Scene], np.ndarray]:
+) -> tuple[list[Scene], np.ndarray]:
     """The first `count` training scenes and their pictures (count, 128, 128, 3) uint8."""
     scenes = load_scenes(recipe)[:count]
     drawn = sprites.load_sprites(options.icons, options.work)
-    return scenes, data.load_pictures(scenes, drawn, options.work / f"pictures-{count}.npy")
+    return scenes, drawn_pictures(scenes, drawn, options.work / f"pictures-{count}.npy")
 
 
 def train_vae(recipe: dict[str, networks.Recipe], options: Options) -> None:
@@ -97,8 +91,8 @@ def train_text(recipe: dict[str, networks.Recipe], options: Options) -> None:
     tokenizer, clip = load_words(recipe, options)
     text = clip.text_model.requires_grad_(True)
     taught, seed = sorted(TAUGHT), recipe["data"]["seed"]
-    scenes = [s for s in data.singles(20000, seed, from_held_out=False) if s.nouns[0] in TAUGHT]
-    scenes += data.doubles(len(scenes) // 4, seed, from_held_out=False, of=taught)
+    scenes = [s for s in singles(20000, seed, from_held_out=False) if s.nouns[0] in TAUGHT]
+    scenes += doubles(len(scenes) // 4, seed, from_held_out=False, of=taught)
     loss_of = distillation.text_loss(clip, tokenizer, scenes, recipe["text"], options)
     train("text", text, loss_of, recipe["text"], options)
 
@@ -120,7 +114,7 @@ def make_latents(recipe: dict[str, networks.Recipe], options: Options) -> None:
     (options.work / PREVIEW).write_text(json.dumps(preview, indent=2) + "\n")
 
 
-def learning_rows(scenes: list[data.Scene], fresh: float) -> list[int]:
+def learning_rows(scenes: list[Scene], fresh: float) -> list[int]:
     """The rows of scenes that show what the UNet learns and nothing else, those with an object it
     was not taught before so often that they are the share `fresh`."""
     rows = [i for i, scene in enumerate(scenes) if LEARNING.issuperset(scene.nouns)]

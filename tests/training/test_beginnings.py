@@ -6,9 +6,9 @@ from pathlib import Path
 
 from transformers import CLIPTokenizer
 
-from training.beginnings import known_tokens
-from training.captions import FULL_FORMS, PARTIAL_FORMS, phrase
-from training.vocabulary import BACKGROUNDS, FIRST, STYLES
+from training.data.captions import FULL_FORMS, PARTIAL_FORMS, phrase
+from training.data.vocabulary import BACKGROUNDS, FIRST, STYLES
+from training.stages.beginnings import known_tokens
 
 TOKENIZER = Path(__file__).parents[2] / "models" / "bundled" / "tokenizer"
 

@@ -5,8 +5,9 @@ from collections import Counter
 
 import pytest
 
-from training import captions, data, questions
-from training.vocabulary import NAMES, newcomers, plural
+from training.data import captions, questions
+from training.data import scenes as data
+from training.data.vocabulary import NAMES, newcomers, plural
 
 SCENES = data.training_scenes(3000, 5, 0.2)
 

@@ -1,7 +1,7 @@
 """Words of a caption and what they stand for."""
 
-from training.captions import FILL, NOUNS, Caption
-from training.distillation import NOTHING, plain_words
+from training.data.captions import FILL, NOUNS, Caption
+from training.stages.distillation import NOTHING, plain_words
 
 
 def test_names_stand_for_usual_ones_and_filler_for_nothing() -> None:

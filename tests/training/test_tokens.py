@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import CLIPTokenizer
 
-from training import captions, tokens
-from training.vocabulary import every_name
+from training.data import captions, tokens
+from training.data.vocabulary import every_name
 
 BUNDLED = Path(__file__).parents[2] / "models" / "bundled" / "tokenizer"
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from training.export import vocabulary
-from training.vocabulary import BACKGROUNDS, STYLES
+from training.data.vocabulary import BACKGROUNDS, STYLES
+from training.results.export import vocabulary
 
 TEMPLATE = Path(__file__).parent / "model_card.md"
 SHEETS = {  # the questions -> their contact sheet's file name

@@ -12,7 +12,7 @@ import numpy as np
 import resvg_py
 from PIL import Image
 
-from training.vocabulary import OBJECTS, STYLES
+from training.data.vocabulary import OBJECTS, STYLES
 
 SPRITE = 256  # pixels, the side of a rendered sprite
 Sprites = dict[tuple[str, str], Image.Image]

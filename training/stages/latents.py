@@ -10,10 +10,10 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 from transformers import CLIPModel, CLIPTokenizer
 
-from training.autoencoder import Whitening, to_tensor
-from training.loop import Options, wait_while
-from training.networks import text_encoder_of
-from training.sharing import SharedCores
+from training.loop.loop import Options, wait_while
+from training.loop.networks import text_encoder_of
+from training.loop.sharing import SharedCores
+from training.stages.autoencoder import Whitening, to_tensor
 
 PART = 500  # pictures that are encoded and saved at a time
 

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 from transformers import CLIPModel, CLIPTokenizer
 
-from training.captions import FILL, NOUNS, Caption, random_caption
-from training.data import Scene
-from training.loop import Options
+from training.data.captions import FILL, NOUNS, Caption, random_caption
+from training.data.scenes import Scene
+from training.loop.loop import Options
 
 NOTHING = -1  # the teacher's word of a filler word
 Words = list[str]

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from training.data import Scene
-from training.vocabulary import (
+from training.data.scenes import Scene
+from training.data.vocabulary import (
     BACKGROUNDS,
     FILLER,
     NAMES,
@@ -227,7 +227,7 @@ def only_filler(rng: random.Random) -> str:
     return filled(rng, marked(with_article(words), FILL), "")
 
 
-_NODE_MODULES = Path(__file__).parent / "node_modules"
+_NODE_MODULES = Path(__file__).parents[1] / "node_modules"
 
 
 @cache

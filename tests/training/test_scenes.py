@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from training import data
-from training.vocabulary import FIRST, NAMES, WITHOUT_ARTICLE, every_name, newcomers, plural
+from training.data import scenes as data
+from training.data.vocabulary import FIRST, NAMES, WITHOUT_ARTICLE, every_name, newcomers, plural
 
 
 def test_a_name_belongs_to_one_object_and_the_first_is_the_usual_one() -> None:

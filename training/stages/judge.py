@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.autoencoder import to_tensor
-from training.data import BACKGROUND_NAMES, NOUNS, STYLE_NAMES, Scene
-from training.loop import Options
+from training.data.scenes import BACKGROUND_NAMES, NOUNS, STYLE_NAMES, Scene
+from training.loop.loop import Options
+from training.stages.autoencoder import to_tensor
 
 HEADS = {
     "object": len(NOUNS),  # of two objects each has probability 1/2

@@ -11,9 +11,9 @@ import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
 
-from training.captions import random_caption
-from training.data import Scene
-from training.loop import Options
+from training.data.captions import random_caption
+from training.data.scenes import Scene
+from training.loop.loop import Options
 
 
 class Example(NamedTuple):

@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import CLIPModel, CLIPTokenizer
 
-from training.autoencoder import to_tensor
-from training.contrastive import halve
-from training.data import NOUNS, Scene
-from training.vocabulary import BACKGROUNDS, FILLER, FIRST, NAMES, STYLES
+from training.data.scenes import NOUNS, Scene
+from training.data.vocabulary import BACKGROUNDS, FILLER, FIRST, NAMES, STYLES
+from training.stages.autoencoder import to_tensor
+from training.stages.contrastive import halve
 
 APART = 0.5  # noise around the beginning, in standard deviations of the known rows
 PLAIN = ("a", "on", "emoji")  # words that filler begins at

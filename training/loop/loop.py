@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from training.sharing import SharedCores
+from training.loop.sharing import SharedCores
 
 CHECKPOINT_EVERY = 120.0  # seconds
 REPORT_EVERY = 20.0  # seconds

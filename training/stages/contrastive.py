@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import CLIPModel, CLIPTokenizer
 
-from training.autoencoder import to_tensor
-from training.captions import Caption, facts, random_caption
-from training.data import Scene
-from training.loop import Options
+from training.data.captions import Caption, facts, random_caption
+from training.data.scenes import Scene
+from training.loop.loop import Options
+from training.stages.autoencoder import to_tensor
 
 
 def halve(pictures: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from training.loop import Options
+from training.loop.loop import Options
 
 WHITENING = "whitening.json"
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from training.sprites import Sprites
-from training.vocabulary import BACKGROUNDS, FIRST, JITTER, OBJECTS, STYLES
+from training.data.sprites import Sprites
+from training.data.vocabulary import BACKGROUNDS, FIRST, JITTER, OBJECTS, STYLES
 
 SIZE = 128  # pixels, the side of a scene
 

@@ -14,13 +14,14 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import CLIPModel
 
-from training import captions, networks, tokens
-from training.autoencoder import WHITENING, Whitening, fold, freeze_encoder
-from training.data import SIZE
-from training.loop import Options, load_averaged
-from training.vocabulary import BACKGROUNDS, FILLER, NAMES, POSITIONS, SIZES, STYLES, TAUGHT
+from training.data import captions, tokens
+from training.data.scenes import SIZE
+from training.data.vocabulary import BACKGROUNDS, FILLER, NAMES, POSITIONS, SIZES, STYLES, TAUGHT
+from training.loop import networks
+from training.loop.loop import Options, load_averaged
+from training.stages.autoencoder import WHITENING, Whitening, fold, freeze_encoder
 
-BUNDLED = Path(__file__).parent.parent / "models" / "bundled"
+BUNDLED = Path(__file__).parents[2] / "models" / "bundled"
 SHARD = "14MB"
 PREVIEW = "preview.json"
 WORDS = "words.pt"  # the CLIP as stage words left it

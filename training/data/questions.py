@@ -9,8 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training import captions, data
-from training.vocabulary import NAMES, newcomers, plural
+from training.data import captions
+from training.data.scenes import BACKGROUND_NAMES, NOUNS, STYLE_NAMES
+from training.data.scenes import doubles as scenes_of_two
+from training.data.scenes import singles as scenes_of_one
+from training.data.vocabulary import NAMES, newcomers, plural
 
 SCENES_SEED, WORDS_SEED = 1234, 99
 
@@ -30,7 +33,7 @@ class Question:
 def singles(count: int, only: Collection[str]) -> list[Question]:
     """Held-out combinations of these objects by captions that say all of it."""
     rng = random.Random(WORDS_SEED)
-    scenes = data.singles(count * 4, SCENES_SEED, from_held_out=True)
+    scenes = scenes_of_one(count * 4, SCENES_SEED, from_held_out=True)
     chosen = [s for s in scenes if s.nouns[0] in only][:count]
     return [
         Question(
@@ -47,7 +50,7 @@ def doubles(count: int, only: Collection[str]) -> list[Question]:
     """Held-out pairs of these objects, by their usual names with place and background."""
     rng = random.Random(WORDS_SEED)
     questions: list[Question] = []
-    for scene in data.doubles(count, SCENES_SEED, from_held_out=True, of=sorted(only)):
+    for scene in scenes_of_two(count, SCENES_SEED, from_held_out=True, of=sorted(only)):
         one, other = (captions.with_article(noun) for noun in scene.nouns)
         placed = rng.choice(captions.TWO_FORMS[scene.layout]).format(one=one, other=other)
         prompt = f"{placed} on {captions.with_article(scene.background)} background"
@@ -92,15 +95,15 @@ def right(question: Question, guessed: dict[str, np.ndarray]) -> dict[str, bool]
     One object asked for must be the first guess, two the first two. In a newcomer's prompt that
     names two or more ("a cat wearing a hat") the one asked for may come second.
     """
-    objects = [data.NOUNS[i] for i in guessed["object"][:2]]
+    objects = [NOUNS[i] for i in guessed["object"][:2]]
     if question.any_of:
         seen = objects if len(named(question.prompt)) > 1 else objects[:1]
         return {"object": any(noun in question.asked for noun in seen)}
     answers = {"object": set(objects[: len(question.asked)]) == set(question.asked)}
     if question.layout:
-        is_first = data.NOUNS[guessed["first"][0]] == question.asked[0]
+        is_first = NOUNS[guessed["first"][0]] == question.asked[0]
         answers["order"] = answers["object"] and is_first
     if question.style:
-        answers["style"] = data.STYLE_NAMES[guessed["style"][0]] == question.style
-    answers["background"] = data.BACKGROUND_NAMES[guessed["background"][0]] == question.background
+        answers["style"] = STYLE_NAMES[guessed["style"][0]] == question.style
+    answers["background"] = BACKGROUND_NAMES[guessed["background"][0]] == question.background
     return answers

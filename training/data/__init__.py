@@ -1,0 +1,1 @@
+"""The words and the pictures: vocabulary, artwork, scenes, captions, the tokenizer, questions."""

@@ -1,0 +1,1 @@
+"""The one training loop, and the model's parts with random weights."""

@@ -1,0 +1,1 @@
+"""What ships: the bundled model's files, its contact sheets and its card."""

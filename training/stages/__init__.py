@@ -1,0 +1,1 @@
+"""What each stage of the training learns from: its losses and its batches."""
