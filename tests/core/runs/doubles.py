@@ -242,7 +242,7 @@ class FakeEngine:
             picture = None
             if preview is not None and preview(key):
                 self.lab.previews.append((time.monotonic(), key))
-                picture = np.full((16, 16, 3), step, np.uint8)
+                picture = np.full((16, 16, 3), step % 256, np.uint8)
             events.append(Stepped(key=key, step=step + 1, total=total, preview=picture))
             self.cells[key] = (request, step + 1)
             if reason := self.lab.fails(request.settings):
