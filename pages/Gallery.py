@@ -5,7 +5,7 @@ import streamlit as st
 from ui.catalog import GALLERY, GENERATE
 from ui.frame import open_page
 from ui.gallery.album import PREFIX, all_of, entries_of, filter_bar, parameters, show_album
-from ui.gallery.selection import selection_bar, show_questions
+from ui.gallery.selection import is_selecting, selection_bar, show_questions
 from ui.gallery.viewer import show_opened
 from ui.links import check_address, mend_address
 from ui.views import show_empty
@@ -31,7 +31,7 @@ with open_page(GALLERY) as runtime:
                 entries = entries_of(runtime, filters)
             with bar:
                 st.caption(f"{total:,} picture{'s' if total != 1 else ''}", width="stretch")
-                selection_bar(runtime, all_of(runtime, entries))
+                selection_bar(runtime, all_of(runtime, entries) if is_selecting() else ())
             with tiles:
                 show_album(runtime, entries)
         if not show_questions(runtime):

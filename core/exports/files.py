@@ -13,6 +13,11 @@ def cell_name(cell: ReportCell | CellNumbers) -> str:
     return f"{cell.x}-{cell.y}-{cell.z}-{cell.digest[:12] or 'none'}.png"
 
 
+def picture_name(digest: str) -> str:
+    """The file name of a stored picture by itself."""
+    return f"lightbox-{digest[:12]}.png"
+
+
 def stored_bytes(path: Path | None) -> bytes | None:
     """None where there is no file, or no longer one."""
     try:

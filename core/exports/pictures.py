@@ -6,7 +6,7 @@ import io
 import zipfile
 from collections.abc import Sequence
 
-from core.exports.files import add_file, stored_bytes
+from core.exports.files import add_file, picture_name, stored_bytes
 from core.output.figures.step_table import write_rows_csv
 from core.runs.store.store import StoredImage
 
@@ -20,7 +20,7 @@ def write_pictures_zip(images: Sequence[StoredImage]) -> bytes:
     with zipfile.ZipFile(buffer, "w") as archive:
         for image in images:
             data = stored_bytes(image.path)
-            name = f"lightbox-{image.digest[:12]}.png" if data is not None else ""
+            name = picture_name(image.digest) if data is not None else ""
             if data is not None:
                 add_file(archive, name, data)
             rows.append(

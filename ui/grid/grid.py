@@ -16,7 +16,7 @@ from ui.grid.board import Board, BoardCell, make_board
 from ui.grid.component import mount_grid
 from ui.grid.state import GridState
 from ui.progress import Progress, follow
-from ui.runs.media import inline, served, smaller
+from ui.runs.media import LOOK_AT, inline, served, smaller
 from ui.runs.progress import progress_text, say_if_stuck, share_of
 from ui.runs.stopped import show_stopped, words_of
 from ui.runtime import Runtime, owner_id
@@ -25,7 +25,6 @@ from ui.views import plain, show_error
 FEW_CELLS = 100
 MANY_PAGES = 10
 SIZES = {"Fit": 0, "Small": 72, "Medium": 128, "Large": 256, "Full": 512}
-LOOK_AT = 2  # pixels of the file for one on the screen, so that dense screens stay sharp
 
 
 def show_grid(runtime: Runtime, board: Board) -> None:

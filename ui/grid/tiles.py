@@ -10,10 +10,9 @@ import streamlit as st
 
 from core.runs.store.store import Store, StoredImage
 from ui.grid.component import mount_grid
-from ui.runs.media import served, smaller
+from ui.runs.media import LOOK_AT, served, smaller
 
 TILE = 160  # pixels of the longer side on the screen
-DENSE = 2  # pixels of the file for one on the screen, so that dense screens stay sharp
 UNREADABLE = "This picture cannot be read"
 
 
@@ -61,7 +60,7 @@ def show_tiles(
 
 def _view(store: Store, tile: Tile, key: str, size: int) -> dict[str, Any]:
     image, settings = tile.image, tile.image.settings
-    data = smaller(store, image.digest, DENSE * size)
+    data = smaller(store, image.digest, LOOK_AT * size)
     prompt = settings.prompt or "(no prompt)"
     marks = [mark for mark in ("✓" if tile.is_selected else "", tile.mark) if mark]
     state = "failed" if data is None else "selected" if tile.is_selected else "done"

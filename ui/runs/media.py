@@ -11,6 +11,7 @@ from streamlit import runtime as streamlit_runtime
 
 from core.runs.store.store import Store, StoreError
 
+LOOK_AT = 2  # pixels of the file for one on the screen, so that dense screens stay sharp
 _KINDS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 
 

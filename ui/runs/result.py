@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.diffusion.models.load import ModelError, ModelInfo, describe
+from core.exports.files import picture_name
 from core.output.numbers.metrics import PUBLISHED_CLIPS
 from core.output.programs.snippet import snippet
 from core.output.texts.infotext import a1111_text
@@ -15,10 +16,6 @@ from ui.send import send_menu
 from ui.views import duration, picture_bytes
 
 
-def file_name(image: StoredImage) -> str:
-    return f"lightbox-{image.digest[:12]}.png"
-
-
 def show_actions(runtime: Runtime, image: StoredImage, here: Page) -> None:
     """Download (the stored file, byte for byte) and "Send to"."""
     data = picture_bytes(runtime.store, image.digest)
@@ -26,7 +23,7 @@ def show_actions(runtime: Runtime, image: StoredImage, here: Page) -> None:
         st.download_button(
             "Download PNG",
             data,
-            file_name=file_name(image),
+            file_name=picture_name(image.digest),
             mime="image/png",
             key=f"download:{image.digest}",
             icon=":material/download:",

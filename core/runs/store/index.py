@@ -94,17 +94,12 @@ class ImageIndex:
         offset: int = 0,
     ) -> list[StoredImage]:
         """Newest first. Every word of `text` must stand in the prompt, in either case."""
-        while True:
-            where, values = self._conditions(text, scheduler, model)
-            sql = (
-                f"SELECT *, hex(digest) AS key FROM images {where}"
-                " ORDER BY created_at DESC, rowid DESC LIMIT ? OFFSET ?"
-            )
-            rows = self.database.read(sql, (*values, limit, offset))
-            found = self._readable(rows)
-            if len(found) == len(rows):
-                return found
-            self.unreadable()  # most likely there are more: the place of each is another's
+        sql = (
+            "SELECT *, hex(digest) AS key FROM images {where}"
+            " ORDER BY created_at DESC, rowid DESC LIMIT ? OFFSET ?"
+        )
+        found = self._page(sql, (text, scheduler, model), (limit, offset))
+        return [image for _, image in found]
 
     def entries(
         self,
@@ -115,23 +110,17 @@ class ImageIndex:
         offset: int = 0,
     ) -> list[Entry]:
         """What `search` finds, newest first, with the pictures of one sweep as one entry."""
-        while True:
-            where, values = self._conditions(text, scheduler, model)
-            sql = (
-                f"{_OF_SWEEP} SELECT images.*, hex(digest) AS key, MAX(created_at) AS newest,"
-                f" COUNT(*) AS pictures, job FROM {_GROUPED} {where} GROUP BY COALESCE(job, digest)"
-                " ORDER BY newest DESC, images.rowid DESC LIMIT ? OFFSET ?"
-            )
-            rows = self.database.read(sql, (*values, limit, offset))
-            found = [(row, image) for row in rows if (image := self._read(row)) is not None]
-            if len(found) == len(rows):
-                return [
-                    Entry(image=image, job_id=row["job"], count=row["pictures"])
-                    if row["pictures"] > 1
-                    else Entry(image=image)
-                    for row, image in found
-                ]
-            self.unreadable()
+        sql = (
+            f"{_OF_SWEEP} SELECT images.*, hex(digest) AS key, MAX(created_at) AS newest,"
+            f" COUNT(*) AS pictures, job FROM {_GROUPED} {{where}} GROUP BY COALESCE(job, digest)"
+            " ORDER BY newest DESC, images.rowid DESC LIMIT ? OFFSET ?"
+        )
+        return [
+            Entry(image=image, job_id=row["job"], count=row["pictures"])
+            if row["pictures"] > 1
+            else Entry(image=image)
+            for row, image in self._page(sql, (text, scheduler, model), (limit, offset))
+        ]
 
     def count_entries(
         self, text: str = "", scheduler: str | None = None, model: str | None = None
@@ -192,6 +181,18 @@ class ImageIndex:
             )
             found += self._readable(self.database.read(sql, (*some, limit)))
         return found[:limit]
+
+    def _page(
+        self, sql: str, wanted: tuple[str, str | None, str | None], place: tuple[int, int]
+    ) -> list[tuple[sqlite3.Row, StoredImage]]:
+        """The rows that `sql` finds with its conditions at `{where}`, all of them readable."""
+        while True:
+            where, values = self._conditions(*wanted)
+            rows = self.database.read(sql.format(where=where), (*values, *place))
+            found = [(row, image) for row in rows if (image := self._read(row)) is not None]
+            if len(found) == len(rows):
+                return found
+            self.unreadable()  # most likely there are more: the place of each is another's
 
     def _is_bad(self, digest: str) -> bool:
         return digest.encode(errors="replace").hex().upper() in self._bad
