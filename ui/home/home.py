@@ -19,7 +19,7 @@ from ui.sweep_link import key, put_sweep
 from ui.views import ago, plain, show_empty
 
 RECENT = 6
-TILE = 150
+TILE = 140  # pixels: six in a row beside the sidebar of a laptop
 OPENED = f"{HOME.prefix}:opened"
 """The digest of the picture whose tile was clicked."""
 
