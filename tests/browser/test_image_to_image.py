@@ -120,6 +120,11 @@ def test_a_strip_develops_and_is_compared(visitor: Visitor, server: Server) -> N
     settle(page)
     for steps in ("1 of 4 steps", "2 of 4 steps", "4 of 4 steps"):
         expect(page.get_by_text(steps)).to_be_visible()
+    page.get_by_role("button", name="0.5: done").click()
+    expect(page.get_by_role("dialog").get_by_text("Denoising strength: 0.5")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("dialog").get_by_text("Denoising strength: 1")).to_be_visible()
+    page.keyboard.press("Escape")
     wait_for_value(
         lambda: {image.settings.strength for image in server.store.search(limit=3)},
         {0.25, 0.5, 1.0},

@@ -15,11 +15,11 @@ from core.exports.likeness import Likeness
 from core.output.figures.genealogy_figure import distance_figure
 from ui.grid.board import Board, BoardCell
 from ui.grid.compare import show_compare
+from ui.grid.grid import show_grid
 from ui.img2img.form import LOOKS, PREFIX, Form, key
 from ui.links import BOUND
 from ui.runs.tasks import await_task, request_of
 from ui.runtime import Runtime
-from ui.views import picture_bytes, show_picture
 
 if TYPE_CHECKING:
     from core.diffusion.inside.round_trip import NoisedInput
@@ -69,7 +69,8 @@ def say_start(settings: GenerationSettings, start: Start) -> None:
     if start.num_executed_steps == 0:
         st.info(
             f"Strength {settings.strength:g} of {settings.num_inference_steps} steps rounds down "
-            "to no step: this is the source encoded and decoded by the VAE.",
+            "to no step: the result is the source encoded and decoded by the VAE, whatever the "
+            "prompt.",
             icon=":material/info:",
         )
     elif words := _about_the_end(settings, start):
@@ -96,9 +97,11 @@ def _is_noise_alone(settings: GenerationSettings, start: Start) -> bool:
 
 
 def _facts(settings: GenerationSettings, start: Start) -> list[str]:
-    asked = settings.num_inference_steps
+    steps = f"{start.num_executed_steps} of {settings.num_inference_steps} steps"
+    if start.num_executed_steps == 0:
+        return [steps]  # no noise is added, so there is no level that it begins at
     return [
-        f"{start.num_executed_steps} of {asked} steps",
+        steps,
         f"from timestep {start.timestep:.0f}",
         f"σ {start.sigma:.2f}",
         "√ᾱ 0" if _is_noise_alone(settings, start) else f"√ᾱ {start.sqrt_abar:.3f}",
@@ -106,42 +109,25 @@ def _facts(settings: GenerationSettings, start: Start) -> list[str]:
 
 
 def _show_pictures(runtime: Runtime, form: Form, board: Board) -> None:
+    show_grid(runtime, board)
     begins = noised_inputs(runtime, form, [cell.at.settings for cell in board.cells])
+    if begins is None:
+        return
+    st.caption("What each starts from: the source with the noise of its first step, decoded.")
     grid = st.grid("auto", min_column_width=96, gap="small")
-    for index, cell in enumerate(board.cells):
+    for cell, begin in zip(board.cells, begins, strict=True):
+        settings = cell.at.settings
         with grid.cell(), st.container(gap="xxsmall"):
-            _show_cell(runtime, board, cell)
-            if begins is not None:
-                settings, start = cell.at.settings, begins[index].start
-                words = f"What strength {settings.strength:g} starts from"
-                st.image(begins[index].picture, width="stretch", output_format="PNG", alt=words)
-                st.caption("  \n".join(_facts(settings, start)))
-    st.caption(
-        "Top: the result. Bottom: what the loop started from, the source with the noise of its "
-        "first step, decoded."
-    )
-    if any(begin.start.num_executed_steps == 0 for begin in begins or ()):
+            words = f"What strength {settings.strength:g} starts from"
+            st.image(begin.picture, width="stretch", output_format="PNG", alt=words)
+            facts = "  \n".join(_facts(settings, begin.start))
+            st.markdown(f"**{settings.strength:g}**")
+            st.caption(facts)
+    if any(begin.start.num_executed_steps == 0 for begin in begins):
         st.caption("Where no step is left, it is the source encoded and decoded by the VAE.")
-    for cell, begin in zip(board.cells, begins or (), strict=False):
+    for cell, begin in zip(board.cells, begins, strict=True):
         if words := _about_the_end(cell.at.settings, begin.start):
             st.caption(words)
-
-
-def _show_cell(runtime: Runtime, board: Board, cell: BoardCell) -> None:
-    settings = cell.at.settings
-    image = runtime.store.get(cell.digest) if cell.state == "done" else None
-    data = picture_bytes(runtime.store, cell.digest) if image is not None else None
-    if image is not None and data is not None:
-        show_picture(data, image)
-    else:
-        with st.container(border=True, height=96, horizontal_alignment="center"):
-            is_said = cell.reason in board.repeated_reasons()
-            failed = "Failed" if is_said else f"Failed: {cell.reason}"
-            st.caption(failed if cell.state == "failed" else "Not made yet")
-    words = f"**{settings.strength:g}**"
-    if cell.twin is not None:
-        words += f" = {board.cells[cell.twin].at.settings.strength:g}: the same steps"
-    st.markdown(words)
 
 
 def _show_distances(runtime: Runtime, form: Form, board: Board) -> None:

@@ -36,6 +36,7 @@ from ui.views import picture_bytes
 if TYPE_CHECKING:
     from core.diffusion.inside.round_trip import RoundTrip
 
+ASKS = f"{PREFIX}:asks for a prompt"
 SIDE = 112  # pixels on the screen: three stand side by side on a phone
 
 
@@ -56,8 +57,11 @@ def show_views(runtime: Runtime, form: Form, button: DeltaGenerator) -> None:
     if STATE.is_clicked:
         form.keep(runtime)
     plan, job = prepare(runtime, state, sweep_form)
+    is_blank = _needs_prompt(form)
     with button:
-        _run_button(plan, job)
+        _run_button(plan, job, is_blank=is_blank)
+    if is_blank and st.session_state.get(ASKS):
+        _ask_for_prompt()
     if plan.problems or view != VIEWS[0]:
         show_plan(sweep_form, plan, job)
     if plan.problems:
@@ -118,7 +122,31 @@ def show_small(picture: Image.Image | None, words: str) -> None:
         st.caption(words)
 
 
-def _run_button(plan: Plan, job: Job | None) -> None:
+def _needs_prompt(form: Form) -> bool:
+    """Return whether nothing says what to make of the source. At strength 0 nothing need."""
+    settings = form.settings
+    says = settings.prompt + (settings.prompt_2 if settings.prompt_blend else "")
+    is_blank = not says.strip() and settings.strength > 0
+    if not is_blank:
+        st.session_state.pop(ASKS, None)
+    return is_blank
+
+
+def _ask_for_prompt() -> None:
+    with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(
+            ":orange[:material/edit:] Write a prompt first: what should the picture become?",
+            width="content",
+        )
+        st.button(
+            "Run without a prompt",
+            key=f"{PREFIX}:run blank",
+            help="The noise is removed with nothing asked for, and guidance is without effect.",
+            on_click=_note_click,
+        )
+
+
+def _run_button(plan: Plan, job: Job | None, *, is_blank: bool) -> None:
     is_running = job is not None and not job.is_over
     count = plan.to_compute
     is_ready = not plan.problems and count > 0 and not is_running
@@ -133,11 +161,16 @@ def _run_button(plan: Plan, job: Job | None) -> None:
         shortcut="Ctrl+Enter",
         disabled=not is_ready,
         help=None if is_ready else why,
-        on_click=_note_click,
+        on_click=_ask if is_blank else _note_click,
     )
 
 
+def _ask() -> None:
+    st.session_state[ASKS] = True
+
+
 def _note_click() -> None:
+    st.session_state.pop(ASKS, None)
     STATE.settle_seed()
     STATE.note_click()
 
@@ -148,11 +181,14 @@ def _show_one(runtime: Runtime, form: Form, board: Board, row: DeltaGenerator) -
     image = runtime.store.get(cell.digest) if cell.state == "done" else None
     begins = noised_inputs(runtime, form, [form.settings])
     if begins is not None:
-        with row:
-            show_small(begins[0].picture, "What the loop starts from")
-        say_start(form.settings, begins[0].start)
+        start = begins[0].start
+        if start.num_executed_steps:
+            with row:
+                show_small(begins[0].picture, "What the loop starts from")
+        say_start(form.settings, start)
     if image is None:
-        st.info("Press Run: noise is added to the source and denoised with the prompt.")
+        if begins is not None and begins[0].start.num_executed_steps:
+            st.info("Press Run: noise is added to the source and denoised with the prompt.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption("Before and after", width="stretch")
