@@ -30,7 +30,7 @@ fuzz: $(VENV)/installed-dev
 
 # Every scheduler configuration with every scheduler against diffusers' own pipelines.
 parity: $(VENV)/installed-dev
-	LIGHTBOX_PARITY=whole $(BIN)/python -m pytest -n 2 tests/core/diffusion/models/test_parity.py
+	LIGHTBOX_PARITY=whole $(BIN)/python -m pytest -n 2 tests/core/diffusion/models/test_parity.py tests/core/diffusion/sampling/test_sampler.py
 
 # The fault campaign in its long form; its table is written to dev/FAULTS.md.
 faults: $(VENV)/installed-dev

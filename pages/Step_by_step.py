@@ -8,6 +8,7 @@ from ui.frame import open_page
 from ui.links import check_address, mend_address
 from ui.settings.prompt import count_tokens
 from ui.steps.attention import show_attention
+from ui.steps.effects import show_effects
 from ui.steps.form import (
     ATTENTION,
     FUTURE,
@@ -44,6 +45,7 @@ with open_page(STEPS) as runtime:
             show_future(runtime, run, info)
         elif view == ATTENTION:
             show_attention(runtime, run)
+            show_effects(runtime, run)
         else:
             show_mistakes(runtime, run)
     if broken:

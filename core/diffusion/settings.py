@@ -7,23 +7,19 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from core.diffusion.recipe.checks import snapshot_problems, source_problems, variation_problems
 from core.diffusion.recipe.limits import MAX_GUIDANCE, MAX_SEED, MAX_SIDE, MAX_STEPS, nearest_side
-from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.recipe.problems import Problem, PromptReader, SettingsError
 from core.diffusion.recipe.rows.source import POSTERIORS
-from core.diffusion.recipe.schedule import schedule_steps, step_range
-from core.diffusion.recipe.schedulers import SCHEDULERS, nearest_scheduler
+from core.diffusion.recipe.sampler import AUTOMATIC, plain_sampler
+from core.diffusion.recipe.schedule import step_range
+from core.diffusion.recipe.schedulers import nearest_scheduler
 from core.diffusion.recipe.settings_table import PROMPTS, SETTINGS, SOURCE_FIELDS, current_name
-from core.diffusion.recipe.variations import (
-    VariationError,
-    read_region,
-    variations_of,
-    with_variations,
-)
+from core.diffusion.recipe.variations import VariationError, variations_of, with_variations
 
 __all__ = [
     "INIT_FIELDS",
@@ -65,6 +61,10 @@ class GenerationSettings:
 
     `loras` names LoRA files of the model roots with their weights, "ink:0.8, paper:0.5"; a weight
     of 0 is none. `clip_skip` leaves out so many of the text encoder's last layers for the prompt.
+
+    From `sigma_schedule` to `s_churn` are what the sampler is made of, by the names of diffusers'
+    configuration: "automatic", 0 for the order and -1 for eta leave it as the scheduler has it.
+    `noise_multiplier` multiplies the initial noise.
     """
 
     model: str = "bundled"
@@ -94,6 +94,16 @@ class GenerationSettings:
     mask_image: str = ""
     loras: str = ""
     clip_skip: int = 0
+    sigma_schedule: str = "automatic"
+    timestep_spacing: str = "automatic"
+    solver_order: int = 0
+    solver_type: str = "automatic"
+    final_sigmas_type: str = "automatic"
+    lower_order_final: bool = True
+    rescale_betas_zero_snr: bool = False
+    eta: float = -1.0
+    s_churn: float = 0.0
+    noise_multiplier: float = 1.0
 
     @property
     def uses_guidance(self) -> bool:
@@ -151,6 +161,9 @@ class GenerationSettings:
             for name, row in SETTINGS.items()
             if row.matters(self)
         }
+        values["scheduler"], schedule = plain_sampler(self)
+        if schedule == AUTOMATIC:
+            values.pop("sigma_schedule", None)
         if "loras" in values:
             values["loras"] = (
                 [["not here", self.loras]]
@@ -192,10 +205,16 @@ class GenerationSettings:
             for name in SETTINGS
             if (reason := self._value_problem(name, vae_scale_factor))
         ]
-        errors += self._variation_problems(vae_scale_factor)
-        errors += self._source_problems()
         if not errors:
-            errors += self._snapshot_problems()
+            errors += [
+                Problem(field=name, reason=reason)
+                for name, row in SETTINGS.items()
+                if row.unfit is not None and (reason := row.unfit(self))
+            ]
+        errors += variation_problems(self, vae_scale_factor)
+        errors += source_problems(self)
+        if not errors:
+            errors += snapshot_problems(self)
         return errors + (self._cut_off(tokenizer) if tokenizer else [])
 
     def _value_problem(self, name: str, vae_scale_factor: int) -> str:
@@ -208,56 +227,6 @@ class GenerationSettings:
             f"{value} is not a multiple of {vae_scale_factor} from {vae_scale_factor} "
             f"to {MAX_SIDE}; the nearest is {nearest_side(value, vae_scale_factor)}"
         )
-
-    def _snapshot_problems(self) -> list[Problem]:
-        """Only the engine knows how many calls are left where the noise is matched."""
-        begin = step_range(replace(self, strength=1.0) if self.match_noise else self)
-        calls = begin.calls(SCHEDULERS[self.scheduler])
-        if self.snapshot <= calls:
-            return []
-        reason = (
-            f"{self.snapshot} is outside 0 to {calls}, the UNet calls of "
-            f"{begin.num_executed_steps} steps of {self.scheduler}"
-        )
-        return [Problem(field="snapshot", reason=reason)]
-
-    def _variation_problems(self, vae_scale_factor: int) -> list[Problem]:
-        """What is wrong with the variations, of those that have an effect."""
-        try:
-            variations = variations_of(self)
-        except VariationError as error:
-            return [Problem(field="variation_chain", reason=str(error))]
-        found: list[Problem] = []
-        for variation in variations:
-            is_last = self.variation_strength > 0 and variation is variations[-1]
-            method = METHODS.get(variation.method)
-            if method is not None and method.uses == "variation_region":
-                try:
-                    read_region(variation.region, width=self.width, height=self.height)
-                except VariationError as error:
-                    field = "variation_region" if is_last else "variation_chain"
-                    found.append(Problem(field=field, reason=str(error)))
-            is_low = self.height < 2 * vae_scale_factor  # a column of one has no direction
-            if variation.method == "column_slerp" and is_low:
-                reason = f"of columns needs a height of at least {2 * vae_scale_factor}"
-                found.append(Problem(field="variation_method", reason=reason))
-        return found
-
-    def _source_problems(self) -> list[Problem]:
-        """What is wrong between the settings of image-to-image."""
-        found: list[Problem] = []
-        if self.mask_image and not self.init_image:
-            reason = "needs a source picture: what is black in it stays as the source has it"
-            found.append(Problem(field="mask_image", reason=reason))
-        if self.init_image and self.exact_steps and 0 < self.strength <= 1:
-            total = schedule_steps(self.num_inference_steps, self.strength, True)
-            if total > MAX_STEPS:
-                reason = (
-                    f"{self.strength:g} is too small for exactly {self.num_inference_steps} steps: "
-                    f"their schedule would have {total}, and {MAX_STEPS} is the most"
-                )
-                found.append(Problem(field="strength", reason=reason))
-        return found
 
     def _cut_off(self, tokenizer: PromptReader) -> list[Problem]:
         found: list[Problem] = []

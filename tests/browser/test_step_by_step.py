@@ -104,9 +104,22 @@ def test_both_futures_stand_side_by_side(visitor: Visitor) -> None:
 def test_maps_come_when_they_are_asked_for(visitor: Visitor) -> None:
     page = opened(visitor, view="Attention", prompt="a red apple")
     page.get_by_role("button", name="Compute the maps").click()
-    page.get_by_role("img", name="Where apple acts").wait_for()
+    page.get_by_role("img", name="Attention to apple").wait_for()
     settle(page)
-    assert pixels(page, "Where red acts") != pixels(page, "Where a acts")
+    assert pixels(page, "Attention to red") != pixels(page, "Attention to a")
+
+
+def test_the_effect_of_a_word_is_its_own_picture(visitor: Visitor) -> None:
+    page = opened(visitor, view="Attention", prompt="a red apple on a blue background")
+    page.get_by_role("button", name="Compute the effects").click()
+    page.get_by_role("img", name="What blue changes in the picture").wait_for()
+    settle(page)
+    without = page.get_by_role("img", name="a red apple on a background", exact=True)
+    assert without.count() == 1
+    assert pixels(page, "What blue changes in the picture") != pixels(
+        page, "What red changes in the picture"
+    )
+    assert overflow(page) <= 0
 
 
 def test_the_notebook_can_be_taken_home(visitor: Visitor, tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ NEEDS: Mapping[str, Mapping[str, Any]] = {
     "variation_method": {"variation_strength": 0.5},
     "variation_region": {"variation_strength": 0.5, "variation_method": "region"},
     "variation_channel": {"variation_strength": 0.5, "variation_method": "channel"},
+    "eta": {"scheduler": "DDIM"},
+    "s_churn": {"scheduler": "Euler"},
 } | {name: {"init_image": DIGEST} for name, row in SETTINGS.items() if row.group == "source"}
 VALUES: Mapping[str, Any] = {
     "prompt": "an owl",
@@ -61,6 +63,7 @@ VALUES: Mapping[str, Any] = {
     "init_image": OTHER_DIGEST,
     "mask_image": OTHER_DIGEST,
     "strength": 0.25,
+    "noise_multiplier": 1.05,
 }
 WRONG: Mapping[str, Any] = {
     "model": " ",
@@ -249,10 +252,13 @@ def test_every_setting_has_a_control(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not at.exception
     elsewhere = {"prompt", "init_image", "mask_image"}  # the page's own box; chosen as pictures
     drawn = {name for name in SETTINGS if f"gen_{name}" in at.session_state}
-    assert drawn == set(SETTINGS) - elsewhere
     info = describe("bundled")
     for name in FROM_MODEL:
         assert at.session_state[f"gen_{name}"] == getattr(info, f"default_{name}")
+    for scheduler in ("DDIM", "Euler"):  # between them they take what the first does not
+        at.selectbox(key="gen_scheduler").set_value(scheduler).run()
+        drawn |= {name for name in SETTINGS if f"gen_{name}" in at.session_state}
+    assert drawn == set(SETTINGS) - elsewhere
 
 
 @pytest.fixture

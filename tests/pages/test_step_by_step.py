@@ -213,6 +213,36 @@ def test_attention_only_when_asked(app: App) -> None:
     assert not messages(at)
 
 
+def test_effects_only_when_asked_and_with_another_word(app: App) -> None:
+    at = opened(app, steps_view=ATTENTION, steps_prompt="red apple")
+    assert is_at_rest()
+    at.button(key="steps:take out").click().run()
+    settled(at)
+    text = shown(at)
+    for word in ("**red** · ", "**apple** · "):
+        assert word in text
+    assert "with the word left out" in text
+    assert "Predicted x0 moves by" not in text
+    at.segmented_control(key="steps:change").set_value("One UNet call").run()
+    text = shown(at)
+    assert text.count("Predicted x0 moves by") == 2
+    at.select_slider(key="steps:effect call").set_value(2).run()
+    assert shown(at) != text, "another call, other maps"
+    at.toggle(key="steps:effect scale").set_value(False).run()
+    assert not messages(at)
+    at.text_input(key="steps_replacement").set_value("owl").run()
+    assert "**red** · " not in shown(at), "another question"
+    at.button(key="steps:take out").click().run()
+    settled(at)
+    assert "with the word replaced by “owl”" in shown(at)
+
+
+def test_an_empty_prompt_has_no_words_to_leave_out(app: App) -> None:
+    at = opened(app, steps_view=ATTENTION, steps_prompt="1.5, (:2)")
+    assert "The prompt has no words" in shown(at)
+    assert "steps:take out" not in [button.key for button in at.button]
+
+
 def test_an_empty_prompt_has_no_words_to_map(app: App) -> None:
     at = opened(app, steps_view=ATTENTION, steps_prompt=" ")
     at.button(key="steps:attend").click().run()

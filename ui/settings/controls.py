@@ -21,6 +21,7 @@ from ui.links import BOUND, MAX_COUNT, Parameter, put_settings, settings_paramet
 from ui.settings.fields import bounded, control, default_of
 from ui.settings.model_picker import chosen_model, model_picker
 from ui.settings.noise_controls import noise_controls, second_prompt_controls
+from ui.settings.sampler_controls import SAMPLER, sampler_controls
 from ui.views import plain
 
 PREFIX = GENERATE.prefix
@@ -33,7 +34,9 @@ MADE = Parameter(field="made", kind="int", low=0, high=MAX_SEED)
 PLACED = (
     {"negative_prompt", "prompt", "prompt_2", "prompt_blend", "model", "loras"}
     | {"seed", "scheduler", "num_inference_steps", "guidance_scale", "width", "height"}
-    | {name for name, row in SETTINGS.items() if row.group in ("noise", "source")}
+    | {name for name, row in SETTINGS.items() if row.group == "source"}
+    | {name for name in SETTINGS if name.startswith("variation_")}
+    | set(SAMPLER)
 )
 PLAIN = tuple(name for name in SETTINGS if name not in PLACED)
 
@@ -90,6 +93,8 @@ def settings_form(
     steps, guidance = _steps_and_guidance(model, prefix)
     scheduler = control("scheduler", prefix, default=model.default_scheduler)
     st.caption(plain(SCHEDULERS[scheduler].note))
+    with st.expander("Sampler", icon=":material/tune:"):
+        sampler = sampler_controls(prefix, scheduler)
     width, height = _size(model, prefix)
     with st.expander("More settings", icon=":material/tune:"):
         more = _more(model, prefix)
@@ -102,6 +107,7 @@ def settings_form(
         num_inference_steps=steps,
         guidance_scale=guidance,
         scheduler=scheduler,
+        **sampler,
         **more,
     )
     return Form(settings=settings, count=count)

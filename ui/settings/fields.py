@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar, overload
 
 import streamlit as st
@@ -21,12 +22,14 @@ def control(
     default: Any = None,
     low: float | None = None,
     step: float | None = None,
+    choices: Sequence[str] = (),
     **options: Any,
 ) -> Any:
     """Draw the plain control of a setting for the page of `prefix`, and return its value.
 
     What is not given is the row's own: a switch for true or false, a list for choices, a box for a
-    number within its bounds or for a text. A setting that can be drawn takes -1 too.
+    number within its bounds or for a text. A setting that can be drawn takes -1 too. `choices` are
+    some of the row's own; another one that was chosen before is put back to the default.
     """
     row = SETTINGS[name]
     start = row.default if default is None else default
@@ -34,7 +37,9 @@ def control(
     if row.kind is bool:
         return bool(place.toggle(row.label, bool(start), **shared))
     if row.choices:
-        names = list(row.choices)
+        names = list(choices or row.choices)
+        if st.session_state.get(shared["key"], start) not in names:
+            st.session_state[shared["key"]] = start
         return place.selectbox(
             row.label, names, names.index(str(start)), format_func=row.told, **shared
         )

@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.diffusion.models.load import ModelInfo, describe
 from core.diffusion.models.vocabulary import Vocabulary
 from core.diffusion.recipe.limits import MAX_TEXT
-from core.diffusion.recipe.prompt_weights import plain_text
+from core.diffusion.recipe.prompt.weights import plain_text
 from core.diffusion.recipe.settings_table import PROMPTS, label_of
 from ui.links import BOUND
 from ui.runtime import tokenizer

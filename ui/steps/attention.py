@@ -1,4 +1,4 @@
-"""Where each word acts: cross-attention maps laid over the picture, computed when asked for."""
+"""Where the picture looks at each word: cross-attention maps, computed when asked for."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ ASKED = "steps:attention"
 
 def show_attention(runtime: Runtime, run: Run) -> None:
     """The maps of this run; the run is made again with our processor beside the model's own."""
+    st.subheader("Attention maps", anchor=False)
     asked = _name(run)
     if st.session_state.get(ASKED) != asked:
         _explain()
@@ -50,9 +51,8 @@ def _name(run: Run) -> str:
 def _explain() -> None:
     st.caption(
         "In every cross-attention layer each place of the picture divides its attention among the "
-        "tokens. These shares, averaged over heads, layers and calls and drawn over the picture, "
-        "show where a word acts (DAAM, Tang et al. 2023). The run is made once more for them; the "
-        "picture stays the same."
+        "tokens: here averaged over heads, layers and calls (DAAM, Tang et al. 2023). The run is "
+        "made once more for them; the picture stays the same."
     )
 
 
@@ -95,7 +95,7 @@ def _show_map(found: AttentionMaps, place: Place, opacity: float) -> None:
         png(overlay(found.image.resize(size), values, opacity)),
         width="stretch",
         output_format="PNG",
-        alt=f"Where {place.text} acts",
+        alt=f"Attention to {place.text}",
     )
     st.caption(
         f"**{plain(place.text)}** {100 * values.mean():.1f} %, up to {100 * values.max():.1f} %"

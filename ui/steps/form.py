@@ -32,6 +32,7 @@ def parameters() -> tuple[Parameter, ...]:
         Parameter(field="parts", kind="choice", choices=tuple(CHOICES)),
         Parameter(field="from", kind="int", low=1, high=2 * MAX_STEPS),
         Parameter(field="to", kind="int", low=1, high=2 * MAX_STEPS),
+        Parameter(field="replacement", kind="text"),
         Parameter(field="other_prompt", kind="text"),
         Parameter(field="other_guidance", kind="float", low=0, high=MAX_GUIDANCE),
         Parameter(field="other_scheduler", kind="choice", choices=tuple(SCHEDULERS)),

@@ -140,6 +140,34 @@ class AttentionMaps:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class WordEffect:
+    """What one word does: the picture of the same noise by a `prompt` without it, and `on_x0`
+    (calls, h, w), at latent size and in its units, how far the predicted x0 moves at each call.
+    """
+
+    word: str
+    prompt: str
+    image: Image.Image
+    on_x0: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Effects:
+    """The picture, and the effect of every word of its prompt but those `not_measured`.
+
+    `calls` (from 0, of `total_calls`) are those at which `on_x0` was measured; `replacement` stands
+    in the place of each word, "" where it was left out.
+    """
+
+    image: Image.Image
+    words: tuple[WordEffect, ...]
+    calls: tuple[int, ...]
+    total_calls: int
+    replacement: str
+    not_measured: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class MadeMistake:
     """A mistake made on purpose and the same settings done right."""
 

@@ -14,7 +14,7 @@ from core.diffusion.engine import Engine
 from core.diffusion.inside.anatomy import Call, EmbeddedPrompt, Place, PlaceKind, Run
 from core.diffusion.models.errors import ModelError
 from core.diffusion.models.loaded import LoadedModel
-from core.diffusion.recipe.prompt_weights import tokenized
+from core.diffusion.recipe.prompt.weights import tokenized
 from core.diffusion.recipe.schedule import unet_calls
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.sampling.batch import Batch
@@ -127,11 +127,12 @@ def unroll(
     )
 
 
-def step(batch: Batch, cell: BatchCell) -> None:
-    """One call of the only cell in flight. Raises ModelError where it cannot go on."""
+def step(batch: Batch, *cells: BatchCell) -> None:
+    """One call of all cells in flight. Raises ModelError where one cannot go on."""
     batch.step()
-    if cell.failure:
-        raise ModelError(cell.failure)
+    for cell in cells:
+        if cell.failure:
+            raise ModelError(cell.failure)
 
 
 def look(run: Run, index: int, guidance_scale: float | None = None) -> Call:

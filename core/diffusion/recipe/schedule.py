@@ -10,9 +10,10 @@ import functools
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from core.diffusion.recipe.sampler import SamplerSettings, sampler_of
 from core.diffusion.recipe.schedulers import SCHEDULERS, SchedulerRow
 
 REFERENCE = "DDIM"
@@ -22,11 +23,9 @@ MOST_STEPS = 1000
 """The densest schedule that is looked at: a model has as many timesteps."""
 
 
-class RunSettings(Protocol):
+class RunSettings(SamplerSettings, Protocol):
     """The settings that say which steps are run; `GenerationSettings` are such."""
 
-    @property
-    def scheduler(self) -> str: ...
     @property
     def num_inference_steps(self) -> int: ...
     @property
@@ -129,7 +128,7 @@ def start_of(settings: RunSettings, scheduler_config: Mapping[str, Any]) -> Star
     if calls == 0:
         return Start(num_executed_steps=0, calls=0, timestep=0.0, sigma=0.0)
     text = json.dumps(dict(scheduler_config), sort_keys=True)
-    timesteps, sigmas = _levels(settings.scheduler, begin.schedule_steps, text)
+    timesteps, sigmas = _levels_of(sampler_of(settings), begin.schedule_steps, text)
     at = begin.first_call(row)
     return Start(
         num_executed_steps=begin.num_executed_steps,
@@ -178,13 +177,14 @@ def _matched(settings: RunSettings, plain: StepRange, config: str) -> StepRange:
     With `exact_steps` the number of steps stays and the schedule is made denser or coarser, else
     the schedule stays and the number of steps changes.
     """
-    name, run = settings.scheduler, plain.num_executed_steps
-    row = SCHEDULERS[name]
+    row, run = sampler_of(settings), plain.num_executed_steps
     try:
-        wanted = math.log(_levels(REFERENCE, plain.schedule_steps, config)[1][plain.first_step])
+        wanted = math.log(
+            _levels_of(SCHEDULERS[REFERENCE], plain.schedule_steps, config)[1][plain.first_step]
+        )
 
         def distance(begin: StepRange) -> float:
-            sigmas = _levels(name, begin.schedule_steps, config)[1]
+            sigmas = _levels_of(row, begin.schedule_steps, config)[1]
             return abs(math.log(sigmas[begin.first_call(row)]) - wanted)
 
         if not settings.exact_steps:
@@ -206,10 +206,18 @@ def _matched(settings: RunSettings, plain: StepRange, config: str) -> StepRange:
         return plain
 
 
-@functools.lru_cache(maxsize=512)
-def _levels(name: str, steps: int, config: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _levels_of(
+    row: SchedulerRow, steps: int, config: str
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Timestep and sigma of each call. Raises ValueError for more steps than a scheduler has."""
-    row = SCHEDULERS[name]
+    return _levels(row.name, json.dumps(dict(row.config), sort_keys=True), steps, config)
+
+
+@functools.lru_cache(maxsize=512)
+def _levels(
+    name: str, changes: str, steps: int, config: str
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    row = replace(SCHEDULERS[name], config=json.loads(changes))
     scheduler = row.build(json.loads(config))
     scheduler.set_timesteps(steps)
     timesteps = tuple(float(timestep) for timestep in scheduler.timesteps)

@@ -42,6 +42,8 @@ class SchedulerRow:
     `sigma_at` says where the noise level of call i stands: in the scheduler's `sigmas[i]`, in
     `alphas_cumprod` at the timestep, or for every second call in `sigmas_interpol` (at i for
     DPM2; one place before it, "sigmas_interpol_before", for DPM2 a).
+    `takes` names the settings of a sampler that its class has beside `solver_order`, `solver_type`
+    and `eta`, whose values are in `orders` and `solver_types`, and whose own value is `eta`.
     """
 
     name: str
@@ -57,6 +59,10 @@ class SchedulerRow:
         "sigmas"
     )
     distilled_only: bool = False
+    takes: tuple[str, ...] = ()
+    orders: tuple[int, ...] = ()
+    solver_types: tuple[str, ...] = ()
+    eta: float | None = None
     note: str = ""
 
     def calls(self, num_inference_steps: int) -> int:
@@ -105,12 +111,18 @@ def _table(*rows: SchedulerRow) -> dict[str, SchedulerRow]:
     return {row.name: row for row in rows}
 
 
+_LEVELS = ("sigma_schedule", "timestep_spacing")
+_ENDS = ("final_sigmas_type", "rescale_betas_zero_snr")
+_DPM_TYPES = ("midpoint", "heun")
+
 SCHEDULERS: Mapping[str, SchedulerRow] = _table(
     SchedulerRow(
         name="DDIM",
         class_name="DDIMScheduler",
         a1111_sampler="DDIM",
         sigma_at="alphas_cumprod",
+        takes=("timestep_spacing", "rescale_betas_zero_snr"),
+        eta=0.0,
         note="Deterministic and the plainest to read: one formula, one call a step.",
     ),
     SchedulerRow(
@@ -120,6 +132,7 @@ SCHEDULERS: Mapping[str, SchedulerRow] = _table(
         config={"skip_prk_steps": True},
         repeats_first_transition=True,
         sigma_at="alphas_cumprod",
+        takes=("timestep_spacing",),
         note="Linear multistep; runs its first transition twice, so n steps are n + 1 calls.",
     ),
     SchedulerRow(
@@ -127,6 +140,7 @@ SCHEDULERS: Mapping[str, SchedulerRow] = _table(
         class_name="LMSDiscreteScheduler",
         a1111_sampler="LMS",
         sigma_space=True,
+        takes=_LEVELS,
         note="Linear multistep of order four.",
     ),
     SchedulerRow(
@@ -134,6 +148,7 @@ SCHEDULERS: Mapping[str, SchedulerRow] = _table(
         class_name="EulerDiscreteScheduler",
         a1111_sampler="Euler",
         sigma_space=True,
+        takes=(*_LEVELS, *_ENDS, "s_churn"),
         note="One straight line a step along the probability-flow ODE.",
     ),
     SchedulerRow(
@@ -142,6 +157,8 @@ SCHEDULERS: Mapping[str, SchedulerRow] = _table(
         a1111_sampler="Euler a",
         stochastic=True,
         sigma_space=True,
+        takes=("timestep_spacing", "rescale_betas_zero_snr"),
+        eta=1.0,
         note="Euler with fresh noise each step: it never settles as steps grow.",
     ),
     SchedulerRow(
@@ -150,6 +167,7 @@ SCHEDULERS: Mapping[str, SchedulerRow] = _table(
         a1111_sampler="Heun",
         sigma_space=True,
         calls_per_step=2,
+        takes=_LEVELS,
         note="Second order: looks ahead, so n steps are 2n - 1 calls.",
     ),
     SchedulerRow(
@@ -157,6 +175,9 @@ SCHEDULERS: Mapping[str, SchedulerRow] = _table(
         class_name="DPMSolverMultistepScheduler",
         a1111_sampler="DPM++ 2M",
         config={"algorithm_type": "dpmsolver++", "solver_order": 2},
+        takes=(*_LEVELS, *_ENDS, "lower_order_final"),
+        orders=(1, 2, 3),
+        solver_types=_DPM_TYPES,
         note="Second order from the last two predictions: good pictures in 15 to 25 steps.",
     ),
     SchedulerRow(
@@ -169,6 +190,9 @@ SCHEDULERS: Mapping[str, SchedulerRow] = _table(
             "solver_order": 2,
             "use_karras_sigmas": True,
         },
+        takes=(*_LEVELS, *_ENDS, "lower_order_final"),
+        orders=(1, 2, 3),
+        solver_types=_DPM_TYPES,
         note="The same with Karras' spacing: more of its steps at low noise.",
     ),
     SchedulerRow(
@@ -177,6 +201,9 @@ SCHEDULERS: Mapping[str, SchedulerRow] = _table(
         a1111_sampler="DPM++ 2M SDE",
         config={"algorithm_type": "sde-dpmsolver++", "solver_order": 2},
         stochastic=True,
+        takes=(*_LEVELS, *_ENDS, "lower_order_final"),
+        orders=(1, 2, 3),
+        solver_types=_DPM_TYPES,
         note="DPM++ 2M of the stochastic equation: fresh noise each step.",
     ),
     SchedulerRow(
@@ -189,6 +216,9 @@ SCHEDULERS: Mapping[str, SchedulerRow] = _table(
             "lower_order_final": True,
         },
         stochastic=True,
+        takes=("sigma_schedule", "final_sigmas_type", "lower_order_final"),
+        orders=(1, 2, 3),
+        solver_types=_DPM_TYPES,
         note="The single-step form of the stochastic solver.",
     ),
     SchedulerRow(
@@ -198,6 +228,7 @@ SCHEDULERS: Mapping[str, SchedulerRow] = _table(
         sigma_space=True,
         calls_per_step=2,
         sigma_at="sigmas_interpol",
+        takes=_LEVELS,
         note="DPM-Solver-2 in k-diffusion's form: a midpoint call, so n steps are 2n - 1 calls.",
     ),
     SchedulerRow(
@@ -208,18 +239,24 @@ SCHEDULERS: Mapping[str, SchedulerRow] = _table(
         sigma_space=True,
         calls_per_step=2,
         sigma_at="sigmas_interpol_before",
+        takes=_LEVELS,
         note="DPM2 with fresh noise each step.",
     ),
     SchedulerRow(
         name="UniPC",
         class_name="UniPCMultistepScheduler",
         a1111_sampler="UniPC",
+        takes=(*_LEVELS, *_ENDS),
+        orders=(1, 2, 3),
+        solver_types=("bh1", "bh2"),
         note="Predictor and corrector in one call; strong below 10 steps.",
     ),
     SchedulerRow(
         name="DEIS",
         class_name="DEISMultistepScheduler",
         a1111_sampler="DEIS",
+        takes=(*_LEVELS, "lower_order_final"),
+        orders=(1, 2, 3),
         note="Exponential integrator, multistep.",
     ),
     SchedulerRow(

@@ -73,7 +73,8 @@ class Setting:
     `default` also says its kind. `bounds` are inclusive; `step` is what a control moves by.
     `matters(settings)` says whether it has an effect on the pixels there; `is_told` whether it is
     named even where it has none ("1 (off)"). `check` gives what is wrong with a value beyond kind,
-    bounds and choices, "" for nothing. `canonical` brings equal pixels to one form in the digest.
+    bounds and choices, "" for nothing; `unfit(settings)` why it does not go with the other
+    settings, "" where it does. `canonical` brings equal pixels to one form in the digest.
     `show` writes a value for a label, `tell` for a table. `is_relative` says that only a whole
     setting of a run can be judged: a sweep does it cell by cell. `from_model` says that a model
     brings its own default. `draws` says that -1 stands for "draw one" in a form.
@@ -93,6 +94,7 @@ class Setting:
     matters: Callable[[Settings], bool] = lambda settings: True
     is_told: bool = False
     check: Callable[[Any], str] | None = None
+    unfit: Callable[[Settings], str] | None = None
     canonical: Callable[[Any], Any] = lambda value: value
     show: Callable[[Any], str] | None = None
     tell: Callable[[Any], str] | None = None

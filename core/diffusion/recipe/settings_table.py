@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from core.diffusion.recipe.rows.noise import NOISE_ROWS
 from core.diffusion.recipe.rows.prompt import PROMPT_ROWS, SECOND_PROMPT_ROWS
 from core.diffusion.recipe.rows.run import MODEL_ROWS, RUN_ROWS, SNAPSHOT_ROWS
+from core.diffusion.recipe.rows.sampler import SAMPLER_ROWS
 from core.diffusion.recipe.rows.source import SOURCE_ROWS
 from core.diffusion.recipe.setting import Setting
 
@@ -19,6 +20,7 @@ SETTINGS: Mapping[str, Setting] = _table(
     *PROMPT_ROWS,
     *MODEL_ROWS,
     *RUN_ROWS,
+    *SAMPLER_ROWS,
     *NOISE_ROWS,
     *SECOND_PROMPT_ROWS,
     *SNAPSHOT_ROWS,

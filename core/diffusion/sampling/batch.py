@@ -17,8 +17,8 @@ from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.models.lora.adapters import use_loras
 from core.diffusion.models.lora.files import wanted_loras
 from core.diffusion.recipe.images import ReadInput
-from core.diffusion.recipe.schedule import call_sigmas, lay_out, step_range
-from core.diffusion.recipe.schedulers import SCHEDULERS, SchedulerError
+from core.diffusion.recipe.sampler import sampler_of
+from core.diffusion.recipe.schedule import call_sigmas, step_range
 from core.diffusion.sampling.cell import BatchCell
 from core.diffusion.sampling.compute.memory import is_out_of_memory, on_device, with_room
 from core.diffusion.sampling.compute.unet_rows import UNetRows
@@ -26,9 +26,10 @@ from core.diffusion.sampling.guidance import guide
 from core.diffusion.sampling.noise import initial_noise
 from core.diffusion.sampling.prediction import PREDICTIONS, prediction_type_of
 from core.diffusion.sampling.quantities import measure
+from core.diffusion.sampling.sampler import laid_out, step_kwargs
 from core.diffusion.sampling.source_latents import Blend, SourceLatents
 from core.diffusion.sampling.text_encoder import PromptEncoder
-from core.diffusion.settings import GenerationSettings, Problem, SettingsError
+from core.diffusion.settings import GenerationSettings
 
 
 class Batch:
@@ -84,16 +85,9 @@ class Batch:
         another size; InputError for a source that is not there.
         """
         model = self.model
-        row = SCHEDULERS[settings.scheduler]
-        try:
-            scheduler = row.build(model.info.scheduler_config)
-        except SchedulerError as error:
-            raise SettingsError([Problem(field="scheduler", reason=str(error))]) from error
+        row = sampler_of(settings)
         begin = step_range(settings, model.info.scheduler_config)
-        # Timesteps stay on the CPU: reading one from the device would wait for it every step.
-        reason = lay_out(row, scheduler, begin.schedule_steps, model.info.scheduler_config)
-        if reason:
-            raise SettingsError([Problem(field="num_inference_steps", reason=reason)])
+        scheduler = laid_out(settings, begin.schedule_steps, model.info.scheduler_config)
         first = begin.first_call(row)
         if hasattr(scheduler, "set_begin_index"):
             # Else it looks for the first timestep, and where rounding has doubled that one (1000
@@ -117,7 +111,7 @@ class Batch:
             scheduler=scheduler,
             timesteps=timesteps,
             sigmas=sigmas,
-            step_kwargs={"generator": generator} if row.takes_generator(scheduler) else {},
+            step_kwargs=step_kwargs(settings, scheduler, generator),
             generator=generator,
             blend=blend,
         )

@@ -38,4 +38,6 @@ def initial_noise(
             noise = vary(noise, other, variation, settings.height // shape[1])
     except VariationError as error:
         raise SettingsError([Problem(field="variation_channel", reason=str(error))]) from error
+    if settings.noise_multiplier != 1:
+        noise = settings.noise_multiplier * noise
     return noise, generator

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.diffusion.models.files.tokenizers import read_tokenizer
-from core.diffusion.recipe.prompt_weights import token_weights, tokenized, weigh
+from core.diffusion.recipe.prompt.weights import token_weights, tokenized, weigh
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
 if TYPE_CHECKING:

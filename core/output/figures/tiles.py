@@ -32,18 +32,25 @@ def channel_tiles(latents: np.ndarray, limit: float, longest: int) -> bytes:
     return png(sheet)
 
 
-def heat(values: np.ndarray) -> np.ndarray:
-    """A map (h, w), from its least to its greatest, uint8 (h, w, 3) from dark to light."""
-    low, span = float(values.min()), float(np.ptp(values))
+def heat(values: np.ndarray, limit: float | None = None) -> np.ndarray:
+    """A map (h, w), uint8 (h, w, 3) from dark to light: from 0 to `limit`, else from its own least
+    to its greatest.
+    """
+    low = float(values.min()) if limit is None else 0.0
+    span = float(np.ptp(values)) if limit is None else limit
     share = (values - low) / span if span > 0 else np.zeros_like(values)
     stops = np.linspace(0, 1, len(_HEAT))
     channels = [np.interp(share, stops, _HEAT[:, i]) for i in range(3)]
     return np.stack(channels, axis=-1).round().astype(np.uint8)
 
 
-def overlay(picture: Image.Image, values: np.ndarray, opacity: float) -> Image.Image:
-    """A map (h, w) in colours, enlarged and laid over a picture: opacity 1 hides the picture."""
-    large = Image.fromarray(heat(values)).resize(picture.size, Image.Resampling.BICUBIC)
+def overlay(
+    picture: Image.Image, values: np.ndarray, opacity: float, limit: float | None = None
+) -> Image.Image:
+    """A map (h, w) in the colours of `heat`, enlarged and laid over a picture: opacity 1 hides the
+    picture.
+    """
+    large = Image.fromarray(heat(values, limit)).resize(picture.size, Image.Resampling.BICUBIC)
     return Image.blend(picture.convert("RGB"), large, opacity)
 
 

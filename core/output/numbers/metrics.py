@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from core.diffusion.models.hub_cache import hub_cache
-from core.diffusion.recipe.prompt_weights import plain_text
+from core.diffusion.recipe.prompt.weights import plain_text
 
 PIXEL_RANGE = 255.0
 
@@ -27,6 +27,15 @@ def rmse(a: Image.Image, b: Image.Image) -> float:
     """
     first, second = _pair(a, b)
     return float(np.sqrt(np.mean((first - second) ** 2)))
+
+
+def difference(a: Image.Image, b: Image.Image) -> np.ndarray:
+    """How far each pixel differs, (H, W) float64: the RMS over its colours, in units of 0 to 255.
+
+    Raises ValueError for pictures of different sizes.
+    """
+    first, second = _pair(a, b)
+    return np.sqrt(np.square(first - second).mean(-1))
 
 
 def ssim(a: Image.Image, b: Image.Image) -> float:

@@ -78,6 +78,12 @@ EXCERPTS: Mapping[str, Excerpt] = {
     "attention": Excerpt(
         file="core/diffusion/inside/attention.py", function="WatchedAttention.__call__"
     ),
+    "effects": Excerpt(
+        file="core/diffusion/inside/effects.py",
+        function="_Look.__call__",
+        first="rows = len(",
+        last="moved = ",
+    ),
 }
 
 

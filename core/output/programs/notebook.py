@@ -11,11 +11,10 @@ from typing import Any, cast
 import nbformat
 
 from core.diffusion.models.load import ModelInfo
-from core.diffusion.recipe.prompt_weights import plain_text
-from core.diffusion.recipe.variations import variations_of
+from core.diffusion.recipe.prompt.weights import plain_text
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.quoted import guide_text
-from core.output.programs.snippet import snippet
+from core.output.programs.snippet import has_own_noise, snippet, step_text
 from core.output.programs.snippet_prompt import encoder_options, gives_embeddings
 
 _TITLE = """\
@@ -48,7 +47,7 @@ The seed becomes noise, on the CPU. A scheduler that keeps its latents as x0 + s
 multiplies it by its largest sigma."""
 _NOISE = """\
 scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config)
-scheduler.set_timesteps({steps}, device=device)
+{stepped}scheduler.set_timesteps({steps}, device=device)
 generator = torch.Generator("cpu").manual_seed({seed})
 shape = (
     1,
@@ -139,12 +138,14 @@ def lines_by_hand(settings: GenerationSettings) -> dict[str, str]:
             guided=guided,
             options=encoder_options(settings),
         )
+    stepped = step_text(settings, "scheduler")
     noise = _NOISE.format(
+        stepped=f"import functools\n{stepped}" if stepped else "",
         steps=settings.num_inference_steps,
         seed=settings.seed,
         width=settings.width,
         height=settings.height,
-        noise="noise" if variations_of(settings) else "drawn",
+        noise="noise" if has_own_noise(settings) else "drawn",
     )
     parts = {"prompt": embed, "noise": noise, "call": _CALL if guided else _CALL_UNGUIDED}
     if guided:

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 
 from core.output.programs.excerpts import GUIDANCE, PREDICTION, ROOT, ExcerptError
 
-PROMPT_WEIGHTS = "core/diffusion/recipe/prompt_weights.py"
+PROMPT_WEIGHTS = "core/diffusion/recipe/prompt/weights.py"
 SOURCES: Mapping[str, str] = {
+    "ancestral_step": "core/diffusion/sampling/sampler.py",
     "guide": GUIDANCE,
     "to_x0": PREDICTION,
     "weigh": PROMPT_WEIGHTS,

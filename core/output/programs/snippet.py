@@ -10,7 +10,8 @@ from typing import Any
 from core.diffusion.models.load import ModelInfo
 from core.diffusion.models.lora.files import wanted_loras
 from core.diffusion.recipe.noise_methods import METHODS
-from core.diffusion.recipe.prompt_weights import plain_text
+from core.diffusion.recipe.prompt.weights import plain_text
+from core.diffusion.recipe.sampler import sampler_of, step_options
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.recipe.variations import Variation, read_region, variations_of
 from core.diffusion.settings import GenerationSettings
@@ -58,12 +59,13 @@ def snippet(
     cannot be run.
     """
     settings.require_valid()
-    row = SCHEDULERS[settings.scheduler]
+    row = sampler_of(settings)
     snapshot = settings.snapshot
     variation = _variation(settings)
     begin = program_step_range(settings, model_source)
     opened, rescaled = source_text(settings), rescaled_text(settings)
-    written = variation + (SNAPSHOT if snapshot else "") + rescaled
+    stepped = step_text(settings, "pipe.scheduler", called_by_pipeline=True)
+    written = variation + (SNAPSHOT if snapshot else "") + rescaled + stepped
     imports = [name for name in ("functools", "math", "sys") if f"{name}." in written]
     arguments = _arguments(settings, info) | source_arguments(settings, begin)
     pipeline = class_of(pipeline_class(settings), info)
@@ -86,6 +88,7 @@ def snippet(
         + ("import numpy as np\n" if "np." in opened else ""),
         pipeline_class=pipeline,
         pillow="from PIL import Image\n" if "Image." in opened else "",
+        stepped=stepped,
         opened=opened,
         tuned=_loras(settings) + skip,
         rescaled=rescaled,
@@ -126,6 +129,8 @@ def _arguments(settings: GenerationSettings, info: ModelInfo | None) -> dict[str
     values["guidance_scale"] = guidance_scale(settings, info)
     if guided and settings.matters("guidance_rescale") and not settings.init_image:
         values["guidance_rescale"] = settings.guidance_rescale
+    if settings.matters("eta"):
+        values["eta"] = settings.eta
     source = {name: repr(value) for name, value in values.items()}
     if gives_embeddings(settings):
         blended = {"prompt_embeds": "prompt_embeds"}
@@ -134,19 +139,45 @@ def _arguments(settings: GenerationSettings, info: ModelInfo | None) -> dict[str
         if family_of(info).base == "SDXL":
             blended |= xl_arguments(guided)
         source = blended | source
-    if variations_of(settings) and not settings.init_image:
+    if has_own_noise(settings) and not settings.init_image:
         source["latents"] = "noise.to(pipe.unet.dtype)"
     return source | {"generator": "generator"}
 
 
+def has_own_noise(settings: GenerationSettings) -> bool:
+    """Return whether the run starts from another noise than the seed's."""
+    return bool(variations_of(settings)) or settings.matters("noise_multiplier")
+
+
+def step_text(settings: GenerationSettings, of: str, *, called_by_pipeline: bool = False) -> str:
+    """What the scheduler's step is called with besides, where `of` names the scheduler; a pipeline
+    hands over eta itself.
+    """
+    if settings.scheduler == "Euler a" and settings.matters("eta"):
+        function = f"\n\n{quoted('ancestral_step')}\n\n"
+        return (
+            f"{function}{of}.step = functools.partial(ancestral_step, {of}, eta={settings.eta})\n"
+        )
+    options = step_options(settings)
+    if called_by_pipeline:
+        options.pop("eta", None)
+    if not options:
+        return ""
+    given = ", ".join(f"{name}={value!r}" for name, value in options.items())
+    return f"{of}.step = functools.partial({of}.step, {given})\n"
+
+
 def _variation(settings: GenerationSettings) -> str:
     """The noise, one variation after another, by the very functions that made it here."""
-    variations = variations_of(settings)
-    if not variations:
+    if not has_own_noise(settings):
         return ""
+    variations = variations_of(settings)
     mixes = dict.fromkeys(METHODS[one.method].mix for one in variations)
     functions = "\n\n".join(inspect.getsource(mix) for mix in mixes).rstrip()
-    steps = "\n".join(_step(settings, one) for one in variations)
+    lines = [_step(settings, one) for one in variations]
+    if settings.matters("noise_multiplier"):
+        lines.append(f"noise = {settings.noise_multiplier!r} * noise")
+    steps = "\n".join(lines)
     if settings.init_image:
         return varied_text(settings, functions, steps)
     return VARIATION.format(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.diffusion.models.load import ModelInfo
-from core.diffusion.recipe.prompt_weights import has_weights, parse_weights, plain_text
+from core.diffusion.recipe.prompt.weights import has_weights, parse_weights, plain_text
 from core.diffusion.recipe.settings_table import SETTINGS
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.quoted import quoted

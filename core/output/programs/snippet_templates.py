@@ -8,7 +8,7 @@ from diffusers import {scheduler_class}, {pipeline_class}
 {pillow}
 device = "cuda" if torch.cuda.is_available() else "cpu"
 {opening}pipe.scheduler = {scheduler_class}.from_config({scheduler_arguments})
-
+{stepped}
 {opened}{tuned}# The noise is drawn on the CPU, so that a seed is the same picture on every device.
 generator = torch.Generator("cpu").manual_seed({seed})
 {variation}{blend}{rescaled}{snapshot}{call}{decode}image.save("image.png")

@@ -9,9 +9,10 @@ from math import isfinite
 from typing import Any
 
 from core.diffusion.models.lora.files import list_loras
-from core.diffusion.recipe.lora_text import Lora, loras_text
-from core.output.texts.a1111.parameters import Parsed, find_scheduler
+from core.diffusion.recipe.prompt.lora_text import Lora, loras_text
+from core.output.texts.a1111.parameters import Parsed
 from core.output.texts.a1111.prompt_words import take_loras
+from core.output.texts.a1111.samplers import find_sampler
 from core.output.texts.notations import NOTATIONS
 from core.output.texts.sampler_names import web_ui_names
 
@@ -57,9 +58,8 @@ def understand(facts: Facts) -> Parsed | None:
         else:
             values[name] = value
     if facts.sampler:
-        name, said = find_scheduler(*web_ui_names(facts.sampler, facts.schedule))
-        if name:
-            values["scheduler"] = name
+        chosen, said = find_sampler(*web_ui_names(facts.sampler, facts.schedule))
+        values |= chosen
         notes.extend(said)
     else:
         notes.append("The picture does not say its sampler: the scheduler is left unchanged.")

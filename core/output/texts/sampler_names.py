@@ -36,6 +36,12 @@ _SAMPLERS = {
     "lcmscheduler": "LCM",
 }
 _SPACINGS = ("karras", "exponential", "polyexponential", "sgm_uniform")
+_TITLES = {
+    "karras": "Karras",
+    "exponential": "Exponential",
+    "beta": "Beta",
+    "sgm_uniform": "SGM Uniform",
+}
 _PLAIN = ("normal", "native", "none", "default", "automatic", "uniform", "discrete", "")
 """Spacings that are the model's own."""
 
@@ -65,4 +71,4 @@ def _spacing(schedule: str) -> str:
     name = schedule.strip()
     if name.lower() in _PLAIN:
         return ""
-    return {"karras": "Karras", "exponential": "Exponential"}.get(name.lower(), name)
+    return _TITLES.get(name.lower(), name)

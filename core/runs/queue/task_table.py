@@ -54,6 +54,12 @@ TASKS: dict[str, TaskRow] = {
         needs_model=True,
         results=(f"{ANATOMY}:AttentionMaps", *_PROMPT),
     ),
+    "effects": TaskRow(
+        function=f"{_MODEL_TASKS}:effects",
+        label="The effect of each word",
+        needs_model=True,
+        results=(f"{ANATOMY}:Effects", f"{ANATOMY}:WordEffect"),
+    ),
     "branch": TaskRow(
         function=f"{_MODEL_TASKS}:branch",
         label="The changed run",

@@ -23,7 +23,7 @@ from core.diffusion.models.files.hashes import file_sha256
 from core.diffusion.models.files.weights import read_header
 from core.diffusion.models.lora.names import HEADER, is_lora_name
 from core.diffusion.models.origins import model_roots
-from core.diffusion.recipe.lora_text import LoraError, parse_loras
+from core.diffusion.recipe.prompt.lora_text import LoraError, parse_loras
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
 FOLDERS = ("lora", "loras")

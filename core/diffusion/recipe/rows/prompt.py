@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from core.diffusion.recipe.prompt_weights import canonical_prompt
+from core.diffusion.recipe.prompt.weights import canonical_prompt
 from core.diffusion.recipe.setting import AxisError, Setting, Settings, Swept, WebUiText
 
 

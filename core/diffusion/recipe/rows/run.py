@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from core.diffusion.recipe.limits import MAX_GUIDANCE, MAX_SEED, MAX_SIDE, MAX_STEPS, MIN_SIDE
-from core.diffusion.recipe.lora_text import (
+from core.diffusion.recipe.prompt.lora_text import (
     MAX_WEIGHT,
     LoraError,
     loras_text,

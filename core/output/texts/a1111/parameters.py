@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.diffusion.models.lora.files import list_loras
-from core.diffusion.recipe.lora_text import Lora, LoraError, loras_text, parse_loras
-from core.diffusion.recipe.schedulers import SCHEDULERS, SchedulerRow
+from core.diffusion.recipe.prompt.lora_text import Lora, LoraError, loras_text, parse_loras
 from core.diffusion.recipe.setting import Setting, plain_number
 from core.diffusion.recipe.settings_table import SETTINGS, SOURCE_FIELDS
 from core.diffusion.settings import GenerationSettings
@@ -25,24 +24,13 @@ from core.output.texts.a1111.prompt_words import (
     take_loras,
     without_lone_backslashes,
 )
+from core.output.texts.a1111.samplers import find_sampler, sampler_words
 from core.output.texts.notations import notation_of
 
 VERSION = "Diffusion Lightbox 0.1.0"
 
 WEB_UI_METHOD = "column_slerp"
 """How the web UI varies a seed: what a text of its own means that names no method."""
-
-# What the web UI takes "Automatic" for. Samplers that stand here are written as "Uniform" when
-# they use the model's own spacing, so that pasting our text there does not turn it into Karras.
-_AUTOMATIC = {
-    "DPM++ 2M": "Karras",
-    "DPM++ SDE": "Karras",
-    "DPM++ 2M SDE": "Exponential",
-    "DPM2": "Karras",
-    "DPM2 a": "Karras",
-}
-_PLAIN_SCHEDULES = ("", "automatic", "uniform", "normal", "default")
-_SCHEDULE_SUFFIXES = ("karras", "exponential", "polyexponential", "sgm uniform", "uniform")
 
 _NEGATIVE = "Negative prompt:"
 _SILENT = frozenset(
@@ -100,7 +88,7 @@ def _plain_parameters(settings: GenerationSettings) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, row in SETTINGS.items():
         value = getattr(settings, name)
-        if row.web_ui is None or not row.web_ui.is_plain or value is False:
+        if row.web_ui is None or not row.web_ui.is_plain or value is row.default is False:
             continue
         if row.is_told or row.matters(settings):
             found[row.web_ui.keys[0]] = row.web_ui.write(value)
@@ -111,10 +99,8 @@ def _joint_parameters(
     settings: GenerationSettings, model_name: str, model_hash: str
 ) -> dict[str, str]:
     """Settings and keys that are not one to one."""
-    row = SCHEDULERS.get(settings.scheduler)
     found = {
-        "Sampler": row.a1111_sampler if row else settings.scheduler,
-        "Schedule type": _schedule_type(row) if row else "",
+        **sampler_words(settings),
         "Size": f"{settings.width}x{settings.height}",
         "Model hash": model_hash,
         "Model": model_name,
@@ -149,45 +135,15 @@ def parse_a1111(text: str) -> Parsed | None:
     if size := re.fullmatch(r"(\d{1,6})x(\d{1,6})", found.get("Size", "")):
         values["width"], values["height"] = int(size[1]), int(size[2])
     if "Sampler" in found:
-        name, said = find_scheduler(found["Sampler"], found.get("Schedule type", ""))
-        if name:
-            values["scheduler"] = name
+        # Our own words say exactly what a schedule type may stand for.
+        is_said = {"sigma_schedule", "timestep_spacing"} & values.keys()
+        schedule = "" if is_said else found.get("Schedule type", "")
+        chosen, said = find_sampler(found["Sampler"], schedule)
+        values |= chosen
         notes.extend(said)
     notes.extend(_model_note(found.get("Model", ""), found.get("Model hash", "")))
     notes.extend(_unused_notes(found, prompt + "\n" + negative))
     return Parsed(values=values, notes=tuple(notes), source="a1111")
-
-
-def find_scheduler(sampler: str, schedule: str = "") -> tuple[str | None, list[str]]:
-    """Our scheduler's name for the web UI's sampler and schedule type, and what must be said.
-
-    Older texts carry the schedule inside the sampler's name ("DPM++ 2M Karras"). None when the
-    sampler is not in the table: an unknown name is said, never guessed.
-    """
-    sampler, schedule = sampler.strip(), schedule.strip()
-    if schedule.lower() in _PLAIN_SCHEDULES:
-        for suffix in _SCHEDULE_SUFFIXES:
-            if sampler.lower().endswith(" " + suffix):
-                schedule, sampler = sampler[-len(suffix) :], sampler[: -len(suffix) - 1].strip()
-                break
-    rows = [
-        row
-        for row in SCHEDULERS.values()
-        if sampler.lower() in (row.a1111_sampler.lower(), row.name.lower())
-    ]
-    if not rows:
-        known = f"Sampler {_short(sampler)!r} is not known here: the scheduler is left unchanged."
-        return None, [known]
-    wanted = "" if schedule.lower() in _PLAIN_SCHEDULES else schedule.lower()
-    for row in rows:
-        own = row.a1111_schedule.lower()
-        if ("" if own in _PLAIN_SCHEDULES else own) == wanted:
-            return row.name, []
-    plain = rows[0].name
-    return plain, [
-        f"Schedule type {_short(schedule)!r} is not available with {plain}: "
-        "its own spacing of the steps is used, so the picture will differ."
-    ]
 
 
 def _lora_words(text: str) -> str:
@@ -197,12 +153,6 @@ def _lora_words(text: str) -> str:
     except LoraError:
         return ""
     return "".join(f" <lora:{lora.name}:{plain_number(lora.weight)}>" for lora in loras)
-
-
-def _schedule_type(row: SchedulerRow) -> str:
-    if row.a1111_schedule == "Automatic" and row.a1111_sampler in _AUTOMATIC:
-        return "Uniform"
-    return row.a1111_schedule
 
 
 def _take(row: Setting, found: Mapping[str, str], values: dict[str, Any], notes: list[str]) -> None:

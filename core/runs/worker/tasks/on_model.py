@@ -28,6 +28,13 @@ def attention(context: TaskContext, settings: GenerationSettings) -> Work:
     return attend(context.model, settings)
 
 
+def effects(context: TaskContext, settings: GenerationSettings, replacement: str) -> Work:
+    """Return what each word of the prompt does: Effects."""
+    from core.diffusion.inside import effects as words
+
+    return words.effects(context.model, settings, replacement)
+
+
 def branch(context: TaskContext, settings: GenerationSettings, change: Mapping[str, Any]) -> Work:
     """What would have come of the run with another `change` (the fields of Change): Future."""
     from core.diffusion.inside import branch as branches

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.diffusion.engine import Engine
 from core.diffusion.models.load import LoadedModel, describe
-from core.diffusion.recipe.prompt_weights import (
+from core.diffusion.recipe.prompt.weights import (
     MOST,
     canonical_prompt,
     parse_weights,

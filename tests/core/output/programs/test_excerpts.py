@@ -18,6 +18,7 @@ MEANT = {
     "branch": "cell.settings = settings",
     "hand over": "set_begin_index(",
     "attention": "get_attention_scores(",
+    "effects": "x0[1:] - x0[:1]",
 }
 
 

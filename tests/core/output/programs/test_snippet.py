@@ -19,9 +19,9 @@ from PIL import Image
 from core.diffusion.engine import Engine
 from core.diffusion.models.load import BUNDLED_FOLDER, load_model
 from core.diffusion.recipe.noise_methods import METHODS
-from core.diffusion.recipe.prompt_weights import has_weights, plain_text, weigh
+from core.diffusion.recipe.prompt.weights import has_weights, plain_text, weigh
 from core.diffusion.recipe.schedulers import SCHEDULERS
-from core.diffusion.sampling import guidance, prediction
+from core.diffusion.sampling import guidance, prediction, sampler
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.output.programs.quoted import SOURCES, quoted
 from core.output.programs.snippet import snippet
@@ -79,6 +79,20 @@ SKIPPED = [
     replace(BLENDED, clip_skip=1, num_inference_steps=2),
 ]
 
+SAMPLED = [
+    replace(PLAIN, num_inference_steps=3, **changes)
+    for changes in (
+        {"scheduler": "DDIM", "eta": 0.5, "timestep_spacing": "trailing"},
+        {"scheduler": "Euler a", "eta": 0.5, "noise_multiplier": 1.05},
+        {"scheduler": "Euler", "s_churn": 2.0, "final_sigmas_type": "sigma_min"},
+        {"scheduler": "Euler", "s_churn": 2.0, "snapshot": 2},
+        {"scheduler": "Euler a", "eta": 0.25, "snapshot": 2},
+        {"scheduler": "UniPC", "solver_order": 3, "sigma_schedule": "beta"},
+        {"scheduler": "DPM++ 2M Karras", "sigma_schedule": "exponential", "solver_type": "heun"},
+        {"scheduler": "DEIS", "lower_order_final": False, "variation_strength": 0.3},
+    )
+]
+
 # One scheduler for each place where the noise level of a call stands.
 SNAPSHOTS = [
     replace(PLAIN, scheduler=name, num_inference_steps=4, snapshot=call)
@@ -101,7 +115,8 @@ def test_a_row_of_every_kind_is_tested() -> None:
 def test_the_program_makes_the_engines_pixels(tmp_path: Path) -> None:
     """One process runs them all, each in its own folder: starting torch is what takes time."""
     wanted = Engine(load_model("bundled", device="cpu")).generate(
-        [PLAIN, EVERYTHING, UNGUIDED, VARIED, BLENDED, *WEIGHTED, *SKIPPED, *SNAPSHOTS], strict=True
+        [PLAIN, EVERYTHING, UNGUIDED, VARIED, BLENDED, *WEIGHTED, *SKIPPED, *SNAPSHOTS, *SAMPLED],
+        strict=True,
     )
     program = "import os\nimport torch\ntorch.cuda.is_available = lambda: False\n"
     for index, generation in enumerate(wanted):
@@ -188,6 +203,7 @@ def test_the_samplers_own_functions_are_quoted() -> None:
     bodies = {
         "to_x0": (prediction.to_x0, replace(PLAIN, snapshot=2)),
         "weigh": (weigh, replace(PLAIN, prompt="a (red:1.4) apple")),
+        "ancestral_step": (sampler.ancestral_step, replace(PLAIN, scheduler="Euler a", eta=0.5)),
         "guide": (guidance.guide, replace(PLAIN, init_image="0" * 64, guidance_rescale=0.4)),
     }
     assert set(bodies) == set(SOURCES)
@@ -199,6 +215,8 @@ def test_the_samplers_own_functions_are_quoted() -> None:
 
 
 def test_what_is_quoted_brings_what_it_calls() -> None:
+    of_scheduler = {"config", "prediction_type", "sigmas", "step_index", "_step_index"}
+    of_scheduler |= {"_init_step_index"}
     for name in SOURCES:
         names: dict[str, object] = {"torch": torch}
         exec(quoted(name), names)
@@ -206,4 +224,4 @@ def test_what_is_quoted_brings_what_it_calls() -> None:
         missing = [
             one for one in code.co_names if one not in names and not hasattr(torch.Tensor, one)
         ]
-        assert set(missing) <= {"abs", "guidance_scale", "guidance_rescale"}, name
+        assert set(missing) <= {"abs", "guidance_scale", "guidance_rescale"} | of_scheduler, name

@@ -17,8 +17,10 @@ from PIL import Image, PngImagePlugin
 from core.diffusion.models.load import describe
 from core.diffusion.recipe import images
 from core.diffusion.recipe.schedulers import SCHEDULERS
+from core.diffusion.recipe.settings_table import SETTINGS
 from core.diffusion.settings import INIT_FIELDS, MAX_SEED, GenerationSettings
-from core.output.texts.a1111.parameters import find_scheduler, parse_a1111
+from core.output.texts.a1111.parameters import parse_a1111
+from core.output.texts.a1111.samplers import find_sampler
 from core.output.texts.infotext import InfotextError, a1111_text, read_png, write_png
 
 MODEL: Any = SimpleNamespace(name="tiny", fingerprint="0123456789abcdef" * 4)
@@ -131,6 +133,7 @@ def test_the_parameters_text_reads_back(
         assert value == getattr(settings, name), name
     missing = {field.name for field in fields(settings)} - parsed.values.keys()
     expected = {"model", "variation_region", "variation_channel", "loras", "clip_skip"}
+    expected |= {name for name, row in SETTINGS.items() if row.unfit} | {"noise_multiplier"}
     optional = {"variation_seed", "variation_strength", "variation_method", "variation_chain"}
     expected |= (optional | {"prompt_2", "prompt_blend"}) - seen
     expected |= {"mask_image"} if settings.init_image else set(INIT_FIELDS)
@@ -232,7 +235,42 @@ def test_a_text_without_prompts() -> None:
     ],
 )
 def test_known_samplers_are_taken_without_a_word(sampler: str, schedule: str, name: str) -> None:
-    assert find_scheduler(sampler, schedule) == (name, [])
+    assert find_sampler(sampler, schedule) == ({"scheduler": name}, [])
+
+
+@pytest.mark.parametrize(
+    ("sampler", "schedule", "values"),
+    [
+        ("Euler", "Karras", {"scheduler": "Euler", "sigma_schedule": "karras"}),
+        ("DPM++ 2M SDE", "Exponential", {"sigma_schedule": "exponential"}),
+        ("UniPC", "Beta", {"scheduler": "UniPC", "sigma_schedule": "beta"}),
+        ("DPM2 a Karras", "", {"scheduler": "DPM2 a", "sigma_schedule": "karras"}),
+        ("Heun", "SGM Uniform", {"scheduler": "Heun", "timestep_spacing": "trailing"}),
+    ],
+)
+def test_a_schedule_type_is_read_where_the_scheduler_takes_it(
+    sampler: str, schedule: str, values: dict[str, str]
+) -> None:
+    found, notes = find_sampler(sampler, schedule)
+    assert found == {"scheduler": sampler.removesuffix(" Karras")} | values
+    assert not notes
+
+
+def test_a_schedule_type_is_written_in_the_web_uis_words() -> None:
+    for changes, words in (
+        ({"scheduler": "Euler", "sigma_schedule": "karras"}, "Schedule type: Karras"),
+        ({"scheduler": "DPM++ 2M", "sigma_schedule": "beta"}, "Schedule type: Beta"),
+        ({"scheduler": "Euler", "timestep_spacing": "trailing"}, "Schedule type: SGM Uniform"),
+        ({"scheduler": "DDIM", "eta": 0.5}, "Eta: 0.5"),
+        ({"scheduler": "Euler", "s_churn": 5.0}, "Sigma churn: 5"),
+        ({"noise_multiplier": 1.05}, "Noise multiplier: 1.05"),
+    ):
+        settings = replace(GenerationSettings(prompt="x"), **changes)  # type: ignore[arg-type]
+        text = a1111_text(settings, "m", "h")
+        assert words in text
+        parsed = parse_a1111(text)
+        assert parsed is not None
+        assert GenerationSettings.from_dict(dict(parsed.values)).digest("m") == settings.digest("m")
 
 
 def test_an_unknown_sampler_is_said_not_guessed() -> None:
@@ -245,8 +283,8 @@ def test_an_unknown_sampler_is_said_not_guessed() -> None:
 
 
 def test_an_unknown_schedule_is_said() -> None:
-    name, notes = find_scheduler("Euler", "Polyexponential")
-    assert name == "Euler"
+    values, notes = find_sampler("Euler", "Polyexponential")
+    assert values == {"scheduler": "Euler"}
     assert "'Polyexponential'" in notes[0]
 
 

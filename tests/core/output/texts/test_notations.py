@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.diffusion.recipe.prompt_weights import Weighted, parse_weights
+from core.diffusion.recipe.prompt.weights import Weighted, parse_weights
 from core.output.texts.a1111.parameters import parse_a1111
 from core.output.texts.notations import NOTATIONS
 

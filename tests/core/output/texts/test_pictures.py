@@ -18,6 +18,7 @@ NUMBERS = {
     "scheduler": "scheduler",
     "prompt": "prompt",
     "negative": "negative_prompt",
+    "sigmas": "sigma_schedule",
 }
 
 
@@ -32,6 +33,7 @@ class Right:
     guidance: float | None = 6.5
     seed: int | None = 4105
     size: tuple[int, int] | None = (512, 640)
+    sigmas: str | None = None
     said: tuple[str, ...] = ()
 
 
@@ -66,7 +68,7 @@ TRAM = Right(
     guidance=4.0,
     seed=292,
     size=(1152, 896),
-    said=("'Karras'",),
+    sigmas="karras",
 )
 TRAM_JSON = Right(
     prompt="a tram at night",
@@ -76,7 +78,8 @@ TRAM_JSON = Right(
     guidance=4.0,
     seed=None,
     size=(1152, 896),
-    said=("'Karras'", "2929592151863110", "styles"),
+    sigmas="karras",
+    said=("2929592151863110", "styles"),
 )
 
 RIGHT: dict[str, Right] = {

@@ -29,7 +29,7 @@ from core.diffusion.models.lora.files import (
     used_loras,
     wanted_loras,
 )
-from core.diffusion.recipe.lora_text import LoraError, loras_text, parse_loras
+from core.diffusion.recipe.prompt.lora_text import LoraError, loras_text, parse_loras
 from core.diffusion.sampling.text_encoder import PromptEncoder
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.output.programs.snippet import snippet

@@ -1,0 +1,1 @@
+"""What a prompt is made of: its words, their weights, and the LoRAs that it names."""

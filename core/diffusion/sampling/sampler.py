@@ -1,0 +1,84 @@
+"""A cell's own scheduler, laid out as its settings have it, and Euler a with any eta."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from diffusers.utils.torch_utils import randn_tensor
+
+from core.diffusion.recipe.sampler import sampler_of, step_options
+from core.diffusion.recipe.schedule import call_sigmas, lay_out
+from core.diffusion.recipe.schedulers import SchedulerError
+from core.diffusion.sampling.prediction import prediction_type_of
+from core.diffusion.settings import GenerationSettings, Problem, SettingsError
+
+NO_SIGNAL = (
+    "begins with noise alone, of which a model that predicts noise says nothing: choose leading "
+    "timestep spacing, or a model that predicts v"
+)
+
+
+def laid_out(settings: GenerationSettings, steps: int, config: Mapping[str, Any]) -> Any:
+    """The scheduler with `steps` steps laid out, for a model whose `scheduler_config.json` is
+    `config`. Raises SettingsError.
+    """
+    row = sampler_of(settings)
+    try:
+        scheduler = row.build(config)
+    except SchedulerError as error:
+        raise SettingsError([Problem(field="scheduler", reason=str(error))]) from error
+    # Timesteps stay on the CPU: reading one from the device would wait for it every step.
+    reason = lay_out(row, scheduler, steps, config)
+    if reason:
+        raise SettingsError([Problem(field="num_inference_steps", reason=reason)])
+    is_blind = prediction_type_of(config) == "epsilon"
+    if is_blind and any(map(math.isinf, call_sigmas(row, scheduler))):
+        raise SettingsError([Problem(field="rescale_betas_zero_snr", reason=NO_SIGNAL)])
+    if settings.scheduler == "Euler a" and settings.matters("eta"):
+        scheduler.step = functools.partial(ancestral_step, scheduler, eta=settings.eta)
+    return scheduler
+
+
+def step_kwargs(
+    settings: GenerationSettings, scheduler: Any, generator: torch.Generator
+) -> dict[str, Any]:
+    """What the scheduler's `step` is called with beside prediction, timestep and latents."""
+    draws = sampler_of(settings).takes_generator(scheduler)
+    return step_options(settings) | ({"generator": generator} if draws else {})
+
+
+def ancestral_step(
+    scheduler: Any,
+    prediction: torch.Tensor,
+    timestep: torch.Tensor,
+    latents: torch.Tensor,
+    generator: torch.Generator | None = None,
+    return_dict: bool = False,
+    *,
+    eta: float,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Take a step of EulerAncestralDiscreteScheduler whose noise is `eta` times as strong: 0 is
+    Euler's step, 1 is its own. Returns the next latents and the predicted x0, (1, C, h, w).
+
+    Source: k-diffusion's get_ancestral_step and sample_euler_ancestral, in the order of diffusers.
+    """
+    if scheduler.step_index is None:
+        scheduler._init_step_index(timestep)
+    sigma, target = scheduler.sigmas[scheduler.step_index : scheduler.step_index + 2]
+    x = latents.float()
+    if scheduler.config.prediction_type == "v_prediction":
+        x0 = prediction * (-sigma / (sigma**2 + 1) ** 0.5) + x / (sigma**2 + 1)
+    else:
+        x0 = x - sigma * prediction
+    up = eta * (target**2 * (sigma**2 - target**2) / sigma**2) ** 0.5
+    down = (target**2 - up**2) ** 0.5
+    stepped = x + (x - x0) / sigma * (down - sigma)
+    noise = randn_tensor(
+        prediction.shape, generator=generator, device=prediction.device, dtype=prediction.dtype
+    )
+    scheduler._step_index += 1
+    return (stepped + noise * up).to(prediction.dtype), x0
