@@ -13,8 +13,8 @@ from PIL import Image, PngImagePlugin
 from streamlit.testing.v1 import AppTest
 
 from core.diffusion.models.load import describe, list_models
-from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.recipe.schedulers import SCHEDULERS
+from core.diffusion.recipe.settings_table import SETTINGS
 from core.diffusion.settings import INIT_FIELDS, MAX_SEED, GenerationSettings
 from core.output.texts.infotext import write_png
 from core.runs.queue.queue import Queue, WorkerStatus
@@ -54,7 +54,7 @@ WIDGETS: list[tuple[str, str, Any]] = [
     ("number_input", "num_inference_steps", 3),
     ("number_input", "guidance_scale", 5.5),
     ("number_input", "guidance_rescale", 0.7),
-    ("selectbox", "scheduler", "UniPC"),
+    ("selectbox", "scheduler", "DPM++ 2M SDE"),
     ("number_input", "width", 96),
     ("number_input", "height", 160),
     ("number_input", "variation_seed", 8),
@@ -67,12 +67,36 @@ WIDGETS: list[tuple[str, str, Any]] = [
     ("number_input", "prompt_blend", 0.5),
     ("number_input", "snapshot", 2),
     ("number_input", "clip_skip", 1),
+    ("selectbox", "sigma_schedule", "exponential"),
+    ("selectbox", "timestep_spacing", "trailing"),
+    ("number_input", "solver_order", 3),
+    ("selectbox", "solver_type", "heun"),
+    ("selectbox", "final_sigmas_type", "sigma_min"),
+    ("toggle", "lower_order_final", False),
+    ("toggle", "rescale_betas_zero_snr", True),
+    ("number_input", "eta", 0.5),
+    ("number_input", "s_churn", 5.0),
+    ("number_input", "noise_multiplier", 1.05),
 ]
+SCHEDULER_FOR = {"eta": "DDIM", "s_churn": "Euler"}
+"""What takes a setting that the page's first scheduler does not."""
+
+
+def scheduler_for(field: str) -> dict[str, str]:
+    return {"generate_scheduler": SCHEDULER_FOR[field]} if field in SCHEDULER_FOR else {}
+
+
+def in_link(field: str, value: Any) -> str:
+    """A value as its control writes it into the address."""
+    row = SETTINGS[field]
+    if row.link_choices:
+        return row.link_choices[row.choices.index(value)]
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @pytest.mark.parametrize(("widget", "field", "value"), WIDGETS, ids=[w[1] for w in WIDGETS])
 def test_each_control_reaches_the_image(app: App, widget: str, field: str, value: Any) -> None:
-    at = app.open(GENERATE)
+    at = app.open(GENERATE, **scheduler_for(field))
     getattr(at, widget)(key=f"generate_{field}").set_value(value)
     click(at)
     (asked,) = app.asked()
@@ -83,8 +107,8 @@ def test_each_control_reaches_the_image(app: App, widget: str, field: str, value
 def test_each_parameter_of_a_link_reaches_the_image(
     app: App, widget: str, field: str, value: Any
 ) -> None:
-    in_link = METHODS[value].label if field == "variation_method" else str(value)
-    at = app.open(GENERATE, **{f"generate_{field}": in_link})
+    link = {f"generate_{field}": in_link(field, value)}
+    at = app.open(GENERATE, **scheduler_for(field), **link)
     assert not messages(at)
     click(at)
     (asked,) = app.asked()
@@ -292,6 +316,25 @@ def test_every_setting_has_its_control() -> None:
     assert fields == {field for _, field, _ in WIDGETS} | {"model", "loras"} | set(INIT_FIELDS)
 
 
+def test_only_what_the_scheduler_takes_is_offered(app: App) -> None:
+    """Another scheduler leaves out what it does not take, and says so; nothing of it runs."""
+    at = app.open(GENERATE, generate_sigma_schedule="Karras", generate_solver_type="heun")
+    assert at.selectbox(key="generate_solver_type").options == ["Automatic", "midpoint", "heun"]
+    at.selectbox(key="generate_scheduler").set_value("UniPC").run()
+    assert at.selectbox(key="generate_solver_type").options == ["Automatic", "bh1", "bh2"]
+    assert at.selectbox(key="generate_solver_type").value == "automatic"
+    at.selectbox(key="generate_solver_type").set_value("bh1").run()
+    assert any("bh1 divides by zero" in unescaped(one.value) for one in at.caption)
+    at.selectbox(key="generate_scheduler").set_value("DDIM").run()
+    assert "generate_sigma_schedule" not in [box.key for box in at.selectbox]
+    said = [unescaped(caption.value) for caption in at.caption]
+    assert any("DDIM has none of these: Sigma schedule, Solver order" in one for one in said)
+    click(at)
+    (asked,) = app.asked()
+    assert (asked.scheduler, asked.sigma_schedule) == ("DDIM", "automatic")
+    assert asked.validate() == []
+
+
 def test_a_running_job_is_found_again_after_a_reload(app: App, monkeypatch: Any) -> None:
     monkeypatch.setattr("ui.generate.stage.owner_id", lambda: "this browser")
     app.lab.hold()
@@ -497,12 +540,13 @@ def test_a_dropped_file_that_is_no_picture(app: App) -> None:
 
 def test_the_form_outlives_a_visit_to_another_page(app: App) -> None:
     at = app.open(GENERATE)
-    for widget, field, value in WIDGETS:
+    drawn = [one for one in WIDGETS if one[1] not in SCHEDULER_FOR]
+    for widget, field, value in drawn:
         getattr(at, widget)(key=f"generate_{field}").set_value(value)
     at.run()
     app.turn_to(at, GALLERY)
     app.turn_to(at, GENERATE)
-    for widget, field, value in WIDGETS:
+    for widget, field, value in drawn:
         assert getattr(at, widget)(key=f"generate_{field}").value == value, field
 
 

@@ -178,7 +178,8 @@ def test_a_frame_clicked_while_a_walk_develops_opens_nothing_later(
 
 def test_a_cell_opened_in_one_view_opens_in_no_other(app: App, clicks: Clicks) -> None:
     """While one picture develops it stands in a grid, where it can be clicked."""
-    at = settled(app.open(IMAGE_TO_IMAGE.path, img2img_num_inference_steps="4"))
+    words = {"img2img_num_inference_steps": "4", "img2img_prompt": "an owl"}
+    at = settled(app.open(IMAGE_TO_IMAGE.path, **words))
     app.lab.hold()
     at.button(key="img2img:run").click().run()
     clicks.place = (0, 0, 0)

@@ -135,6 +135,7 @@ def test_every_task_of_the_table_runs_in_the_other_process(store: Store) -> None
     asked = {
         "run": (SMALL, {}),
         "attention": (SMALL, {}),
+        "effects": (SMALL, {"replacement": ""}),
         "branch": (SMALL, {"change": {"start": 1, "guidance_scale": 1.0}}),
         "mistake": (SMALL, {"mistake": "unscaled"}),
         "round trip": (SMALL, {"source": source}),

@@ -38,13 +38,14 @@ def show_effects(runtime: Runtime, run: Run) -> None:
         st.info("The prompt has no words.", icon=":material/content_cut:")
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        replacement = st.text_input(
+        typed = st.text_input(
             "Replace each word by",
             key=REPLACEMENT,
             placeholder="Nothing: leave it out",
             width=240,
             **BOUND,
-        ).strip()
+        )
+        replacement = (typed or "").strip()
         request = request_of("effects", run.settings, replacement=replacement)
         is_asked = st.session_state.get(ASKED) == request.key
         if not is_asked:

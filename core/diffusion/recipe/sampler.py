@@ -118,32 +118,32 @@ def _configuration(settings: SamplerSettings) -> dict[str, Any]:
     return found
 
 
+def takes(row: SchedulerRow, name: str, value: Any) -> bool:
+    """Return whether a scheduler takes a value of a setting, whatever the other settings are."""
+    if value == _UNTOUCHED.get(name, AUTOMATIC):
+        return True
+    if name == "solver_order":
+        return value in row.orders
+    if name == "solver_type":
+        return value in row.solver_types
+    return row.eta is not None if name == "eta" else name in row.takes
+
+
 def unfit(settings: SamplerSettings, name: str) -> str:
-    """Why the scheduler cannot take what the settings have for `name`; "" where it can."""
+    """Why the settings' value of `name` does not go with their scheduler and the rest; "" where it
+    does.
+    """
     row = SCHEDULERS.get(settings.scheduler)
     value = getattr(settings, name)
     if row is None or value == _UNTOUCHED.get(name, AUTOMATIC):
         return ""
-    taken = {"solver_order": row.orders, "solver_type": row.solver_types}.get(name)
-    if taken is not None:
-        if value in taken:
-            return _bh1_to_zero(settings) if value == "bh1" else ""
-        if taken:
-            return f"{value} is none of {row.name}'s: {', '.join(map(str, taken))}"
-    elif name == "eta" and row.eta is not None:
-        return ""
-    elif name in row.takes:
+    if takes(row, name, value):
         return _BESIDE[name](settings) if name in _BESIDE else ""
-    others = [one.name for one in SCHEDULERS.values() if _has(one, name)]
+    known = {"solver_order": row.orders, "solver_type": row.solver_types}.get(name)
+    if known:
+        return f"{value} is none of {row.name}'s: {', '.join(map(str, known))}"
+    others = [one.name for one in SCHEDULERS.values() if takes(one, name, value)]
     return f"is not available with {row.name}, but with {_listed(others)}"
-
-
-def _has(row: SchedulerRow, name: str) -> bool:
-    if name == "solver_order":
-        return bool(row.orders)
-    if name == "solver_type":
-        return bool(row.solver_types)
-    return row.eta is not None if name == "eta" else name in row.takes
 
 
 def _listed(names: list[str], most: int = 3) -> str:
@@ -153,6 +153,8 @@ def _listed(names: list[str], most: int = 3) -> str:
 
 
 def _bh1_to_zero(settings: SamplerSettings) -> str:
+    if settings.solver_type != "bh1":
+        return ""
     if settings.final_sigmas_type == "sigma_min" and not settings.rescale_betas_zero_snr:
         return ""
     return "bh1 divides by zero where the last sigma is 0: set the final sigma to sigma_min"
@@ -178,4 +180,8 @@ _UNTOUCHED: Mapping[str, Any] = {
     "s_churn": 0.0,
 }
 """The value of a setting that leaves the scheduler as it is, where it is not AUTOMATIC."""
-_BESIDE = {"lower_order_final": _no_end, "rescale_betas_zero_snr": _other_levels}
+_BESIDE = {
+    "solver_type": _bh1_to_zero,
+    "lower_order_final": _no_end,
+    "rescale_betas_zero_snr": _other_levels,
+}

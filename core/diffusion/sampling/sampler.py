@@ -68,7 +68,8 @@ def ancestral_step(
     """
     if scheduler.step_index is None:
         scheduler._init_step_index(timestep)
-    sigma, target = scheduler.sigmas[scheduler.step_index : scheduler.step_index + 2]
+    at: int = scheduler._step_index
+    sigma, target = scheduler.sigmas[at : at + 2]
     x = latents.float()
     if scheduler.config.prediction_type == "v_prediction":
         x0 = prediction * (-sigma / (sigma**2 + 1) ** 0.5) + x / (sigma**2 + 1)
@@ -80,5 +81,5 @@ def ancestral_step(
     noise = randn_tensor(
         prediction.shape, generator=generator, device=prediction.device, dtype=prediction.dtype
     )
-    scheduler._step_index += 1
+    scheduler._step_index = at + 1
     return (stepped + noise * up).to(prediction.dtype), x0

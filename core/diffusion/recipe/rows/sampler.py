@@ -17,8 +17,11 @@ from core.diffusion.recipe.sampler import (
 )
 from core.diffusion.recipe.setting import AxisError, Setting, Settings, Swept, WebUiText
 
-_TITLES = {AUTOMATIC: "Automatic", "karras": "Karras", "exponential": "Exponential"}
-_TITLES |= {"beta": "Beta", "uniform": "Uniform", "zero": "0", "sigma_min": "the model's smallest"}
+_TITLES = {
+    **{name: name.capitalize() for name in SIGMA_SCHEDULES},
+    "zero": "0",
+    "sigma_min": "the model's smallest",
+}
 _SWITCH = {"off": False, "on": True}
 SINCE = "0.2.0"
 
@@ -42,6 +45,7 @@ def _chosen(
         unfit=lambda settings: unfit(settings, name),
         is_relative=True,
         show=_title,
+        link_choices=tuple(map(_title, (AUTOMATIC, *choices))),
         web_ui=WebUiText(keys=(label,), read=_one_of(choices)),
         swept=(Swept(examples=examples or ", ".join(choices)),),
         since=SINCE,
