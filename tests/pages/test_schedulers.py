@@ -9,7 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.diffusion.models.load import describe
-from core.diffusion.sampling.timetable import SPACINGS, timetable
+from core.diffusion.recipe.sampler import SPACINGS
+from core.diffusion.sampling.timetable import timetable
 from tests.pages.conftest import App, messages, unescaped
 from ui.catalog import SCHEDULER_LAB
 from ui.schedulers.form import FIRST, MOST
@@ -87,7 +88,7 @@ def test_spacings_and_karras_stand_side_by_side(app: App) -> None:
         "DDIM · 10 steps · leading",
         "DDIM · 10 steps · trailing",
     ]
-    assert "no Karras levels to choose for: DDIM" in captions(at)
+    assert "no sigma schedule to choose for: DDIM" in captions(at)
     assert not messages(at)
 
 

@@ -9,12 +9,12 @@ from itertools import product
 import streamlit as st
 
 from core.diffusion.models.load import ModelInfo
+from core.diffusion.recipe.sampler import AUTOMATIC, SIGMA_SCHEDULES, SPACINGS
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.sampling.timetable import (
-    SPACINGS,
     Call,
     Timetable,
-    takes_karras,
+    takes_schedule,
     takes_spacing,
     timetable,
 )
@@ -28,10 +28,12 @@ PREFIX = SCHEDULER_LAB.prefix
 MOST = 24
 FIRST = ["DDIM", "PNDM", "Euler", "Heun", "DPM++ 2M", "DPM++ 2M Karras"]
 AS_IS = "As the model"
-OWN, KARRAS = "Own", "Karras"
-KARRAS_HELP = (
-    "Karras spaces the noise levels themselves: between the first and the last one of the chosen "
-    "spacing, and for DPM++, UniPC and DEIS over the model's whole range, whatever the spacing."
+OWN = "Own"
+SCHEDULES = {name.capitalize(): name for name in SIGMA_SCHEDULES if name != AUTOMATIC}
+SCHEDULES_HELP = (
+    "Karras, exponential and beta space the noise levels themselves: between the first and the "
+    "last one of the chosen spacing, and for DPM++, UniPC and DEIS over the model's whole range, "
+    "whatever the spacing. Uniform is the spacing of the timesteps alone."
 )
 MEASURES = {"Timestep": "timestep", "Sigma": "sigma", "log-SNR": "log_snr"}
 
@@ -76,12 +78,12 @@ def lab_form(model: ModelInfo) -> list[Timetable]:
             **BOUND,
         )
         levels = st.pills(
-            "Noise levels",
-            [OWN, KARRAS],
+            "Sigma schedule",
+            [OWN, *SCHEDULES],
             default=[OWN],
             selection_mode="multi",
             key=f"{PREFIX}_levels",
-            help=KARRAS_HELP,
+            help=SCHEDULES_HELP,
             **BOUND,
         )
     counts = _counts(text or "")
@@ -116,22 +118,22 @@ def _distinct(tables: Sequence[Timetable]) -> list[Timetable]:
 
 def _wanted(
     names: Sequence[str], counts: Sequence[int], spacings: Sequence[str], levels: Sequence[str]
-) -> list[tuple[str, int, str | None, bool | None]]:
+) -> list[tuple[str, int, str | None, str | None]]:
     """Every combination, but an option that a scheduler does not have makes no second one."""
-    found: dict[tuple[str, int, str | None, bool | None], None] = {}
-    without: dict[str, set[str]] = {"spacing": set(), "Karras": set()}
+    found: dict[tuple[str, int, str | None, str | None], None] = {}
+    without: dict[str, set[str]] = {"spacing": set(), "levels": set()}
     for name, count, spacing, level in product(names, counts, spacings, levels):
         if spacing != AS_IS and not takes_spacing(name):
             without["spacing"].add(name)
             spacing = AS_IS
-        if level == KARRAS and not takes_karras(name):
-            without["Karras"].add(name)
+        if level != OWN and not takes_schedule(name):
+            without["levels"].add(name)
             level = OWN
         key = (
             name,
             count,
             None if spacing == AS_IS else spacing,
-            True if level == KARRAS else None,
+            SCHEDULES.get(level),
         )
         found[key] = None
     for option, lacking in without.items():
@@ -139,7 +141,7 @@ def _wanted(
             what = (
                 "The timestep spacing makes no difference for"
                 if option == "spacing"
-                else "diffusers gives no Karras levels to choose for"
+                else "diffusers gives no sigma schedule to choose for"
             )
             listed = ", ".join(name for name in names if name in lacking)
             st.caption(f"{what}: {listed}. Shown once, as they are.")
@@ -160,7 +162,7 @@ def _counts(text: str) -> list[int]:
 
 def _check_lists() -> None:
     """Say what a link names that there is not: the controls drop it without a word."""
-    known = {"names": SCHEDULERS, "spacing": (AS_IS, *SPACINGS), "levels": (OWN, KARRAS)}
+    known = {"names": SCHEDULERS, "spacing": (AS_IS, *SPACINGS), "levels": (OWN, *SCHEDULES)}
     unknown = [
         value
         for field, choices in known.items()
@@ -174,6 +176,6 @@ def _check_lists() -> None:
 
 @st.cache_data(show_spinner=False, max_entries=512)
 def _timetable(
-    name: str, steps: int, spacing: str | None, karras: bool | None, config: str
+    name: str, steps: int, spacing: str | None, schedule: str | None, config: str
 ) -> Timetable:
-    return timetable(name, steps, json.loads(config), spacing=spacing, karras=karras)
+    return timetable(name, steps, json.loads(config), spacing=spacing, schedule=schedule)

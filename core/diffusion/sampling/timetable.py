@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from core.diffusion.recipe.libraries import library
+from core.diffusion.recipe.sampler import SIGMA_SCHEDULES
 from core.diffusion.recipe.schedule import call_sigmas, lay_out
 from core.diffusion.recipe.schedulers import SCHEDULERS, SchedulerError, SchedulerRow
-
-SPACINGS = ("leading", "linspace", "trailing")
-"""diffusers' `timestep_spacing` (Lin et al. 2023, table 2)."""
 
 CallKind = Literal["step", "second", "again"]
 
@@ -36,14 +32,14 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Timetable:
-    """The calls of `steps` steps. `spacing` and `karras` are None as the model and the scheduler
-    have them; `problem` says why there are no calls, "" where there are.
+    """The calls of `steps` steps. `spacing` and `schedule` (of SIGMA_SCHEDULES) are None as the
+    model and the scheduler have them; `problem` says why there are no calls, "" where there are.
     """
 
     scheduler: str
     steps: int
     spacing: str | None
-    karras: bool | None
+    schedule: str | None
     calls: tuple[Call, ...]
     problem: str = ""
 
@@ -52,7 +48,7 @@ class Timetable:
         """ "Euler · 10 steps · trailing · Karras"."""
         parts = [self.scheduler, f"{self.steps} step{'s' if self.steps != 1 else ''}"]
         parts += [self.spacing] if self.spacing else []
-        parts += ["Karras"] if self.karras else []
+        parts += [self.schedule.capitalize()] if self.schedule else []
         return " · ".join(parts)
 
 
@@ -62,17 +58,17 @@ def timetable(
     config: Mapping[str, Any],
     *,
     spacing: str | None = None,
-    karras: bool | None = None,
+    schedule: str | None = None,
 ) -> Timetable:
     """The calls of a whole run, as diffusers' own scheduler lays them out for a model whose
-    `scheduler_config.json` is `config`. `spacing` and `karras` override what it says.
+    `scheduler_config.json` is `config`. `spacing` and `schedule` override what it says.
     """
     row = SCHEDULERS[scheduler]
     changed = dict(config)
     if spacing is not None:
         changed["timestep_spacing"] = spacing
-    if karras is not None:
-        changed["use_karras_sigmas"] = karras
+    if schedule is not None:
+        changed |= SIGMA_SCHEDULES[schedule]
     times: list[float] = []
     sigmas: list[float] = []
     try:
@@ -92,7 +88,7 @@ def timetable(
         scheduler=scheduler,
         steps=steps,
         spacing=spacing,
-        karras=karras,
+        schedule=schedule,
         calls=tuple(calls),
         problem=problem,
     )
@@ -103,21 +99,15 @@ def takes_spacing(scheduler: str) -> bool:
     it, and fixed Karras levels lie where they lie.
     """
     row = SCHEDULERS[scheduler]
-    is_fixed = row.distilled_only or "use_karras_sigmas" in row.config
-    return not is_fixed and _takes(scheduler, "timestep_spacing")
+    return "timestep_spacing" in row.takes and "use_karras_sigmas" not in row.config
 
 
-def takes_karras(scheduler: str) -> bool:
-    """Return whether the diffusers class can lay its noise levels in Karras' way, and its row in
+def takes_schedule(scheduler: str) -> bool:
+    """Return whether the diffusers class can lay its noise levels in another way, and its row in
     SCHEDULERS leaves that open.
     """
-    fixed = SCHEDULERS[scheduler].config.get("use_karras_sigmas")
-    return fixed is None and _takes(scheduler, "use_karras_sigmas")
-
-
-def _takes(scheduler: str, option: str) -> bool:
-    cls = getattr(library("diffusers"), SCHEDULERS[scheduler].class_name)
-    return option in inspect.signature(cls.__init__).parameters
+    row = SCHEDULERS[scheduler]
+    return "sigma_schedule" in row.takes and "use_karras_sigmas" not in row.config
 
 
 def _kind(row: SchedulerRow, index: int, calls: int, steps: int) -> CallKind:

@@ -98,6 +98,11 @@ def _is_plain(run: Run) -> bool:
     config = run.scheduler_config
     if config.get("thresholding") or config.get("clip_sample"):
         return False
+    others = ("eta", "s_churn", "lower_order_final")
+    if any(run.settings.matters(name) for name in others):
+        return False
+    if config.get("final_sigmas_type") == "sigma_min":
+        return False
     if "DPM++ 2M" not in run.settings.scheduler:
         return True
     return all(config.get(name) == value for name, value in DPM_2M.items())

@@ -10,8 +10,9 @@ import pytest
 
 from core.diffusion.engine import Engine
 from core.diffusion.models.load import describe
+from core.diffusion.recipe.sampler import SPACINGS
 from core.diffusion.recipe.schedulers import SCHEDULERS
-from core.diffusion.sampling.timetable import SPACINGS, takes_karras, takes_spacing, timetable
+from core.diffusion.sampling.timetable import takes_schedule, takes_spacing, timetable
 from core.diffusion.settings import GenerationSettings
 
 CONFIG = describe("bundled").scheduler_config
@@ -79,7 +80,7 @@ def test_karras_levels_are_his_equation_five() -> None:
     high, low = levels[-1] ** (1 / 7), levels[0] ** (1 / 7)
     expected = (high + np.linspace(0, 1, 12) * (low - high)) ** 7
     assert sigmas == pytest.approx(expected, rel=1e-3)
-    other = timetable("DPM++ 2M", 12, CONFIG, karras=True).calls
+    other = timetable("DPM++ 2M", 12, CONFIG, schedule="karras").calls
     assert [call.sigma for call in other] == sigmas
 
 
@@ -87,8 +88,9 @@ def test_karras_levels_are_his_equation_five() -> None:
 def test_an_option_is_offered_where_it_changes_something(name: str) -> None:
     spaced = {timetable(name, 7, CONFIG, spacing=spacing).calls for spacing in SPACINGS}
     assert (len(spaced) > 1) == takes_spacing(name)
-    bent = {timetable(name, 7, CONFIG, karras=karras).calls for karras in (False, True)}
-    assert (len(bent) > 1) == takes_karras(name)
+    tables = [timetable(name, 7, CONFIG, schedule=one) for one in ("uniform", "karras", "beta")]
+    bent = {table.calls for table in tables if not table.problem}
+    assert (len(bent) > 1) == takes_schedule(name)
 
 
 def test_what_the_scheduler_lab_says_of_spacing_and_karras() -> None:
@@ -97,8 +99,10 @@ def test_what_the_scheduler_lab_says_of_spacing_and_karras() -> None:
         if takes_spacing(name):
             begins = {s: timetable(name, 10, CONFIG, spacing=s).calls[0].timestep for s in SPACINGS}
             assert begins["leading"] < begins["trailing"] == begins["linspace"] == 999, name
-        if takes_karras(name):
-            laid = {timetable(name, 10, CONFIG, spacing=s, karras=True).calls for s in SPACINGS}
+        if takes_schedule(name):
+            laid = {
+                timetable(name, 10, CONFIG, spacing=s, schedule="karras").calls for s in SPACINGS
+            }
             assert (len(laid) == 1) == name.startswith(("DPM++", "UniPC", "DEIS")), name
 
 
@@ -111,5 +115,5 @@ def test_more_steps_than_there_are_timesteps_are_a_sentence() -> None:
 
 def test_a_label_names_what_was_chosen() -> None:
     assert timetable("DDIM", 1, CONFIG).label == "DDIM · 1 step"
-    table = timetable("Euler", 10, CONFIG, spacing="trailing", karras=True)
+    table = timetable("Euler", 10, CONFIG, spacing="trailing", schedule="karras")
     assert table.label == "Euler · 10 steps · trailing · Karras"

@@ -12,8 +12,8 @@ from diffusers import PNDMScheduler
 
 from core.diffusion.inside.unrolled import unroll
 from core.diffusion.models.load import LoadedModel
+from core.diffusion.recipe.sampler import SPACINGS
 from core.diffusion.recipe.schedulers import SCHEDULERS
-from core.diffusion.sampling.timetable import SPACINGS
 from core.output.figures.formula import WRITTEN_OUT, reached_sigma, step_formula
 from tests.core.diffusion.inside.taken_apart import SHORT, UNGUIDED, finish
 
@@ -122,3 +122,40 @@ def test_a_configuration_that_is_not_written_out_is_not_claimed(
     other = replace(run, scheduler_config=run.scheduler_config | changed)
     assert step_formula(run, 0).result is not None
     assert step_formula(other, 0).result is None
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("Euler", {"sigma_schedule": "exponential"}),
+        ("DPM++ 2M", {"sigma_schedule": "beta", "timestep_spacing": "trailing"}),
+        ("DDIM", {"timestep_spacing": "trailing"}),
+        ("DDIM", {"noise_multiplier": 1.1, "rescale_betas_zero_snr": True}),
+    ],
+)
+def test_levels_of_ones_choice_are_filled_in(
+    model: LoadedModel, name: str, changes: dict[str, Any]
+) -> None:
+    run = finish(unroll(model, replace(SHORT, scheduler=name, **changes)))
+    for call in range(run.calls):
+        formula = step_formula(run, call)
+        assert formula.result is not None
+        worst = np.abs(formula.result - run.latents[call + 1]).max()
+        assert worst < 1e-5 * max(1.0, float(np.abs(run.latents[call]).max())), call
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("DDIM", {"eta": 0.5}),
+        ("Euler", {"s_churn": 2.0}),
+        ("DPM++ 2M", {"lower_order_final": False}),
+        ("DPM++ 2M", {"final_sigmas_type": "sigma_min"}),
+        ("DPM++ 2M", {"solver_order": 3}),
+    ],
+)
+def test_a_step_that_is_another_is_not_claimed(
+    model: LoadedModel, name: str, changes: dict[str, Any]
+) -> None:
+    run = finish(unroll(model, replace(SHORT, scheduler=name, num_inference_steps=3, **changes)))
+    assert step_formula(run, 0).result is None
