@@ -205,12 +205,12 @@ class GenerationSettings:
             for name in SETTINGS
             if (reason := self._value_problem(name, vae_scale_factor))
         ]
-        if not errors:
-            errors += [
-                Problem(field=name, reason=reason)
-                for name, row in SETTINGS.items()
-                if row.unfit is not None and (reason := row.unfit(self))
-            ]
+        wrong = {problem.field for problem in errors}
+        errors += [
+            Problem(field=name, reason=reason)
+            for name, row in SETTINGS.items()
+            if row.unfit is not None and name not in wrong and (reason := row.unfit(self))
+        ]
         errors += variation_problems(self, vae_scale_factor)
         errors += source_problems(self)
         if not errors:

@@ -285,6 +285,14 @@ def test_what_does_not_go_together_is_one_message(
     assert words in problem.reason
 
 
+def test_every_problem_is_said_at_once() -> None:
+    settings = replace(
+        PLAIN, scheduler="DDIM", sigma_schedule="karras", eta=2.0, s_churn=3.0, seed=-5
+    )
+    fields = [problem.field for problem in settings.validate()]
+    assert sorted(fields) == ["eta", "s_churn", "seed", "sigma_schedule"]
+
+
 def test_noise_alone_says_nothing_to_a_model_that_predicts_noise(engine: Engine) -> None:
     settings = replace(
         PLAIN, scheduler="DDIM", rescale_betas_zero_snr=True, timestep_spacing="trailing"
