@@ -155,7 +155,9 @@ def _listed(names: list[str], most: int = 3) -> str:
 def _bh1_to_zero(settings: SamplerSettings) -> str:
     if settings.solver_type != "bh1":
         return ""
-    if settings.final_sigmas_type == "sigma_min" and not settings.rescale_betas_zero_snr:
+    if settings.rescale_betas_zero_snr:
+        return "bh1 divides by zero at zero terminal SNR: choose bh2"
+    if settings.final_sigmas_type == "sigma_min":
         return ""
     return "bh1 divides by zero where the last sigma is 0: set the final sigma to sigma_min"
 
