@@ -216,7 +216,8 @@ def test_it_is_an_axis_or_is_known_not_to_be(row: Setting) -> None:
     own = [axis for axis in AXES.values() if axis.field == row.name]
     assert bool(own) != (row.name in NOT_SWEPT)
     for axis in own:
-        base = replace(base_for(row), loras="ink:0.25", prompt="a red apple")
+        words = {"prompt": "a red apple", "negative_prompt": "blue"}
+        base = replace(base_for(row), loras="ink:0.25", **words)
         first, *others = parse_axis(axis.name, axis.examples).values
         values = [axis.apply(base, value, first) for value in (first, *others)]
         assert all(getattr(one, row.name) is not None for one in values)

@@ -120,9 +120,10 @@ def fill_examples(name: str) -> None:
     axis = st.session_state[key(name)]
     row = AXES.get(axis)
     text = row.examples if row else ""
-    prompt: str = st.session_state.get(key("prompt")) or ""
-    if axis == "prompt_search_replace" and prompt.strip():
-        text = format_values(fitting_words(prompt))
+    if row is not None and row.name.endswith("search_replace"):
+        searched: str = st.session_state.get(key(row.field)) or ""
+        if searched.strip():
+            text = format_values(fitting_words(searched))
     st.session_state[key(f"{name}_values")] = text
 
 

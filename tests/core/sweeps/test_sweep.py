@@ -40,6 +40,8 @@ def test_every_axis_reads_its_examples_and_changes_the_image(
     base = replace(BASE, num_inference_steps=16, variation_strength=0.5)
     if name == "strength":
         base = replace(base, init_image="5e" * 32)
+    if name == "negative_search_replace":
+        base = replace(base, negative_prompt="blue, flat style")
     monkeypatch.setenv("LIGHTBOX_MODELS", str(tmp_path))
     for lora in ("ink", "paper"):
         tensors = {f"{lora}.lora_A.weight": np.zeros(1, np.float32)}
@@ -56,6 +58,19 @@ def test_every_axis_reads_its_examples_and_changes_the_image(
         # No more than the row's own field differs, width and height for a size.
         changed = {k for k, v in cell.settings.to_dict().items() if v != getattr(base, k)}
         assert changed <= {row.field, "height" if name == "size" else row.field}
+
+
+def test_a_term_is_searched_for_in_the_negative_prompt_too() -> None:
+    base = replace(BASE, negative_prompt="blurry, dark")
+    axis = parse_axis("negative_search_replace", '"blurry", "noisy, grey"')
+    cells = Sweep(base=base, x=axis).cells()
+    assert [cell.settings.negative_prompt for cell in cells] == [
+        "blurry, dark",
+        "noisy, grey, dark",
+    ]
+    assert {cell.settings.prompt for cell in cells} == {BASE.prompt}
+    (problem,) = Sweep(base=BASE, x=axis).problems()[:1]
+    assert "'blurry', the term to search for, is not in the negative prompt" in problem.reason
 
 
 def test_strength_varies_only_with_a_source() -> None:

@@ -10,16 +10,32 @@ from core.diffusion.recipe.prompt.weights import canonical_prompt
 from core.diffusion.recipe.setting import AxisError, Setting, Settings, Swept, WebUiText
 
 
-def _replace_in_prompt(settings: Settings, value: str, first: str) -> Settings:
-    if not first:
-        raise AxisError("the first term, which is searched for, is empty")
-    if first not in settings.prompt:
-        raise AxisError(f"{first!r}, the term to search for, is not in the prompt")
-    return replace(settings, prompt=settings.prompt.replace(first, value))
-
-
 def _without_term(prompt: str, values: Sequence[Any]) -> str:
     return prompt.replace(str(values[0]), "…")
+
+
+def _search_and_replace(name: str, label: str, of: str, examples: str) -> Swept:
+    """An axis whose first term is searched for in a text, and replaced by each in turn."""
+
+    def apply(settings: Settings, value: str, first: str) -> Settings:
+        text = getattr(settings, of)
+        if not first:
+            raise AxisError("the first term, which is searched for, is empty")
+        if first not in text:
+            where = of.replace("_", " ")
+            raise AxisError(f"{first!r}, the term to search for, is not in the {where}")
+        return replace(settings, **{of: text.replace(first, value)})
+
+    return Swept(
+        name=name,
+        label=label,
+        examples=examples,
+        apply=apply,
+        after=(of,),
+        shared=_without_term,
+        note=f"The first term is searched for in the {of.replace('_', ' ')}; each in turn takes "
+        "its place.",
+    )
 
 
 PROMPT_ROWS = (
@@ -37,14 +53,8 @@ PROMPT_ROWS = (
                 examples='"a red apple on a blue background", "a robot on a pink background"',
                 note="Whole prompts. Put one with commas in quotes.",
             ),
-            Swept(
-                name="prompt_search_replace",
-                label="Prompt: search and replace",
-                examples="red, blue, green",
-                apply=_replace_in_prompt,
-                after=("prompt",),
-                shared=_without_term,
-                note="The first term is searched for in the prompt; each in turn takes its place.",
+            _search_and_replace(
+                "prompt_search_replace", "Prompt: search and replace", "prompt", "red, blue, green"
             ),
         ),
     ),
@@ -58,7 +68,15 @@ PROMPT_ROWS = (
         matters=lambda settings: settings.uses_guidance,
         canonical=canonical_prompt,
         web_ui=WebUiText(keys=(), is_plain=False),
-        swept=(Swept(examples='"", "flat style"'),),
+        swept=(
+            Swept(examples='"", "flat style"'),
+            _search_and_replace(
+                "negative_search_replace",
+                "Negative prompt: search and replace",
+                "negative_prompt",
+                "blue, green, yellow",
+            ),
+        ),
     ),
 )
 
