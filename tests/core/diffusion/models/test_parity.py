@@ -94,7 +94,7 @@ class Both:
     engine: Engine
     pipe: Any
 
-    def theirs(self, settings: GenerationSettings) -> Image.Image:
+    def theirs(self, settings: GenerationSettings, *, from_first: bool = False) -> Image.Image:
         row = SCHEDULERS[settings.scheduler]
         cls = getattr(diffusers, row.class_name)
         options: dict[str, Any] = {}
@@ -110,6 +110,8 @@ class Both:
         pipe = kind(**self.pipe.components, requires_safety_checker=False)
         pipe.scheduler = cls.from_config(self.pipe.scheduler.config, **row.config)
         pipe.set_progress_bar_config(disable=True)
+        if from_first:
+            _begin_at_the_first(pipe.scheduler)
         return pipe(
             settings.prompt,
             num_inference_steps=settings.num_inference_steps,
@@ -118,8 +120,24 @@ class Both:
             **options,
         ).images[0]
 
+    def theirs_from_the_first(self, settings: GenerationSettings) -> Image.Image:
+        return self.theirs(settings, from_first=True)
+
     def ours(self, settings: GenerationSettings) -> Image.Image:
         return self.engine.generate([settings], strict=True, record="none")[0].image
+
+
+def _begin_at_the_first(scheduler: Any) -> None:
+    """Else a timestep that rounding has doubled is taken for the second of them, and the run leaves
+    its own table at the end.
+    """
+    lay_out = scheduler.set_timesteps
+
+    def set_timesteps(*arguments: Any, **options: Any) -> None:
+        lay_out(*arguments, **options)
+        scheduler.set_begin_index(0)
+
+    scheduler.set_timesteps = set_timesteps
 
 
 OURS = (SettingsError, GenerationError)
@@ -170,6 +188,8 @@ def test_a_folder_gives_the_pictures_of_its_pipeline(tmp_path: Path, configurati
         settings = replace(KINDS[kind], scheduler=scheduler)
         theirs = outcome(both.theirs, settings, THEIRS)
         ours = outcome(both.ours, settings, OURS)
+        if isinstance(theirs, str) and "out of bounds" in theirs and not settings.init_image:
+            theirs = outcome(both.theirs_from_the_first, settings, THEIRS)
         if isinstance(theirs, str) or isinstance(ours, str):
             assert isinstance(theirs, str) == isinstance(ours, str), (scheduler, kind, theirs, ours)
         else:
