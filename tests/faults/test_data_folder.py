@@ -124,10 +124,13 @@ def test_a_full_disk_fails_the_image_and_keeps_the_others(
     assert store.count() == 3
 
 
-def test_an_index_that_cannot_grow_stops_the_work_until_there_is_space(
-    store: Store, queue: Queue, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("stops", [False, True], ids=["cells fail", "work stops"])
+def test_an_index_that_cannot_grow_fails_or_stops_the_work_until_there_is_space(
+    store: Store, queue: Queue, monkeypatch: pytest.MonkeyPatch, stops: bool
 ) -> None:
-    """SQLite itself reports the full disk: its file may have no more pages."""
+    """SQLite itself reports the full disk: its file may have no more pages. Where the cells' rows
+    fill theirs, not even why they failed can be written.
+    """
     monkeypatch.setattr("core.runs.worker.worker.RETRY_SECONDS", 0.05)
     limit = [0]
     connect = Database._connect
@@ -141,15 +144,23 @@ def test_an_index_that_cannot_grow_stops_the_work_until_there_is_space(
     monkeypatch.setattr(Database, "_connect", limited)
     lab = Lab()
     lab.hold()
-    job_id = queue.submit([settings(seed) for seed in range(40)], owner="me", token="1")
+    prompt = "x" * (900 if stops else 0)
+    wanted = [replace(settings(seed), prompt=prompt) for seed in range(40)]
+    job_id = queue.submit(wanted, owner="me", token="1")
     limit[0] = store.database.read("PRAGMA page_count")[0][0]
     with lab.working(Store(store.folder)) as worker:
         wait_for(lambda: len(lab.admitted) > 5)
         lab.gate.set()
-        wait_for(lambda: queue.worker_status().state == "failed")
-        status = queue.worker_status()
-        assert not status.alive
-        assert "is full" in status.message
+        if stops:
+            wait_for(lambda: queue.worker_status().state == "failed")
+            status = queue.worker_status()
+            assert not status.alive
+            assert "is full" in status.message
+        else:
+            finish(queue, job_id)
+            reasons = {cell.reason for cell in queue.cells(job_id) if cell.state == "failed"}
+            assert all("is full" in reason for reason in reasons)
+            assert reasons
         assert worker.is_running
         limit[0] = 0
     stored = store.count()
