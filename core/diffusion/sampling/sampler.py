@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,15 +10,9 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 
 from core.diffusion.recipe.sampler import sampler_of, step_options
-from core.diffusion.recipe.schedule import call_sigmas, lay_out
+from core.diffusion.recipe.schedule import lay_out
 from core.diffusion.recipe.schedulers import SchedulerError
-from core.diffusion.sampling.prediction import prediction_type_of
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
-
-NO_SIGNAL = (
-    "begins with noise alone, of which a model that predicts noise says nothing: choose leading "
-    "timestep spacing, or a model that predicts v"
-)
 
 
 def laid_out(settings: GenerationSettings, steps: int, config: Mapping[str, Any]) -> Any:
@@ -35,9 +28,6 @@ def laid_out(settings: GenerationSettings, steps: int, config: Mapping[str, Any]
     reason = lay_out(row, scheduler, steps, config)
     if reason:
         raise SettingsError([Problem(field="num_inference_steps", reason=reason)])
-    is_blind = prediction_type_of(config) == "epsilon"
-    if is_blind and any(map(math.isinf, call_sigmas(row, scheduler))):
-        raise SettingsError([Problem(field="rescale_betas_zero_snr", reason=NO_SIGNAL)])
     if settings.scheduler == "Euler a" and settings.matters("eta"):
         scheduler.step = functools.partial(ancestral_step, scheduler, eta=settings.eta)
     return scheduler

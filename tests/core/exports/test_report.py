@@ -148,7 +148,8 @@ def test_a_spreadsheet_runs_no_text_of_the_csv(start: str, tmp_path: Path) -> No
     assert rows[0]["prompt"] == rows[1]["reason"] == "'" + attack
     assert rows[1]["final_latent_rms"] == "-0.5"  # a number is no formula
     for row in csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")):
-        assert not any(value.startswith(start) and value != "-0.5" for value in row)
+        numbers = ("-0.5", "-1.0")  # the last is eta, as the scheduler has it
+        assert not any(value.startswith(start) and value not in numbers for value in row)
 
 
 def test_the_zip_holds_the_stored_files_byte_for_byte(tmp_path: Path) -> None:
