@@ -68,10 +68,10 @@ def sampler_of(settings: SamplerSettings) -> SchedulerRow:
 
 def step_options(settings: SamplerSettings) -> dict[str, float]:
     """What diffusers' `step` of the scheduler is called with besides. Euler a has no `eta` there:
-    `core.diffusion.sampling.ancestral` has it.
+    `ancestral_step` in `core.diffusion.sampling.sampler` has it.
     """
     options: dict[str, float] = {}
-    if settings.scheduler == "DDIM" and is_own_eta(settings) is False:
+    if settings.scheduler == "DDIM" and not is_own_eta(settings):
         options["eta"] = settings.eta
     if settings.s_churn:
         options["s_churn"] = settings.s_churn
