@@ -163,9 +163,9 @@ class Engine:
         """Divide the time of a step among all in flight: by rows, and evenly within one run."""
         riders = Counter(id(rider.cell) for rider in self._riders.values())
         cells = {id(rider.cell): rider.cell for rider in self._riders.values()}
-        all_rows = sum(cell.rows for cell in cells.values())
+        all_rows = sum(cell.last_rows for cell in cells.values())
         for rider in self._riders.values():
-            rider.seconds += seconds * rider.cell.rows / all_rows / riders[id(rider.cell)]
+            rider.seconds += seconds * rider.cell.last_rows / all_rows / riders[id(rider.cell)]
 
     def run(
         self, requests: Iterable[Request], *, preview: Callable[[str], bool] | None = None

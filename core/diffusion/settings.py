@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from core.diffusion.recipe.checks import snapshot_problems, source_problems, variation_problems
+from core.diffusion.recipe.guidance.methods import uses_negative
 from core.diffusion.recipe.limits import MAX_GUIDANCE, MAX_SEED, MAX_SIDE, MAX_STEPS, nearest_side
 from core.diffusion.recipe.problems import Problem, PromptReader, SettingsError
 from core.diffusion.recipe.rows.source import POSTERIORS
@@ -47,11 +48,14 @@ INIT_FIELDS = SOURCE_FIELDS
 class GenerationSettings:
     """All that determines one image: equal settings on one model give equal pixels.
 
-    `guidance_scale` 1 or less is no guidance (diffusers' rule). `seed` draws the initial noise;
-    `variation_strength` in [0, 1] moves that noise towards `variation_seed`'s, as `METHODS` has
-    it, after the variations of `variation_chain`. `prompt_blend` in [0, 1] goes from the
-    embeddings of `prompt` to those of `prompt_2` in a straight line. `snapshot` k > 0 asks for
-    the predicted x0 after k UNet calls of the run in place of the finished image.
+    `guidance_scale` 1 or less is no guidance (diffusers' rule), but with `guidance_below_1`. It
+    acts by `guidance_method`, from `guidance_start` to `guidance_end`, shares of the calls.
+
+    `seed` draws the initial noise; `variation_strength` in [0, 1] moves that noise towards
+    `variation_seed`'s, as `METHODS` has it, after the variations of `variation_chain`.
+    `prompt_blend` in [0, 1] goes from the embeddings of `prompt` to those of `prompt_2` in a
+    straight line. `snapshot` k > 0 asks for the predicted x0 after k UNet calls of the run in place
+    of the finished image.
 
     `init_image` names the source of image-to-image by the SHA-256 (hex) of the prepared picture
     ("" is text to image; the fields after it then have no effect). `strength` in [0, 1] is the
@@ -104,11 +108,21 @@ class GenerationSettings:
     eta: float = -1.0
     s_churn: float = 0.0
     noise_multiplier: float = 1.0
+    guidance_method: str = "CFG"
+    guidance_start: float = 0.0
+    guidance_end: float = 1.0
+    guidance_below_1: bool = False
+    apg_eta: float = 0.0
+    apg_norm_threshold: float = 15.0
+    apg_momentum: float = -0.5
+    zero_init_steps: int = 0
+    pag_scale: float = 3.0
+    pag_layers: str = "mid"
 
     @property
     def uses_guidance(self) -> bool:
-        """Return whether a step costs two UNet rows (conditional and unconditional) or one."""
-        return self.guidance_scale > 1
+        """Return whether there are predictions with the negative prompt, in any call."""
+        return uses_negative(self)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

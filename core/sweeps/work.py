@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from core.diffusion.models.info import ModelInfo
+from core.diffusion.recipe.guidance.methods import guided_calls, rows_of_call
 from core.diffusion.recipe.schedule import unet_calls
 from core.diffusion.settings import GenerationSettings
 
@@ -27,9 +28,15 @@ def runs_of(
         info = infos.get(run.model)
         calls = unet_calls(settings, info.scheduler_config if info else None)
         longest[run] = max(longest.get(run, 0), calls)
-    return [(run, calls * rows_of(run, infos.get(run.model))) for run, calls in longest.items()]
+    return [(run, _rows_in(run, calls, infos.get(run.model))) for run, calls in longest.items()]
+
+
+def _rows_in(run: GenerationSettings, calls: int, info: ModelInfo | None) -> int:
+    """UNet rows of the first `calls` calls: one each, and more where guidance acts."""
+    guided = guided_calls(run, unet_calls(run, info.scheduler_config if info else None))
+    return calls + len(range(calls)[guided.start : guided.stop]) * (rows_of(run, info) - 1)
 
 
 def rows_of(run: GenerationSettings, info: ModelInfo | None) -> int:
-    """UNet rows of a call; LCM's guidance costs none."""
-    return info.family.rows(run.uses_guidance) if info else 2 if run.uses_guidance else 1
+    """The most UNet rows of a call; LCM's guidance costs none."""
+    return info.family.rows(run) if info else len(rows_of_call(run))

@@ -19,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.commands import generate
 from core.diffusion.models.load import describe
+from core.diffusion.recipe.guidance.methods import METHODS
 from core.diffusion.recipe.setting import Setting
 from core.diffusion.recipe.settings_table import FROM_MODEL, SETTINGS
 from core.diffusion.settings import GenerationSettings, SettingsError
@@ -31,24 +32,16 @@ from core.runs.store import Store
 from core.sweeps.axes import AXES
 from core.sweeps.axis import parse_axis
 from core.sweeps.sweep import Sweep
+from tests.needs import NEEDS
 from ui.catalog import IMAGE_TO_IMAGE
 from ui.links import put_settings, settings_parameters, source_parameters
 from ui.views import FIELD_NAMES
 
 PREFIX = IMAGE_TO_IMAGE.prefix
-DIGEST, OTHER_DIGEST = "5e" * 32, "ab" * 32
+OTHER_DIGEST = "ab" * 32
 PLAIN = GenerationSettings(prompt="a red apple", num_inference_steps=8)
 
-# What a setting needs beside it to have an effect, and a value for those whose kind gives none.
-NEEDS: Mapping[str, Mapping[str, Any]] = {
-    "prompt_2": {"prompt_blend": 0.5},
-    "variation_seed": {"variation_strength": 0.5},
-    "variation_method": {"variation_strength": 0.5},
-    "variation_region": {"variation_strength": 0.5, "variation_method": "region"},
-    "variation_channel": {"variation_strength": 0.5, "variation_method": "channel"},
-    "eta": {"scheduler": "DDIM"},
-    "s_churn": {"scheduler": "Euler"},
-} | {name: {"init_image": DIGEST} for name, row in SETTINGS.items() if row.group == "source"}
+# Values for settings whose kind gives none.
 VALUES: Mapping[str, Any] = {
     "prompt": "an owl",
     "negative_prompt": "blue",
@@ -64,6 +57,8 @@ VALUES: Mapping[str, Any] = {
     "mask_image": OTHER_DIGEST,
     "strength": 0.25,
     "noise_multiplier": 1.05,
+    "guidance_method": "APG",
+    "guidance_end": 0.5,
 }
 WRONG: Mapping[str, Any] = {
     "model": " ",
@@ -258,6 +253,9 @@ def test_every_setting_has_a_control(monkeypatch: pytest.MonkeyPatch) -> None:
         assert at.session_state[f"gen_{name}"] == getattr(info, f"default_{name}")
     for scheduler in ("DDIM", "Euler"):  # between them they take what the first does not
         at.selectbox(key="gen_scheduler").set_value(scheduler).run()
+        drawn |= {name for name in SETTINGS if f"gen_{name}" in at.session_state}
+    for method in METHODS:
+        at.selectbox(key="gen_guidance_method").set_value(method).run()
         drawn |= {name for name in SETTINGS if f"gen_{name}" in at.session_state}
     assert drawn == set(SETTINGS) - elsewhere
 

@@ -19,6 +19,7 @@ from core.output.texts.infotext import ReadBack
 from ui.catalog import GENERATE
 from ui.links import BOUND, MAX_COUNT, Parameter, put_settings, settings_parameters
 from ui.settings.fields import bounded, control, default_of
+from ui.settings.guidance_controls import GUIDANCE, guidance_controls
 from ui.settings.model_picker import chosen_model, model_picker
 from ui.settings.noise_controls import noise_controls, second_prompt_controls
 from ui.settings.sampler_controls import SAMPLER, sampler_controls
@@ -37,6 +38,7 @@ PLACED = (
     | {name for name, row in SETTINGS.items() if row.group == "source"}
     | {name for name in SETTINGS if name.startswith("variation_")}
     | set(SAMPLER)
+    | set(GUIDANCE)
 )
 PLAIN = tuple(name for name in SETTINGS if name not in PLACED)
 
@@ -95,6 +97,9 @@ def settings_form(
     st.caption(plain(SCHEDULERS[scheduler].note))
     with st.expander("Sampler", icon=":material/tune:"):
         sampler = sampler_controls(prefix, scheduler)
+    with st.expander("Guidance", icon=":material/explore:"):
+        told = {name: sampler[name] for name in ("eta", "s_churn") if name in sampler}
+        guided = guidance_controls(prefix, scheduler=scheduler, **told)
     width, height = _size(model, prefix)
     with st.expander("More settings", icon=":material/tune:"):
         more = _more(model, prefix)
@@ -108,6 +113,7 @@ def settings_form(
         guidance_scale=guidance,
         scheduler=scheduler,
         **sampler,
+        **guided,
         **more,
     )
     return Form(settings=settings, count=count)
@@ -222,15 +228,10 @@ def _snapped(side: int, factor: int, place: DeltaGenerator) -> int:
 
 
 def _more(model: ModelInfo, prefix: str) -> dict[str, Any]:
-    values = {name: control(name, prefix) for name in PLAIN if _is_guidance(name)}
-    values |= noise_controls(prefix) | second_prompt_controls(prefix)
+    values = noise_controls(prefix) | second_prompt_controls(prefix)
     values["loras"] = _lora_box(prefix)
-    values |= {name: control(name, prefix) for name in PLAIN if not _is_guidance(name)}
+    values |= {name: control(name, prefix) for name in PLAIN}
     return {**values, "model": model_picker(model, prefix, default_values)}
-
-
-def _is_guidance(name: str) -> bool:
-    return SETTINGS[name].group == "guidance"
 
 
 def _lora_box(prefix: str) -> str:

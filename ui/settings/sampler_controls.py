@@ -14,7 +14,9 @@ from core.diffusion.settings import GenerationSettings
 from ui.settings.fields import control
 from ui.views import plain
 
-SAMPLER = tuple(name for name, row in SETTINGS.items() if row.unfit is not None)
+SAMPLER = tuple(
+    name for name, row in SETTINGS.items() if row.group == "sampler" and row.unfit is not None
+)
 """The settings that some schedulers take and others do not."""
 
 

@@ -12,6 +12,7 @@ import streamlit as st
 
 from core.diffusion.inside.anatomy import Run
 from core.diffusion.models.load import describe
+from core.diffusion.recipe.guidance.methods import is_plain as has_plain_guidance
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.excerpts import ExcerptError, excerpt
 from core.output.programs.notebook import lines_by_hand, notebook
@@ -94,15 +95,20 @@ def plain_lines(settings: GenerationSettings) -> dict[str, str]:
 
 def _is_plain(settings: GenerationSettings) -> bool:
     family = describe(settings.model).family
-    return family.guidance == "free" and not family.added
+    return family.guidance == "free" and not family.added and has_plain_guidance(settings)
 
 
 @contextmanager
 def block(
-    title: str, words: str, code: str, plain: Mapping[str, str] = MappingProxyType({})
+    title: str,
+    words: str,
+    code: str,
+    plain: Mapping[str, str] = MappingProxyType({}),
+    *,
+    shown: str = "",
 ) -> Generator[None]:
     """One part of the pipeline: its title, what it does, and beside it the code that does it: as
-    `plain` diffusers has it, and as this app does.
+    `plain` diffusers has it, and as this app does (`shown`, where that goes by another name).
     """
     with st.container(border=True):
         st.subheader(title, anchor=False)
@@ -114,9 +120,9 @@ def block(
                     st.code(plain[code], language="python", wrap_lines=True)
                     st.caption("As in the notebook above, which makes the same picture.")
                 with ours:
-                    show_code(code)
+                    show_code(shown or code)
             else:
-                show_code(code)
+                show_code(shown or code)
         with left:
             st.caption(words)
             yield

@@ -54,6 +54,18 @@ PRESETS = (
         look_for="A high scale needs more steps: compare the last column at few steps and at many.",
     ),
     Preset(
+        title="Guidance methods",
+        icon=":material/call_split:",
+        axes={"x": "guidance_method"},
+        look_for="",
+    ),
+    Preset(
+        title="Guidance interval",
+        icon=":material/align_horizontal_left:",
+        axes={"x": "guidance_end", "y": "guidance_start"},
+        look_for="",
+    ),
+    Preset(
         title="Scheduler × Steps",
         icon=":material/timeline:",
         axes={"x": "num_inference_steps", "y": "scheduler"},

@@ -18,6 +18,7 @@ from core.diffusion.engine import Engine
 from core.diffusion.inside.anatomy import AttentionMaps
 from core.diffusion.inside.unrolled import embedded, finite, step
 from core.diffusion.models.loaded import LoadedModel
+from core.diffusion.recipe.guidance.methods import ROW_ORDER
 from core.diffusion.sampling.batch import Batch
 from core.diffusion.settings import GenerationSettings
 
@@ -66,9 +67,10 @@ def shrunk(size: tuple[int, int], pixels: int) -> tuple[int, int]:
 class WatchedAttention:
     """An attention processor that lets `inner` compute, and adds what it attended to."""
 
-    def __init__(self, inner: Any, seen: AttentionSum) -> None:
+    def __init__(self, inner: Any, seen: AttentionSum, row: int) -> None:
         self.inner = inner
         self.seen = seen
+        self.row = row
 
     def __call__(
         self,
@@ -79,10 +81,11 @@ class WatchedAttention:
         *args: Any,
         **options: Any,
     ) -> torch.Tensor:
-        """`hidden_states` (rows, pixels, channels); the last row is the conditional one."""
+        """`hidden_states` (rows, pixels, channels), of which `row` is the conditional one."""
         if encoder_hidden_states is not None:
-            query = attn.head_to_batch_dim(attn.to_q(hidden_states[-1:]))
-            key = attn.head_to_batch_dim(attn.to_k(encoder_hidden_states[-1:]))
+            row = slice(self.row, self.row + 1)
+            query = attn.head_to_batch_dim(attn.to_q(hidden_states[row]))
+            key = attn.head_to_batch_dim(attn.to_k(encoder_hidden_states[row]))
             # Softmax over the places, (heads, pixels, places): what the layer itself weighs by.
             self.seen.add(attn.get_attention_scores(query, key))
         return self.inner(
@@ -91,8 +94,10 @@ class WatchedAttention:
 
 
 @contextmanager
-def watching(unet: Any, seen: AttentionSum) -> Generator[None]:
-    """Make the UNet's cross-attention, for as long as this lasts, also add to `seen`."""
+def watching(unet: Any, seen: AttentionSum, row: int) -> Generator[None]:
+    """Make the UNet's cross-attention, for as long as this lasts, also add that of the conditional
+    `row` to `seen`.
+    """
     layers = [
         layer
         for name, layer in unet.named_modules()
@@ -101,7 +106,7 @@ def watching(unet: Any, seen: AttentionSum) -> Generator[None]:
     before = [layer.processor for layer in layers]
     try:
         for layer, processor in zip(layers, before, strict=True):
-            layer.processor = WatchedAttention(processor, seen)
+            layer.processor = WatchedAttention(processor, seen, row)
         yield
     finally:
         for layer, processor in zip(layers, before, strict=True):
@@ -114,12 +119,12 @@ def attend(
     """Run `settings` (strict) and map each place of the prompt; raises SettingsError."""
     settings = replace(settings, snapshot=0)
     settings.require_valid(vae_scale_factor=model.info.vae_scale_factor)
-    batch = Batch(model, max_rows=2)
+    batch = Batch(model, max_rows=len(ROW_ORDER))
     cell = batch.admit(settings, strict=True, record="none")
     seen = AttentionSum((cell.latents.shape[2], cell.latents.shape[3]))
     while not cell.is_done:
         # The UNet is the whole app's: between two pieces of this work others use it.
-        with watching(model.unet, seen):
+        with watching(model.unet, seen, cell.rows_at(cell.call).index("cond")):
             step(batch, cell)
         yield cell.call, cell.total_calls + 1
     if seen.total is None:

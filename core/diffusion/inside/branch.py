@@ -17,12 +17,12 @@ from core.diffusion.engine import Engine
 from core.diffusion.inside.anatomy import Change, Future
 from core.diffusion.inside.unrolled import as_array, finite, require_room, step
 from core.diffusion.models.loaded import LoadedModel
+from core.diffusion.recipe.guidance.methods import ROW_ORDER
 from core.diffusion.recipe.schedule import unet_calls
 from core.diffusion.recipe.schedulers import SCHEDULERS, SchedulerRow
 from core.diffusion.sampling.batch import Batch
 from core.diffusion.sampling.cell import BatchCell
 from core.diffusion.sampling.prediction import PREDICTIONS, Prediction, prediction_type_of
-from core.diffusion.sampling.text_encoder import PromptEncoder
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
 SAME_LEVEL = 1e-3
@@ -64,9 +64,8 @@ def branch(
     if not 0 <= change.start < calls or end <= change.start:
         reason = f"{change.start + 1} to {end} are no calls of a run that has {calls}"
         raise SettingsError([Problem(field="num_inference_steps", reason=reason)])
-    batch = Batch(model, max_rows=2)
+    batch = Batch(model, max_rows=len(ROW_ORDER))
     require_room(batch, before)
-    encode = PromptEncoder(model)
     track = _Track()
     switches = after.scheduler != before.scheduler
     begins_anew = switches and change.start == 0
@@ -83,9 +82,9 @@ def branch(
                         track.keep(cell)
                         yield len(track.sigmas), len(track.sigmas) + cell.total_calls - cell.call
                 break
-            _use(cell, after, encode)
+            _use(batch, cell, after)
         if cell.call == end < cell.total_calls and not switches:
-            _use(cell, before, encode)
+            _use(batch, cell, before)
         step(batch, cell)
         track.keep(cell)
         yield cell.call, cell.total_calls + 1
@@ -111,10 +110,10 @@ def changed(settings: GenerationSettings, change: Change) -> GenerationSettings:
     return replace(settings, **wanted)
 
 
-def _use(cell: BatchCell, settings: GenerationSettings, encode: PromptEncoder) -> None:
+def _use(batch: Batch, cell: BatchCell, settings: GenerationSettings) -> None:
     """The cell goes on with other words and another guidance; its scheduler stays its own."""
     cell.settings = settings
-    cell.set_conditioning(encode.condition(settings))
+    batch.condition(cell, settings)
 
 
 def _hand_over(
@@ -140,7 +139,8 @@ def _hand_over(
         _begin_at(fresh, row, first, x_vp)
         return None, [fresh]
     target = 0.0 if first is None else fresh.sigmas[first]
-    bridge = _bridge_cell(batch, fresh, x_vp, sigma, target, timestep[None])
+    acts = fresh.guided[-1 if first is None else first]
+    bridge = _bridge_cell(batch, fresh, x_vp, (sigma, target), timestep[None], acts)
     if first is None:
         return (sigma, target), [bridge]
 
@@ -162,13 +162,14 @@ def _step_starts(cell: BatchCell, row: SchedulerRow) -> list[int]:
 def _begin_at(cell: BatchCell, row: SchedulerRow, call: int, x_vp: torch.Tensor) -> None:
     """Set a fresh cell to begin at one of its calls, from variance-preserving latents."""
     scheduler = cell.scheduler
-    times, levels = cell.timesteps[call:], cell.sigmas[call:]
+    times, levels, guided = cell.timesteps[call:], cell.sigmas[call:], cell.guided[call:]
     if row.repeats_first_transition and call > 0:
         # PNDM runs the first transition twice wherever it begins.
         times, levels = torch.cat([times[:2], times[1:]]), [*levels[:2], *levels[1:]]
+        guided = [*guided[:2], *guided[1:]]
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(call)
-    cell.timesteps, cell.sigmas = times, levels
+    cell.timesteps, cell.sigmas, cell.guided = times, levels, guided
     cell.latents = x_vp * ((1 + levels[0] ** 2) ** 0.5 if row.sigma_space else 1.0)
 
 
@@ -206,11 +207,12 @@ def _bridge_cell(
     batch: Batch,
     fresh: BatchCell,
     x_vp: torch.Tensor,
-    sigma: float,
-    target: float,
+    levels: tuple[float, float],
     timestep: torch.Tensor,
+    is_guided: bool,
 ) -> BatchCell:
-    """One call with the new settings that leads from `sigma` to `target`."""
+    """One call with the new settings that leads from one noise level to another."""
+    sigma, target = levels
     return BatchCell(
         settings=fresh.settings,
         strict=True,
@@ -227,6 +229,8 @@ def _bridge_cell(
         ),
         timesteps=timestep,
         sigmas=[sigma],
+        rows_of_call=fresh.rows_of_call,
+        guided=[is_guided],
         step_kwargs={},
         generator=fresh.generator,
     )

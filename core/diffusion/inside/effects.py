@@ -24,7 +24,7 @@ from core.diffusion.sampling.batch import Batch
 from core.diffusion.sampling.cell import BatchCell
 from core.diffusion.sampling.compute.memory import on_device
 from core.diffusion.sampling.compute.unet_rows import UNetRows
-from core.diffusion.sampling.guidance import guide
+from core.diffusion.sampling.guidance import Said, guide
 from core.diffusion.sampling.prediction import PREDICTIONS, prediction_type_of
 from core.diffusion.sampling.text_encoder import Conditioning, PromptEncoder
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
@@ -117,25 +117,33 @@ class _Look:
         )
         timestep = cell.timesteps[cell.call]
         x = cell.scheduler.scale_model_input(cell.latents, timestep)
+        kinds = cell.rows_at(cell.call)
         use_loras(self._model, cell.loras)
         maps: list[np.ndarray] = []
         for start in range(0, len(self._given), TOGETHER):
             given = [own, *self._given[start : start + TOGETHER]]
-            embeddings = [one.cond for one in given]
-            added = [one.added for one in given]
-            if own.uncond is not None:
-                embeddings.append(own.uncond)
-                added.append(own.uncond_added)
-            rows = len(embeddings)
+            rows = [("cond", one) for one in given]
+            rows += [("uncond", own)] if "uncond" in kinds else []
+            rows += [("perturbed", one) for one in given] if "perturbed" in kinds else []
+            told = [
+                (own.uncond, *own.uncond_added) if kind == "uncond" else (one.cond, *one.added)
+                for kind, one in rows
+            ]
             out = self._unet(
-                torch.cat([x] * rows),
-                on_device([float(timestep)] * rows, self._model.device),
-                torch.cat(embeddings),
-                *map(torch.cat, zip(*added, strict=True)),
-            )
-            guided = out[: len(given)]
-            if own.uncond is not None:
-                guided = torch.cat([guide(out[-1:], one[None], cell.settings) for one in guided])
+                torch.cat([x] * len(rows)),
+                on_device([float(timestep)] * len(rows), self._model.device),
+                *map(torch.cat, zip(*told, strict=True)),
+                perturbed=[
+                    cell.settings.pag_layers if kind == "perturbed" else "" for kind, _ in rows
+                ],
+            ).split(1)
+            uncond = out[len(given)] if "uncond" in kinds else None
+            perturbed = out[-len(given) :] if "perturbed" in kinds else [None] * len(given)
+            said = [
+                Said(call=cell.call, cond=c, uncond=uncond, perturbed=p, carried=cell.carried)
+                for c, p in zip(out, perturbed, strict=False)
+            ]
+            guided = torch.cat([guide(one, cell.settings) for one in said])
             sigma = on_device([cell.sigmas[cell.call]] * len(given), self._model.device)
             x0 = self._prediction.to_x0(guided.float(), x.float().expand_as(guided), sigma)
             moved = (x0[1:] - x0[:1]).square().mean(1).sqrt()

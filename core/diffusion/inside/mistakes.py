@@ -18,10 +18,10 @@ from core.diffusion.inside.anatomy import MadeMistake
 from core.diffusion.inside.mistake_table import MISTAKES
 from core.diffusion.inside.unrolled import finite, step
 from core.diffusion.models.loaded import LoadedModel
+from core.diffusion.recipe.guidance.methods import ROW_ORDER
 from core.diffusion.sampling.batch import Batch
 from core.diffusion.sampling.cell import BatchCell
 from core.diffusion.sampling.noise import seeded_noise
-from core.diffusion.sampling.text_encoder import PromptEncoder
 from core.diffusion.settings import MAX_SEED, GenerationSettings
 
 LERP = 0.5
@@ -50,7 +50,7 @@ def make_mistake(
         other = (settings.seed + 1) % (MAX_SEED + 1)
         settings = replace(settings, variation_seed=other, variation_strength=LERP)
     settings.require_valid(vae_scale_factor=model.info.vae_scale_factor)
-    bench = _Bench(model=model, batch=Batch(model, max_rows=2), settings=settings)
+    bench = _Bench(model=model, batch=Batch(model, max_rows=len(ROW_ORDER)), settings=settings)
     right = bench.cell()
     total = 2 * (right.total_calls + 1)
     while not right.is_done:
@@ -122,7 +122,7 @@ def _lerped(bench: _Bench, right: BatchCell) -> BatchCell:
 
 def _emptied(bench: _Bench, right: BatchCell) -> BatchCell:
     cell = bench.cell()
-    cell.set_conditioning(PromptEncoder(bench.model).condition(replace(bench.settings, prompt="")))
+    bench.batch.condition(cell, replace(bench.settings, prompt=""))
     return cell
 
 

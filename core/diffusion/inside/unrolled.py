@@ -14,13 +14,13 @@ from core.diffusion.engine import Engine
 from core.diffusion.inside.anatomy import Call, EmbeddedPrompt, Place, PlaceKind, Run
 from core.diffusion.models.errors import ModelError
 from core.diffusion.models.loaded import LoadedModel
+from core.diffusion.recipe.guidance.methods import APG, ROW_ORDER
 from core.diffusion.recipe.prompt.weights import tokenized
 from core.diffusion.recipe.schedule import unet_calls
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.sampling.batch import Batch
 from core.diffusion.sampling.cell import BatchCell
-from core.diffusion.sampling.compute.unet_rows import UNetRows
-from core.diffusion.sampling.guidance import guide
+from core.diffusion.sampling.guidance import Said, averaged, guide
 from core.diffusion.sampling.noise import initial_noise
 from core.diffusion.sampling.prediction import PREDICTIONS, prediction_type_of
 from core.diffusion.sampling.text_encoder import Tokenizer
@@ -35,41 +35,31 @@ MOST_DECODED = {"cpu": 64 * 128**2, "cuda": 64 * 512**2}
 _KEPT_PER_CALL = 6
 
 
-class _WatchedRows(UNetRows):
-    """Keeps what goes into the UNet and what comes out, (rows, C, h, w) each, of every call."""
-
-    def __init__(self, model: LoadedModel) -> None:
-        super().__init__(model, max_rows=2)
-        self.calls: list[tuple[torch.Tensor, torch.Tensor]] = []
-
-    def __call__(self, sample: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
-        # Out of memory the rows are halved by calls of their own: the whole takes their place.
-        before = len(self.calls)
-        found = super().__call__(sample, *rest)
-        self.calls[before:] = [(sample, found)]
-        return found
-
-
 class WatchedBatch(Batch):
-    """A Batch of one cell whose UNet is watched."""
+    """A Batch of one cell that keeps what goes into each call and what comes out, (1, C, h, w)."""
 
     def __init__(self, model: LoadedModel) -> None:
-        super().__init__(model, max_rows=2)
-        self._unet = self.watched = _WatchedRows(model)
+        super().__init__(model, max_rows=len(ROW_ORDER))
+        self.x_vp: list[torch.Tensor] = []
+        self.said: list[Said] = []
+        self.guided: list[torch.Tensor] = []
 
-    def predictions(self, cell: BatchCell) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Unconditional, conditional and guided, each (1, C, h, w), of every call."""
-        found: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
-        for _, out in self.watched.calls:
-            uncond, cond = out[:1], out[-1:]
-            is_pair = cell.uncond is not None
-            found.append((uncond, cond, guide(uncond, cond, cell.settings) if is_pair else cond))
-        return found
+    def _seen(
+        self, x_vp: Sequence[torch.Tensor], said: Sequence[Said], guided: Sequence[torch.Tensor]
+    ) -> None:
+        self.x_vp += x_vp
+        self.said += said
+        self.guided += guided
 
-    @property
-    def x_vp(self) -> list[torch.Tensor]:
-        """What the UNet was given, (1, C, h, w), of every call."""
-        return [sample[-1:] for sample, _ in self.watched.calls]
+    def rows(self, name: str) -> np.ndarray[Any, Any] | None:
+        """A prediction of every call, (N, C, h, w), with zeros for a call that has none; None where
+        no call has it.
+        """
+        found: list[torch.Tensor | None] = [getattr(one, name) for one in self.said]
+        if all(one is None for one in found):
+            return None
+        nothing = torch.zeros_like(self.said[0].cond)
+        return as_array([nothing if one is None else one for one in found])
 
 
 def unroll(
@@ -104,8 +94,6 @@ def unroll(
         for one in x0:
             pictures.append(engine.decode(one.to(model.dtype)))
             yield cell.call, cell.total_calls + 1
-    predictions = batch.predictions(cell)
-    uncond, cond, guided = (as_array([kinds[i] for kinds in predictions]) for i in range(3))
     return Run(
         settings=settings,
         prompt=prompt,
@@ -115,9 +103,11 @@ def unroll(
         sigmas=(*cell.sigmas, last_sigma(cell)),
         latents=as_array(latents),
         x_vp=as_array(batch.x_vp),
-        pred_uncond=uncond if cell.uncond is not None else None,
-        pred_cond=cond,
-        pred_guided=guided,
+        pred_uncond=batch.rows("uncond"),
+        pred_cond=as_array([one.cond for one in batch.said]),
+        pred_perturbed=batch.rows("perturbed"),
+        pred_guided=as_array(batch.guided),
+        guided=tuple(len(cell.rows_at(call)) > 1 for call in range(cell.total_calls)),
         x0=as_array(x0),
         prediction_type=prediction_type_of(model.info.scheduler_config),
         scheduler_config=dict(cell.scheduler.config),
@@ -139,16 +129,19 @@ def look(run: Run, index: int, guidance_scale: float | None = None) -> Call:
     """UNet call `index` (from 0) of a run, guided by another scale: arithmetic, no model.
 
     With the run's own scale it is what the run did; without an unconditional prediction the scale
-    has no effect.
+    has no effect. What APG carries from the calls before is the run's own.
     """
     scale = run.settings.guidance_scale if guidance_scale is None else guidance_scale
+    settings = replace(run.settings, guidance_scale=scale)
     x = torch.from_numpy(run.x_vp[index : index + 1])
-    cond = torch.from_numpy(run.pred_cond[index : index + 1])
     sigma = torch.tensor([run.sigmas[index]])
-    uncond, guided = None, cond
-    if run.pred_uncond is not None:
-        uncond = torch.from_numpy(run.pred_uncond[index : index + 1])
-        guided = guide(uncond, cond, replace(run.settings, guidance_scale=scale))
+    carried: torch.Tensor | None = None
+    if settings.guidance_method == APG and run.pred_uncond is not None:
+        for before in range(index):
+            if run.guided[before]:
+                carried = averaged(said_in(run, before, carried), settings)
+    said = said_in(run, index, carried)
+    uncond, cond, guided = said.uncond, said.cond, guide(said, settings)
 
     kind = PREDICTIONS[run.prediction_type]
 
@@ -160,6 +153,23 @@ def look(run: Run, index: int, guidance_scale: float | None = None) -> Call:
         eps_cond=epsilon(cond),
         eps_guided=epsilon(guided),
         x0=kind.to_x0(guided, x, sigma)[0].numpy(),
+    )
+
+
+def said_in(run: Run, index: int, carried: torch.Tensor | None = None) -> Said:
+    """What the UNet said in call `index` of a run."""
+
+    def row(kept: np.ndarray | None) -> torch.Tensor | None:
+        if kept is None or not run.guided[index]:
+            return None
+        return torch.from_numpy(kept[index : index + 1])
+
+    return Said(
+        call=index,
+        cond=torch.from_numpy(run.pred_cond[index : index + 1]),
+        uncond=row(run.pred_uncond),
+        perturbed=row(run.pred_perturbed),
+        carried=carried,
     )
 
 

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from core.diffusion.models.errors import ModelError
 from core.diffusion.models.latent_format import SD_LATENTS, SDXL_LATENTS, LatentFormat
+from core.diffusion.recipe.guidance.methods import GuidanceSettings, Row, rows_of_call
 
 Added = Literal["text_embeds", "time_ids", "timestep_cond"]
 """What a UNet is told beside latents, timestep and prompt: SDXL's pooled prompt (rows, width) and
@@ -126,9 +127,13 @@ class Family:
         """The parts that have weights."""
         return (*(row.encoder for row in self.text_encoders), "unet", "vae")
 
-    def rows(self, uses_guidance: bool) -> int:
-        """Count the UNet rows of a call: two with classifier-free guidance, else one."""
-        return 2 if uses_guidance and self.guidance != "embedded" else 1
+    def rows_of_call(self, settings: GuidanceSettings) -> tuple[Row, ...]:
+        """The UNet's predictions in a call in which guidance acts: one where it is embedded."""
+        return ("cond",) if self.guidance == "embedded" else rows_of_call(settings)
+
+    def rows(self, settings: GuidanceSettings) -> int:
+        """Count the most UNet rows of a call: two with classifier-free guidance, else one."""
+        return len(self.rows_of_call(settings))
 
 
 _XL: dict[str, Any] = {

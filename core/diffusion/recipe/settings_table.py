@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from core.diffusion.recipe.rows.guidance import GUIDANCE_ROWS, SCALE_ROWS
 from core.diffusion.recipe.rows.noise import NOISE_ROWS
 from core.diffusion.recipe.rows.prompt import PROMPT_ROWS, SECOND_PROMPT_ROWS
-from core.diffusion.recipe.rows.run import MODEL_ROWS, RUN_ROWS, SNAPSHOT_ROWS
+from core.diffusion.recipe.rows.run import MODEL_ROWS, RUN_ROWS, SIZE_ROWS, SNAPSHOT_ROWS
 from core.diffusion.recipe.rows.sampler import SAMPLER_ROWS
 from core.diffusion.recipe.rows.source import SOURCE_ROWS
 from core.diffusion.recipe.setting import Setting
@@ -20,6 +21,9 @@ SETTINGS: Mapping[str, Setting] = _table(
     *PROMPT_ROWS,
     *MODEL_ROWS,
     *RUN_ROWS,
+    *SCALE_ROWS,
+    *SIZE_ROWS,
+    *GUIDANCE_ROWS,
     *SAMPLER_ROWS,
     *NOISE_ROWS,
     *SECOND_PROMPT_ROWS,

@@ -16,20 +16,21 @@ from core.diffusion.events import Record
 from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.models.lora.adapters import use_loras
 from core.diffusion.models.lora.files import wanted_loras
+from core.diffusion.recipe.guidance.methods import APG, CFG_PP, ROW_ORDER, Row, guided_calls
 from core.diffusion.recipe.images import ReadInput
 from core.diffusion.recipe.sampler import sampler_of
 from core.diffusion.recipe.schedule import call_sigmas, step_range
 from core.diffusion.sampling.cell import BatchCell
 from core.diffusion.sampling.compute.memory import is_out_of_memory, on_device, with_room
+from core.diffusion.sampling.compute.perturbed import perturbed_layers
 from core.diffusion.sampling.compute.unet_rows import UNetRows
-from core.diffusion.sampling.guidance import guide
-from core.diffusion.sampling.noise import initial_noise
+from core.diffusion.sampling.guidance import Said, averaged, guide, renoised
 from core.diffusion.sampling.prediction import PREDICTIONS, prediction_type_of
 from core.diffusion.sampling.quantities import measure
 from core.diffusion.sampling.sampler import laid_out, step_kwargs
-from core.diffusion.sampling.source_latents import Blend, SourceLatents
+from core.diffusion.sampling.source_latents import SourceLatents
 from core.diffusion.sampling.text_encoder import PromptEncoder
-from core.diffusion.settings import GenerationSettings
+from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
 
 class Batch:
@@ -67,7 +68,7 @@ class Batch:
         """
         if not self.cells:
             return True
-        rows = self.model.info.family.rows(settings.uses_guidance)
+        rows = self.model.info.family.rows(settings)
         shape = self.latent_shape(settings)
         alike = sum(cell.rows for cell in self.cells if _shape(cell) == shape)
         return (
@@ -95,9 +96,12 @@ class Batch:
             scheduler.set_begin_index(first)
         calls = slice(first, first + begin.calls(row))
         timesteps, sigmas = scheduler.timesteps[calls], call_sigmas(row, scheduler)[calls]
-        latents, generator, blend = self._initial_latents(settings, scheduler, first, timesteps)
+        latents, generator, blend = self.sources.initial_latents(
+            settings, self.latent_shape(settings), scheduler, first, timesteps
+        )
         loras = wanted_loras(settings)
         given = self._encode.condition(settings)
+        rows_of_call, guided = self._guidance(settings, len(sigmas))
         cell = BatchCell(
             settings=settings,
             loras=loras,
@@ -111,6 +115,8 @@ class Batch:
             scheduler=scheduler,
             timesteps=timesteps,
             sigmas=sigmas,
+            rows_of_call=rows_of_call,
+            guided=guided,
             step_kwargs=step_kwargs(settings, scheduler, generator),
             generator=generator,
             blend=blend,
@@ -118,32 +124,24 @@ class Batch:
         self.cells.append(cell)
         return cell
 
-    def _initial_latents(
-        self, settings: GenerationSettings, scheduler: Any, first: int, timesteps: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Generator, Blend | None]:
-        """What the loop starts from: noise, or the source with the noise of its first call."""
-        model, shape = self.model, self.latent_shape(settings)
-        if not settings.init_image:
-            noise, generator = initial_noise(settings, shape)
-            latents = noise.to(model.device, model.dtype) * scheduler.init_noise_sigma
-            return latents, generator, None
-        drawn_from = torch.Generator("cpu").manual_seed(settings.seed)
-        source = self.sources.latents(settings, drawn_from)
-        noise, generator = initial_noise(settings, shape, drawn_from)
-        noise = noise.to(model.device, model.dtype)
-        if len(timesteps) == 0:
-            return source, generator, None
-        if not settings.mask_image:
-            return scheduler.add_noise(source, noise, timesteps[:1]), generator, None
-        if settings.posterior == "sample":
-            # diffusers draws for the masked picture too, which only an inpainting model sees.
-            torch.randn(noise.shape, generator=generator)
-        # The layout in memory decides which kernels run: the last bits are diffusers' only so.
-        source = source.contiguous()
-        blend = Blend(mask=self.sources.mask(settings), source=source, noise=noise)
-        if first == 0:  # its inpainting pipeline begins strength 1 with noise alone
-            return noise * scheduler.init_noise_sigma, generator, blend
-        return scheduler.add_noise(source, noise, timesteps[:1]), generator, blend
+    def condition(self, cell: BatchCell, settings: GenerationSettings) -> None:
+        """Condition a cell by these prompts and this guidance from its next call on."""
+        given = self._encode.condition(settings)
+        cell.cond, cell.uncond = given.cond, given.uncond
+        cell.added, cell.uncond_added = given.added, given.uncond_added
+        cell.rows_of_call, cell.guided = self._guidance(settings, cell.total_calls)
+
+    def _guidance(
+        self, settings: GenerationSettings, calls: int
+    ) -> tuple[tuple[Row, ...], list[bool]]:
+        """The rows of a guided call, and of each call whether it is one."""
+        rows = self.model.info.family.rows_of_call(settings)
+        layers = settings.pag_layers
+        if "perturbed" in rows and not perturbed_layers(self.model.unet, layers):
+            reason = f"needs self-attention in the {layers} blocks of the UNet: this model has none"
+            raise SettingsError([Problem(field="guidance_method", reason=reason)])
+        acts = guided_calls(settings, calls)
+        return rows, [len(rows) > 1 and call in acts for call in range(calls)]
 
     def drop(self, cell: BatchCell) -> None:
         self.cells.remove(cell)
@@ -165,7 +163,6 @@ class Batch:
                 self._advance([cell])
 
     def _advance(self, cells: Sequence[BatchCell]) -> None:
-        guided = [cell for cell in cells if cell.uncond is not None]
         x_vp = with_room(
             self.model.device,
             # Sigma-space schedulers divide by sqrt(1 + sigma^2), which gives x_VP; for the
@@ -175,61 +172,82 @@ class Batch:
                 for cell in cells
             ],
         )
-        uncond_input = [x for cell, x in zip(cells, x_vp, strict=True) if cell.uncond is not None]
-        times = [float(cell.timesteps[cell.call]) for cell in [*guided, *cells]]
-        embeddings = [cell.uncond for cell in guided if cell.uncond is not None]
-        embeddings += [cell.cond for cell in cells]
-        added = [*(cell.uncond_added for cell in guided), *(cell.added for cell in cells)]
+        # All without the prompt come first, then all with it, then those of perturbed attention.
+        rows: list[tuple[BatchCell, torch.Tensor, Row]] = [
+            (cell, x, kind)
+            for kind in ROW_ORDER
+            for cell, x in zip(cells, x_vp, strict=True)
+            if kind in cell.rows_at(cell.call)
+        ]
         use_loras(self.model, cells[0].loras)  # others may have been asked for in between
 
         def gather() -> list[torch.Tensor]:
+            times = [float(cell.timesteps[cell.call]) for cell, _, _ in rows]
+            given = [cell.given(kind) for cell, _, kind in rows]
             return [
-                torch.cat([*uncond_input, *x_vp]),  # (rows, C, h, w)
+                torch.cat([x for _, x, _ in rows]),  # (rows, C, h, w)
                 on_device(times, self.model.device),  # (rows,)
-                torch.cat(embeddings),  # (rows, tokens, width)
-                *map(torch.cat, zip(*added, strict=True)),  # (rows, ...) each
+                # (rows, tokens, width), and (rows, ...) each
+                *map(torch.cat, zip(*given, strict=True)),
             ]
 
-        noise_pred = self._unet(*with_room(self.model.device, gather))
-        conds = noise_pred[len(guided) :].split(1)
-        unconds = iter(noise_pred[: len(guided)].split(1))
-        pairs = [
-            (cond if cell.uncond is None else next(unconds), cond)
-            for cell, cond in zip(cells, conds, strict=True)
-        ]
-
-        def weigh() -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-            return [
-                (*pair, pair[1] if cell.uncond is None else guide(*pair, cell.settings))
-                for cell, pair in zip(cells, pairs, strict=True)
-            ]
-
-        outputs = with_room(self.model.device, weigh)
-        x0, measured = with_room(self.model.device, lambda: self._quantities(cells, x_vp, outputs))
+        noise_pred = self._unet(
+            *with_room(self.model.device, gather),
+            perturbed=[cell.perturbed(kind) for cell, _, kind in rows],
+        )
+        found: dict[int, dict[Row, torch.Tensor]] = {id(cell): {} for cell in cells}
+        for (cell, _, kind), pred in zip(rows, noise_pred.split(1), strict=True):
+            found[id(cell)][kind] = pred
+        said = [Said(call=c.call, carried=c.carried, **found[id(c)]) for c in cells]
+        guided = with_room(
+            self.model.device,
+            lambda: [guide(one, cell.settings) for cell, one in zip(cells, said, strict=True)],
+        )
+        x0, measured = with_room(
+            self.model.device, lambda: self._quantities(cells, x_vp, said, guided)
+        )
+        self._seen(x_vp, said, guided)
         for index, cell in enumerate(cells):
-            cell.most_rows = max(cell.most_rows, len(times))
+            cell.most_rows = max(cell.most_rows, len(rows))
             cell.x0 = x0[index : index + 1]
             if cell.record == "none" or measured is None:
                 continue
             cell.measured.append(measured[index])
+            cell.had_uncond.append(said[index].uncond is not None)
             cell.all_x0.append(cell.x0)
             if cell.record == "latents":
                 cell.all_latents.append(cell.latents.float())
-        for cell, (_, _, guided_pred) in zip(cells, outputs, strict=True):
+        for cell, one, pred, x in zip(cells, said, guided, x_vp, strict=True):
             try:
-                self._step_scheduler(cell, guided_pred)
+                self._step_scheduler(cell, one, pred, x)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
                 # A scheduler keeps what it was given before: half a step cannot be run again.
                 cell.failure = "Out of memory in a step of its scheduler. Choose a smaller size."
 
-    def _step_scheduler(self, cell: BatchCell, guided_pred: torch.Tensor) -> None:
+    def _seen(
+        self, x_vp: Sequence[torch.Tensor], said: Sequence[Said], guided: Sequence[torch.Tensor]
+    ) -> None:
+        """What went into a call and came out, a cell each: for those who take a run apart."""
+
+    def _step_scheduler(
+        self, cell: BatchCell, said: Said, guided_pred: torch.Tensor, x_vp: torch.Tensor
+    ) -> None:
         scheduler = cell.scheduler
         timestep = cell.timesteps[cell.call]
         cell.latents = scheduler.step(
             guided_pred, timestep, cell.latents, **cell.step_kwargs, return_dict=False
         )[0]
+        if cell.settings.guidance_method == CFG_PP and said.uncond is not None:
+            sigma = on_device([cell.sigmas[cell.call]], self.model.device)
+            uncond, guided = (
+                self._prediction.to_epsilon(one.float(), x_vp.float(), sigma)
+                for one in (said.uncond, guided_pred)
+            )
+            cell.latents = renoised(cell.latents, uncond, guided, scheduler, timestep)
+        if cell.settings.guidance_method == APG and said.uncond is not None:
+            cell.carried = averaged(said, cell.settings)
         cell.call += 1
         if cell.blend is not None:
             following = cell.timesteps[cell.call : cell.call + 1]
@@ -241,18 +259,20 @@ class Batch:
         self,
         cells: Sequence[BatchCell],
         x_vp: Sequence[torch.Tensor],
-        outputs: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
+        said: Sequence[Said],
+        guided: Sequence[torch.Tensor],
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Predicted x0 of every cell, (cells, C, h, w), and what `measure` finds, where any cell
         records. Changes nothing, so that it can be run again.
         """
         sigma = on_device([cell.sigmas[cell.call] for cell in cells], self.model.device)
         x = torch.cat(list(x_vp)).float()
-        said = [torch.cat([row[i] for row in outputs]).float() for i in range(3)]
-        x0 = self._prediction.to_x0(said[2], x, sigma)
+        one = torch.cat(list(guided)).float()
+        x0 = self._prediction.to_x0(one, x, sigma)
         if all(cell.record == "none" for cell in cells):
             return x0, None
-        uncond, cond, guided = (self._prediction.to_epsilon(one, x, sigma) for one in said)
+        cond = torch.cat([one.cond for one in said]).float()
+        uncond = torch.cat([one.cond if one.uncond is None else one.uncond for one in said]).float()
         previous = torch.cat(
             [
                 now if cell.x0 is None else cell.x0
@@ -264,11 +284,11 @@ class Batch:
             raw=torch.cat([cell.latents for cell in cells]).float(),
             x0=x0,
             previous_x0=previous,
-            x0_cond=self._prediction.to_x0(said[1], x, sigma),
-            x0_uncond=self._prediction.to_x0(said[0], x, sigma),
-            eps_cond=cond,
-            eps_uncond=uncond,
-            eps_guided=guided,
+            x0_cond=self._prediction.to_x0(cond, x, sigma),
+            x0_uncond=self._prediction.to_x0(uncond, x, sigma),
+            eps_cond=self._prediction.to_epsilon(cond, x, sigma),
+            eps_uncond=self._prediction.to_epsilon(uncond, x, sigma),
+            eps_guided=self._prediction.to_epsilon(one, x, sigma),
             preview=self.preview,
         )
         return x0, measured

@@ -95,9 +95,11 @@ def build_records(
     sigmas: Sequence[float],
     measured: torch.Tensor,
     x0: torch.Tensor,
-    guided: bool,
+    guided: Sequence[bool],
 ) -> tuple[StepRecord, ...]:
-    """Records from what `measure` gave over N calls, (N, Q), and their x0s, (N, C, h, w)."""
+    """Records from what `measure` gave over N calls, (N, Q), and their x0s, (N, C, h, w); `guided`
+    says of each call whether there was an unconditional prediction.
+    """
     final = x0[-1].flatten()
     cosines = torch.nn.functional.cosine_similarity(x0.flatten(1), final[None], dim=1)
     rows, similar = measured.tolist(), cosines.tolist()
@@ -105,7 +107,7 @@ def build_records(
     records: list[StepRecord] = []
     for index, (timestep, sigma, row) in enumerate(zip(timesteps, sigmas, rows, strict=True)):
         values: dict[str, Any] = dict(zip(QUANTITIES, row, strict=False))
-        if not guided:
+        if not guided[index]:
             values.update(dict.fromkeys(GUIDANCE_QUANTITIES))
         if index == 0:
             values["settling"] = None

@@ -25,7 +25,7 @@ def trajectory_of(cell: BatchCell) -> Trajectory | None:
         sigmas=cell.sigmas[: cell.call],
         measured=torch.stack(cell.measured).cpu(),
         x0=x0,
-        guided=cell.uncond is not None,
+        guided=cell.had_uncond,
     )
     if cell.record == "norms":
         return Trajectory(records=records)

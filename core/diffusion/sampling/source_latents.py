@@ -1,4 +1,4 @@
-"""Source latents: those that image-to-image cells start from, each picture encoded once."""
+"""Source latents: what cells start from, each source picture encoded once."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from PIL import Image
 from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.recipe.images import InputError, ReadInput
 from core.diffusion.sampling.compute.memory import is_out_of_memory
+from core.diffusion.sampling.noise import initial_noise
 from core.diffusion.sampling.vae import encode
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
@@ -56,6 +57,40 @@ class SourceLatents:
         self._read = read
         self._posteriors: OrderedDict[str, Posterior] = OrderedDict()
         self._pictures = cast(Any, VaeImageProcessor(vae_scale_factor=model.info.vae_scale_factor))
+
+    def initial_latents(
+        self,
+        settings: GenerationSettings,
+        shape: tuple[int, int, int],
+        scheduler: Any,
+        first: int,
+        timesteps: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Generator, Blend | None]:
+        """What the loop starts from at the scheduler's call `first`, (1, *shape): noise, or the
+        source with the noise of the first of `timesteps`; and the generator that drew it.
+        """
+        model = self._model
+        if not settings.init_image:
+            noise, generator = initial_noise(settings, shape)
+            latents = noise.to(model.device, model.dtype) * scheduler.init_noise_sigma
+            return latents, generator, None
+        drawn_from = torch.Generator("cpu").manual_seed(settings.seed)
+        source = self.latents(settings, drawn_from)
+        noise, generator = initial_noise(settings, shape, drawn_from)
+        noise = noise.to(model.device, model.dtype)
+        if len(timesteps) == 0:
+            return source, generator, None
+        if not settings.mask_image:
+            return scheduler.add_noise(source, noise, timesteps[:1]), generator, None
+        if settings.posterior == "sample":
+            # diffusers draws for the masked picture too, which only an inpainting model sees.
+            torch.randn(noise.shape, generator=generator)
+        # The layout in memory decides which kernels run: the last bits are diffusers' only so.
+        source = source.contiguous()
+        blend = Blend(mask=self.mask(settings), source=source, noise=noise)
+        if first == 0:  # its inpainting pipeline begins strength 1 with noise alone
+            return noise * scheduler.init_noise_sigma, generator, blend
+        return scheduler.add_noise(source, noise, timesteps[:1]), generator, blend
 
     @torch.no_grad()
     def latents(self, settings: GenerationSettings, generator: torch.Generator) -> torch.Tensor:

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.diffusion.recipe.guidance.methods import CFG_PP, METHODS
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -57,10 +59,15 @@ EXCERPTS: Mapping[str, Excerpt] = {
     "call": Excerpt(
         file=DENOISE,
         function="Batch._advance",
-        first="x_vp = with_room(",
+        first="rows: list[",
         last="noise_pred = self._unet(",
     ),
-    "guidance": Excerpt(file=GUIDANCE, function="guide"),
+    **{
+        f"guidance {row.name}": Excerpt(
+            file=GUIDANCE, function="renoised" if row.name == CFG_PP else row.function
+        )
+        for row in METHODS.values()
+    },
     "step": Excerpt(
         file=DENOISE,
         function="Batch._step_scheduler",
@@ -81,7 +88,7 @@ EXCERPTS: Mapping[str, Excerpt] = {
     "effects": Excerpt(
         file="core/diffusion/inside/effects.py",
         function="_Look.__call__",
-        first="rows = len(",
+        first="given = [own",
         last="moved = ",
     ),
 }

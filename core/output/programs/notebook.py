@@ -11,10 +11,11 @@ from typing import Any, cast
 import nbformat
 
 from core.diffusion.models.load import ModelInfo
+from core.diffusion.recipe.guidance.methods import is_plain
 from core.diffusion.recipe.prompt.weights import plain_text
 from core.diffusion.settings import GenerationSettings
-from core.output.programs.quoted import guide_text
 from core.output.programs.snippet import has_own_noise, snippet, step_text
+from core.output.programs.snippet_guidance import method_lines
 from core.output.programs.snippet_prompt import encoder_options, gives_embeddings
 
 _TITLE = """\
@@ -76,7 +77,7 @@ eps_uncond, eps_cond = eps.chunk(2)"""
 _CALL_UNGUIDED = """\
 x = scheduler.scale_model_input(latents, timestep)
 prediction = pipe.unet(x, timestep, cond, return_dict=False)[0]"""
-_GUIDE = "prediction = guide(eps_uncond, eps_cond, settings)"
+_SAID = "said = SimpleNamespace(uncond=eps_uncond, cond=eps_cond, carried=None)"
 _STEP = "latents = scheduler.step(prediction, timestep, latents, **extra, return_dict=False)[0]"
 
 _DECODE_WORDS = "The VAE's decoder turns the latents into a picture: its own scale, then pixels."
@@ -100,13 +101,14 @@ def notebook(
     """The .ipynb (format 4) of a whole run; its first half is `snippet`'s program, cell by cell.
 
     A `snapshot` is not one here. The loop `by_hand` is that of a Stable Diffusion model with
-    classifier-free guidance; without it, and for image-to-image, whose loop begins in the middle,
-    there is the program alone. Raises SettingsError for settings that cannot be run.
+    classifier-free guidance by the plain rule or none; otherwise, and for image-to-image, whose
+    loop begins in the middle, there is the program alone. Raises SettingsError for settings that
+    cannot be run.
     """
     settings = replace(settings, snapshot=0)
     program = snippet(settings, model_source, info)
     setup, start, make = _parts(program)
-    has_loop = by_hand and not settings.init_image
+    has_loop = by_hand and not settings.init_image and is_plain(settings)
     cells = [
         (
             "markdown",
@@ -149,16 +151,21 @@ def lines_by_hand(settings: GenerationSettings) -> dict[str, str]:
     )
     parts = {"prompt": embed, "noise": noise, "call": _CALL if guided else _CALL_UNGUIDED}
     if guided:
-        guide = guide_text(settings.guidance_scale, settings.guidance_rescale)
-        parts["guidance"] = f"{guide}\n\n{_GUIDE}"
+        parts["guidance"] = "\n\n".join(_guidance_by_hand(settings))
     return parts | {"step": _STEP, "decode": _DECODE}
+
+
+def _guidance_by_hand(settings: GenerationSettings) -> tuple[str, str]:
+    """The functions of guidance, and the lines that make the prediction."""
+    functions, lines = method_lines(settings)
+    return functions, f"{_SAID}\n{lines}\nprediction = guided"
 
 
 def _by_hand(settings: GenerationSettings) -> list[tuple[str, str]]:
     parts, guided = lines_by_hand(settings), settings.uses_guidance
     both = " for both, cond and uncond together" if guided else ""
-    guide = parts["guidance"].removesuffix(_GUIDE).rstrip() if guided else ""
-    body = "\n".join([parts["call"], *([_GUIDE] if guided else []), parts["step"]])
+    guide, lines = _guidance_by_hand(settings) if guided else ("", "")
+    body = "\n".join([parts["call"], *([lines] if guided else []), parts["step"]])
     return [
         ("markdown", _BY_HAND),
         ("code", parts["prompt"]),

@@ -16,8 +16,14 @@ from core.output.programs.excerpts import GUIDANCE, PREDICTION, ROOT, ExcerptErr
 PROMPT_WEIGHTS = "core/diffusion/recipe/prompt/weights.py"
 SOURCES: Mapping[str, str] = {
     "ancestral_step": "core/diffusion/sampling/sampler.py",
-    "guide": GUIDANCE,
+    "apg": GUIDANCE,
+    "averaged": GUIDANCE,
+    "cfg": GUIDANCE,
+    "pag": GUIDANCE,
+    "renoised": GUIDANCE,
+    "to_epsilon": PREDICTION,
     "to_x0": PREDICTION,
+    "zero_star": GUIDANCE,
     "weigh": PROMPT_WEIGHTS,
 }
 """Function -> the file that it stands in."""
@@ -73,12 +79,3 @@ def _without_hints(function: ast.FunctionDef, text: str) -> str:
             argument.annotation = None
     lines = text.splitlines()[function.body[0].lineno - 1 : function.end_lineno]
     return "\n".join([f"def {function.name}({ast.unparse(arguments)}):", *lines, ""])
-
-
-def guide_text(guidance_scale: float, guidance_rescale: float) -> str:
-    """`guide` with the settings that it reads."""
-    return (
-        f"from types import SimpleNamespace\n\n{quoted('guide')}\n\n"
-        f"settings = SimpleNamespace(guidance_scale={guidance_scale!r}, "
-        f"guidance_rescale={guidance_rescale!r})\n"
-    )

@@ -16,6 +16,7 @@ from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.recipe.variations import Variation, read_region, variations_of
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.quoted import quoted
+from core.output.programs.snippet_guidance import guided_text, guides_itself
 from core.output.programs.snippet_model import (
     class_of,
     family_of,
@@ -29,7 +30,6 @@ from core.output.programs.snippet_prompt import blend_text, encoder_values, give
 from core.output.programs.snippet_source import (
     pipeline_class,
     program_step_range,
-    rescaled_text,
     round_trip_text,
     source_arguments,
     source_text,
@@ -63,9 +63,10 @@ def snippet(
     snapshot = settings.snapshot
     variation = _variation(settings)
     begin = program_step_range(settings, model_source)
-    opened, rescaled = source_text(settings), rescaled_text(settings)
+    opened = source_text(settings)
+    guided = guided_text(settings, info, begin.calls(row), begin.first_call(row))
     stepped = step_text(settings, "pipe.scheduler", called_by_pipeline=True)
-    written = variation + (SNAPSHOT if snapshot else "") + rescaled + stepped
+    written = variation + (SNAPSHOT if snapshot else "") + guided + stepped
     imports = [name for name in ("functools", "math", "sys") if f"{name}." in written]
     arguments = _arguments(settings, info) | source_arguments(settings, begin)
     pipeline = class_of(pipeline_class(settings), info)
@@ -91,7 +92,7 @@ def snippet(
         stepped=stepped,
         opened=opened,
         tuned=_loras(settings) + skip,
-        rescaled=rescaled,
+        guided=guided,
         call=round_trip_text(settings) if begin.num_executed_steps == 0 else call,
         snapshot=_snapshot(settings, begin.first_call(row)) if snapshot else "",
         decode=_decode(snapshot - 1, info) if snapshot else "",
@@ -127,7 +128,10 @@ def _arguments(settings: GenerationSettings, info: ModelInfo | None) -> dict[str
         values["height"] = settings.height
     values["num_inference_steps"] = settings.num_inference_steps
     values["guidance_scale"] = guidance_scale(settings, info)
-    if guided and settings.matters("guidance_rescale") and not settings.init_image:
+    if guides_itself(settings, info):
+        # The UNet has the scale; the pipeline only has to ask for both rows.
+        values["guidance_scale"] = max(settings.guidance_scale, 2.0)
+    elif guided and settings.matters("guidance_rescale"):
         values["guidance_rescale"] = settings.guidance_rescale
     if settings.matters("eta"):
         values["eta"] = settings.eta

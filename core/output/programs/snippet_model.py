@@ -165,7 +165,7 @@ def scheduler_changes(info: ModelInfo | None) -> dict[str, Any]:
 
 def is_guided(settings: GenerationSettings, info: ModelInfo | None) -> bool:
     """Return whether there is an unconditional prediction, and so a negative prompt."""
-    return family_of(info).rows(settings.uses_guidance) == 2
+    return "uncond" in family_of(info).rows_of_call(settings)
 
 
 def guidance_scale(settings: GenerationSettings, info: ModelInfo | None) -> float:

@@ -7,7 +7,6 @@ from pathlib import Path
 from core.diffusion.models.load import describe
 from core.diffusion.recipe.schedule import StepRange, step_range
 from core.diffusion.settings import GenerationSettings
-from core.output.programs.quoted import guide_text
 
 SOURCE_FILE = "source.png"
 LATENTS_FILE = "source.npy"
@@ -53,23 +52,6 @@ def varied_noise(shape, generator, device, dtype):
 factor = pipe.vae_scale_factor
 shape = (1, pipe.unet.config.in_channels, {height} // factor, {width} // factor)
 sys.modules[type(pipe).__module__].randn_tensor = varied_noise
-
-"""
-
-_RESCALED = """\
-# diffusers' image-to-image pipelines have no guidance_rescale: the UNet hands it to them twice.
-{guide}
-plain_unet = pipe.unet.forward
-
-
-@functools.wraps(plain_unet)
-def rescaled(*arguments, **options):
-    uncond, cond = plain_unet(*arguments, **options)[0].chunk(2)
-    guided = guide(uncond, cond, settings)
-    return (torch.cat([guided, guided]),)
-
-
-pipe.unet.forward = rescaled
 
 """
 
@@ -124,13 +106,6 @@ def varied_text(settings: GenerationSettings, functions: str, steps: str) -> str
         width=settings.width,
         height=settings.height,
     )
-
-
-def rescaled_text(settings: GenerationSettings) -> str:
-    """guidance_rescale, where the pipeline has none."""
-    if not (settings.init_image and settings.matters("guidance_rescale")):
-        return ""
-    return _RESCALED.format(guide=guide_text(settings.guidance_scale, settings.guidance_rescale))
 
 
 def round_trip_text(settings: GenerationSettings) -> str:

@@ -11,7 +11,7 @@ device = "cuda" if torch.cuda.is_available() else "cpu"
 {stepped}
 {opened}{tuned}# The noise is drawn on the CPU, so that a seed is the same picture on every device.
 generator = torch.Generator("cpu").manual_seed({seed})
-{variation}{blend}{rescaled}{snapshot}{call}{decode}image.save("image.png")
+{variation}{blend}{guided}{snapshot}{call}{decode}image.save("image.png")
 """
 
 

@@ -17,7 +17,7 @@ def value_labels(axis: Axis | None) -> list[str]:
 def settings_lines(settings: GenerationSettings) -> list[tuple[str, str]]:
     """Label and value of every setting that has an effect on the picture, in the table's order."""
     return [
-        (row.label, text)
+        (row.label, text if row.matters(settings) else f"{text} (off)")
         for name, row in SETTINGS.items()
         if (row.is_told or row.matters(settings)) and (text := row.told(getattr(settings, name)))
     ]
@@ -36,8 +36,10 @@ def legend(sweep: Sweep) -> list[tuple[str, str]]:
             text = _shared_text(sweep, name)
         elif name == "seed":
             text = _seed_text(sweep)
-        if text and (row.is_told or name in effective):
+        if text and name in effective:
             found.append((row.label, text))
+        elif text and row.is_told:
+            found.append((row.label, f"{text} (off)"))
     return found
 
 

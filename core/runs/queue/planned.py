@@ -136,7 +136,7 @@ def _resolve(settings: GenerationSettings, info: ModelInfo | None) -> Resolved:
         planned = Planned(
             settings=settings,
             digest=settings.digest(info.fingerprint, [[one.sha, one.weight] for one in loras]),
-            rows=info.family.rows(settings.uses_guidance),
+            rows=info.family.rows(settings),
             model_fingerprint=info.fingerprint,
             model_name=info.name,
             loras=loras,

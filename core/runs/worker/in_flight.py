@@ -241,7 +241,7 @@ class InFlight:
             self._dispatch.complete(digest, one.record)
 
     def _rows(self, settings: GenerationSettings) -> int:
-        return self._slot.info.family.rows(settings.uses_guidance)
+        return self._slot.info.family.rows(settings)
 
     def _scored(self, image: PIL.Image.Image, prompt: str, model: ModelInfo) -> float | None:
         """Score in the encoding's thread. A picture is worth keeping without its score."""

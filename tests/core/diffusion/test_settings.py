@@ -13,6 +13,7 @@ from core.diffusion.settings import (
     SettingsError,
     nearest_scheduler,
 )
+from tests.needs import NEEDS
 
 GOOD = GenerationSettings(prompt="a red apple")
 DIGEST = "5e" * 32
@@ -115,9 +116,12 @@ def test_every_field_that_matters_changes_the_digest(name: str) -> None:
     base = replace(GOOD, variation_strength=0.5, prompt_blend=0.5, init_image=DIGEST, strength=0.5)
     method = {"variation_region": "region", "variation_channel": "channel"}.get(name)
     base = replace(base, variation_method=method or base.variation_method)
+    base = replace(base, **{k: v for k, v in NEEDS.get(name, {}).items() if k != "init_image"})
     value = getattr(base, name)
     if isinstance(value, bool):
         other: object = not value
+    elif name == "guidance_end":
+        other = value - 0.25
     elif isinstance(value, float):
         other = value + 0.25
     else:

@@ -14,6 +14,7 @@ from core.sweeps.axis import Axis, SweepError, parse_axis
 from core.sweeps.pace import Pace
 from core.sweeps.plan import Plan, make_plan
 from core.sweeps.sweep import MAX_CELLS, Sweep
+from tests.needs import NEEDS
 
 BASE = GenerationSettings(prompt="a red apple", num_inference_steps=10)
 
@@ -38,8 +39,6 @@ def test_every_axis_reads_its_examples_and_changes_the_image(
     row = AXES[name]
     axis = parse_axis(name, row.examples)
     base = replace(BASE, num_inference_steps=16, variation_strength=0.5)
-    if name == "strength":
-        base = replace(base, init_image="5e" * 32)
     if name == "negative_search_replace":
         base = replace(base, negative_prompt="blue, flat style")
     monkeypatch.setenv("LIGHTBOX_MODELS", str(tmp_path))
@@ -48,7 +47,7 @@ def test_every_axis_reads_its_examples_and_changes_the_image(
         save_file(tensors, tmp_path / f"{lora}.safetensors")
     if name == "lora_weight":
         base = replace(base, loras="ink:0.7")
-    base = replace(base, scheduler={"eta": "DDIM", "s_churn": "Euler"}.get(name, base.scheduler))
+    base = replace(base, **NEEDS.get(row.field, {}))
     cells = Sweep(base=base, x=axis).cells()
     assert len(cells) == len(axis.values)
     digests = {cell.settings.digest(cell.settings.model) for cell in cells}

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import PurePath
 
-from core.diffusion.recipe.limits import MAX_GUIDANCE, MAX_SEED, MAX_SIDE, MAX_STEPS, MIN_SIDE
+from core.diffusion.recipe.limits import MAX_SEED, MAX_SIDE, MAX_STEPS, MIN_SIDE
 from core.diffusion.recipe.prompt.lora_text import (
     MAX_WEIGHT,
     LoraError,
@@ -150,39 +150,9 @@ RUN_ROWS = (
             ),
         ),
     ),
-    Setting(
-        name="guidance_scale",
-        default=3.0,
-        label="Guidance scale",
-        help="How strongly the prompt acts. At 1 and below there is no guidance.",
-        group="guidance",
-        bounds=(0, MAX_GUIDANCE),
-        step=0.5,
-        # diffusers gives the same image for every scale up to 1.
-        matters=lambda settings: settings.uses_guidance,
-        is_told=True,
-        tell=lambda scale: f"{scale:g}" if scale > 1 else f"{scale:g} (off)",
-        from_model=True,
-        web_ui=WebUiText(keys=("CFG scale",), read=float),
-        swept=(
-            Swept(
-                examples="1, 3, 7, 15, 30",
-                cost="one image a value; up to 1 it is off and costs half",
-            ),
-        ),
-    ),
-    Setting(
-        name="guidance_rescale",
-        default=0.0,
-        label="Guidance rescale",
-        help="Reduces the contrast that strong guidance adds. 0 is off, 0.7 is usual.",
-        group="guidance",
-        bounds=(0, 1),
-        step=0.05,
-        matters=lambda settings: settings.uses_guidance and settings.guidance_rescale != 0,
-        web_ui=WebUiText(keys=("CFG Rescale",), read=float),
-        swept=(Swept(examples="0-1 [5]", step=0.1),),
-    ),
+)
+
+SIZE_ROWS = (
     Setting(
         name="width",
         default=128,

@@ -61,13 +61,14 @@ def _one_of(choices: tuple[str, ...]) -> Any:
     return read
 
 
-def _truth(text: str) -> bool:
+def truth(text: str) -> bool:
+    """Read what `str` writes of a switch. Raises ValueError."""
     if text not in ("True", "False"):
         raise ValueError(text)
     return text == "True"
 
 
-def _switched(name: str) -> Swept:
+def switched(name: str) -> Swept:
     """A switch as an axis of two values."""
 
     def apply(settings: Settings, value: str, first: str) -> Settings:
@@ -134,8 +135,8 @@ SAMPLER_ROWS = (
         unfit=lambda settings: unfit(settings, "lower_order_final"),
         is_relative=True,
         tell=lambda is_on: "" if is_on else "no",
-        web_ui=WebUiText(keys=("Lower order final",), write=str, read=_truth),
-        swept=(_switched("lower_order_final"),),
+        web_ui=WebUiText(keys=("Lower order final",), write=str, read=truth),
+        swept=(switched("lower_order_final"),),
         since=SINCE,
     ),
     Setting(
@@ -148,8 +149,8 @@ SAMPLER_ROWS = (
         matters=lambda settings: settings.rescale_betas_zero_snr,
         unfit=lambda settings: unfit(settings, "rescale_betas_zero_snr"),
         is_relative=True,
-        web_ui=WebUiText(keys=("Zero terminal SNR",), write=str, read=_truth),
-        swept=(_switched("rescale_betas_zero_snr"),),
+        web_ui=WebUiText(keys=("Zero terminal SNR",), write=str, read=truth),
+        swept=(switched("rescale_betas_zero_snr"),),
         since=SINCE,
     ),
     Setting(

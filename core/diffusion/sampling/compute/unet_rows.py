@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -9,6 +11,7 @@ import torch
 from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.models.lora.adapters import active_loras
 from core.diffusion.models.placement import bring
+from core.diffusion.recipe.guidance.methods import PAG_LAYERS
 from core.diffusion.sampling.compute.compiled import TILE, CompiledUNet, compiled_unet, padded
 from core.diffusion.sampling.compute.memory import (
     Memory,
@@ -18,10 +21,15 @@ from core.diffusion.sampling.compute.memory import (
     rows_that_fit,
 )
 from core.diffusion.sampling.compute.onednn import fast_matmul
+from core.diffusion.sampling.compute.perturbed import perturbable, perturbing
 from core.diffusion.sampling.compute.threads import one_thread_each
 
 AS_DIFFUSERS = 2
-"""Rows of one cell, with and without the prompt: always computed as diffusers computes them."""
+"""Rows of one cell, with and without the prompt: always computed as diffusers computes them. So is
+a third of perturbed attention.
+"""
+
+_CODES = ("", *PAG_LAYERS)
 
 FEWEST_ROWS = 2
 MOST_ROWS = 16
@@ -82,13 +90,26 @@ class UNetRows:
         timesteps: torch.Tensor,
         embeddings: torch.Tensor,
         *added: torch.Tensor,
+        perturbed: Sequence[str] = (),
     ) -> torch.Tensor:
         """What the UNet predicts, (rows, C, h, w), for sample (rows, C, h, w), timesteps (rows,),
         embeddings (rows, tokens, width) and what else its family is told, each (rows, ...).
+        `perturbed` has for each row the layers whose attention is perturbed, "" for none; empty is
+        none at all.
 
         Raises RowTooLargeError; fewer rows go together each time the memory is not enough.
         """
-        whole = (sample, timesteps, embeddings, *added)
+        if not any(perturbed):
+            return self._together(sample, timesteps, embeddings, *added)
+        with perturbable(self._model.unet):
+            codes = torch.tensor([_CODES.index(layers) for layers in perturbed])
+            return self._together(sample, timesteps, embeddings, *added, codes)
+
+    def _together(self, *whole: torch.Tensor) -> torch.Tensor:
+        """All rows, or halves of them where they do not fit; the last tensor may say how each of
+        them is perturbed.
+        """
+        sample = whole[0]
         rows = len(sample)
         size = tuple(sample.shape[1:])
         if rows > self.max_rows_of(size) and rows > 2:
@@ -134,7 +155,8 @@ class UNetRows:
         if self._is_compiled(whole):
             parts = zip(*(tensor.split(TILE) for tensor in whole), strict=True)
             return torch.cat([self._tile(*part) for part in parts])
-        if self._model.device.type != "cpu" or rows <= AS_DIFFUSERS:
+        plain = AS_DIFFUSERS + self._has_codes(whole)
+        if self._model.device.type != "cpu" or rows <= plain:
             return self._call(*whole)
         tile = min(max(-(-rows // self._cores), FEWEST_ROWS), MOST_ROWS)
         if rows <= tile:
@@ -144,12 +166,12 @@ class UNetRows:
         return torch.cat(list(run(self._fast_call, parts)))
 
     def _is_compiled(self, whole: tuple[torch.Tensor, ...]) -> bool:
-        """A LoRA's layers are not in what was compiled."""
+        """A LoRA's layers are not in what was compiled, nor is perturbed attention."""
         if self._compiled is None or len(whole[0]) <= TILE // 2:
             return False
         if self.max_rows_of(tuple(whole[0].shape[1:])) < TILE:
             return False
-        if active_loras(self._model):
+        if active_loras(self._model) or self._has_codes(whole):
             return False
         return self._compiled.is_warm(whole, self._call, self._compiled_call)
 
@@ -157,6 +179,9 @@ class UNetRows:
         """Take at most TILE rows. Few are cheaper as they are than filled up."""
         rows = len(part[0])
         return self._call(*part) if rows <= TILE // 2 else self._compiled_call(*padded(part))[:rows]
+
+    def _has_codes(self, tensors: Sequence[torch.Tensor]) -> bool:
+        return len(tensors) > 3 + len(self._model.info.family.added)
 
     def _recover(self) -> None:
         """Another program may have had the memory, and given it back since."""
@@ -171,7 +196,7 @@ class UNetRows:
     def _halves(self, *tensors: torch.Tensor) -> torch.Tensor:
         half = (len(tensors[0]) + 1) // 2
         parts = zip(*(tensor.split(half) for tensor in tensors), strict=True)
-        return torch.cat([self(*part) for part in parts])
+        return torch.cat([self._together(*part) for part in parts])
 
     def _fast_call(self, tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:
         with self._matmul():  # it counts for one thread alone
@@ -185,9 +210,11 @@ class UNetRows:
         return self._predict(self._compiled.unet, *tensors)
 
     def _predict(self, unet: Any, *tensors: torch.Tensor) -> torch.Tensor:
-        known = dict(zip(self._model.info.family.added, tensors[3:], strict=True))
+        told = [_CODES[code] for code in tensors[-1].tolist()] if self._has_codes(tensors) else ()
+        added = tensors[3:-1] if told else tensors[3:]
+        known = dict(zip(self._model.info.family.added, added, strict=True))
         guidance = known.pop("timestep_cond", None)
-        with torch.no_grad():  # as this does
+        with torch.no_grad(), perturbing(told) if told else nullcontext():  # as this does
             return unet(
                 *tensors[:3],
                 timestep_cond=guidance,

@@ -54,7 +54,7 @@ def test_an_error_in_the_unet_leaves_nothing_behind(model: LoadedModel) -> None:
     before = processors(model)
 
     def fail_while_watching() -> None:
-        with watching(model.unet, AttentionSum((16, 16))):
+        with watching(model.unet, AttentionSum((16, 16)), row=0):
             assert any(isinstance(one, WatchedAttention) for one in processors(model))
             raise ZeroDivisionError
 

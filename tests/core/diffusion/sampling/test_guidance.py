@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from core.diffusion.models.load import load_model
-from core.diffusion.sampling.guidance import guide
+from core.diffusion.sampling.guidance import Said, guide
 from core.diffusion.sampling.prediction import to_epsilon, to_x0
 from core.diffusion.settings import GenerationSettings
 
@@ -29,7 +29,9 @@ def test_guidance_in_bfloat16_is_diffusers_own_bit_for_bit(monkeypatch: pytest.M
     pipe.scheduler.step = step
     for scale in SCALES:
         pipe("a", num_inference_steps=1, guidance_scale=scale, output_type="latent")
-        guided = guide(uncond, cond, GenerationSettings(guidance_scale=scale))
+        guided = guide(
+            Said(call=0, cond=cond, uncond=uncond), GenerationSettings(guidance_scale=scale)
+        )
         assert torch.equal(guided, handed[-1]), scale
 
 
@@ -38,7 +40,9 @@ def test_other_ways_to_write_guidance_round_to_other_numbers_in_bfloat16() -> No
     generator = torch.Generator().manual_seed(0)
     uncond, cond = (torch.randn(1, 4, 16, 16, generator=generator).bfloat16() for _ in range(2))
     for scale in SCALES:
-        guided = guide(uncond, cond, GenerationSettings(guidance_scale=scale))
+        guided = guide(
+            Said(call=0, cond=cond, uncond=uncond), GenerationSettings(guidance_scale=scale)
+        )
         others = {
             "weighted sum": (1 - scale) * uncond + scale * cond,
             "from the other side": cond + (scale - 1) * (cond - uncond),

@@ -93,6 +93,26 @@ SAMPLED = [
     )
 ]
 
+GUIDED = [
+    replace(PLAIN, **{"guidance_scale": 6.0, "num_inference_steps": 4, **changes})
+    for changes in (
+        {"guidance_start": 0.25, "guidance_end": 0.8, "negative_prompt": "blue"},
+        {"guidance_scale": 0.5, "guidance_below_1": True},
+        {"guidance_method": "APG", "apg_norm_threshold": 3.0, "guidance_rescale": 0.3},
+        {
+            "guidance_method": "APG",
+            "guidance_start": 0.25,
+            "prompt_2": "a dog",
+            "prompt_blend": 0.4,
+        },
+        {"guidance_method": "CFG-Zero*", "zero_init_steps": 1, "scheduler": "Euler a"},
+        {"guidance_method": "CFG++", "guidance_scale": 0.6, "scheduler": "DDIM"},
+        {"guidance_method": "CFG++", "guidance_end": 0.5, "scheduler": "Euler", "snapshot": 3},
+        {"guidance_method": "PAG", "guidance_end": 0.5, "pag_layers": "up"},
+        {"guidance_method": "PAG", "guidance_scale": 1.0, "prompt": "a (red:1.4) cat"},
+    )
+]
+
 # One scheduler for each place where the noise level of a call stands.
 SNAPSHOTS = [
     replace(PLAIN, scheduler=name, num_inference_steps=4, snapshot=call)
@@ -115,7 +135,18 @@ def test_a_row_of_every_kind_is_tested() -> None:
 def test_the_program_makes_the_engines_pixels(tmp_path: Path) -> None:
     """One process runs them all, each in its own folder: starting torch is what takes time."""
     wanted = Engine(load_model("bundled", device="cpu")).generate(
-        [PLAIN, EVERYTHING, UNGUIDED, VARIED, BLENDED, *WEIGHTED, *SKIPPED, *SNAPSHOTS, *SAMPLED],
+        [
+            PLAIN,
+            EVERYTHING,
+            UNGUIDED,
+            VARIED,
+            BLENDED,
+            *WEIGHTED,
+            *SKIPPED,
+            *SNAPSHOTS,
+            *SAMPLED,
+            *GUIDED,
+        ],
         strict=True,
     )
     program = "import os\nimport torch\ntorch.cuda.is_available = lambda: False\n"
@@ -204,7 +235,13 @@ def test_the_samplers_own_functions_are_quoted() -> None:
         "to_x0": (prediction.to_x0, replace(PLAIN, snapshot=2)),
         "weigh": (weigh, replace(PLAIN, prompt="a (red:1.4) apple")),
         "ancestral_step": (sampler.ancestral_step, replace(PLAIN, scheduler="Euler a", eta=0.5)),
-        "guide": (guidance.guide, replace(PLAIN, init_image="0" * 64, guidance_rescale=0.4)),
+        "cfg": (guidance.cfg, replace(PLAIN, init_image="0" * 64, guidance_rescale=0.4)),
+        "apg": (guidance.apg, GUIDED[2]),
+        "averaged": (guidance.averaged, GUIDED[2]),
+        "zero_star": (guidance.zero_star, GUIDED[4]),
+        "renoised": (guidance.renoised, GUIDED[5]),
+        "to_epsilon": (prediction.to_epsilon, GUIDED[5]),
+        "pag": (guidance.pag, GUIDED[7]),
     }
     assert set(bodies) == set(SOURCES)
     for name, (function, settings) in bodies.items():
@@ -224,4 +261,6 @@ def test_what_is_quoted_brings_what_it_calls() -> None:
         missing = [
             one for one in code.co_names if one not in names and not hasattr(torch.Tensor, one)
         ]
-        assert set(missing) <= {"abs", "guidance_scale", "guidance_rescale"} | of_scheduler, name
+        of_settings = {"guidance_scale", "apg_eta", "apg_norm_threshold", "apg_momentum"}
+        of_settings |= {"pag_scale", "cond", "uncond", "perturbed", "carried"}
+        assert set(missing) <= {"abs", "running_average"} | of_settings | of_scheduler, name

@@ -44,10 +44,19 @@ SDXL = [
     replace(PLAIN, clip_skip=1, prompt_2="a glass sphere", prompt_blend=0.3),
     replace(PLAIN, clip_skip=1, prompt="a (red:1.4) apple", negative_prompt="green"),
     replace(PLAIN, init_image="0" * 64, strength=0.6, num_inference_steps=3),
+    replace(PLAIN, guidance_method="PAG", guidance_start=0.5, negative_prompt="green"),
+    replace(PLAIN, guidance_method="PAG", guidance_scale=1.0, prompt="a (red:1.4) apple"),
+    replace(PLAIN, guidance_method="APG", prompt_2="a glass sphere", prompt_blend=0.3),
+]
+VELOCITY = [
+    replace(PLAIN, guidance_method="CFG++", guidance_scale=0.7),
+    replace(PLAIN, guidance_method="CFG++", guidance_scale=0.7, scheduler="DDIM"),
+    replace(PLAIN, guidance_method="CFG-Zero*"),
 ]
 LCM = [
     replace(PLAIN, scheduler="LCM", num_inference_steps=3, guidance_scale=8.0, prompt_blend=0.4),
     replace(PLAIN, scheduler="LCM", guidance_scale=0.5, negative_prompt="green"),
+    replace(PLAIN, scheduler="LCM", guidance_method="PAG", guidance_start=0.5),
 ]
 
 
@@ -68,7 +77,11 @@ def test_the_program_makes_the_engines_pixels(
         program += f"os.chdir({str(folder)!r})\nexec({text!r}, {{}})\n"
         wanted.append((folder, engine.generate([settings], strict=True)[0].image, settings))
 
-    for family, all_settings in (("SDXL", SDXL), ("LCM of SD 1.x", LCM)):
+    for family, all_settings in (
+        ("SDXL", SDXL),
+        ("SD 2.x (v-prediction)", VELOCITY),
+        ("LCM of SD 1.x", LCM),
+    ):
         model = tmp_path / family
         pipe = build(family)
         pipe.save_pretrained(model)

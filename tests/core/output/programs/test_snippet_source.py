@@ -48,7 +48,10 @@ PROGRAMS = [
     replace(PLAIN, variation_seed=9, variation_strength=0.3, variation_chain="slerp:7:0.2"),
     replace(PLAIN, snapshot=2, scheduler="DPM2"),
     replace(PLAIN, prompt_2="a blue pear", prompt_blend=0.5),
+    replace(PLAIN, guidance_method="PAG", guidance_start=0.4, strength=0.9),
+    replace(PLAIN, guidance_method="CFG++", guidance_scale=0.7, scheduler="Euler"),
     MASKED,
+    replace(MASKED, guidance_method="APG", guidance_end=0.5),
     replace(MASKED, posterior="mean"),
     replace(MASKED, strength=1.0, variation_seed=9, variation_strength=0.3),
 ]

@@ -133,7 +133,7 @@ def test_the_parameters_text_reads_back(
         assert value == getattr(settings, name), name
     missing = {field.name for field in fields(settings)} - parsed.values.keys()
     expected = {"model", "variation_region", "variation_channel", "loras", "clip_skip"}
-    expected |= {name for name, row in SETTINGS.items() if row.unfit} | {"noise_multiplier"}
+    expected |= {name for name, row in SETTINGS.items() if row.since != "0.1.0"}
     optional = {"variation_seed", "variation_strength", "variation_method", "variation_chain"}
     expected |= (optional | {"prompt_2", "prompt_blend"}) - seen
     expected |= {"mask_image"} if settings.init_image else set(INIT_FIELDS)

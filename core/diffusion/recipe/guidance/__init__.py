@@ -1,0 +1,1 @@
+"""What guidance can be: its methods, and the calls of a run in which it acts."""
