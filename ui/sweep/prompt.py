@@ -57,13 +57,15 @@ PRESETS = (
         title="Guidance methods",
         icon=":material/call_split:",
         axes={"x": "guidance_method"},
-        look_for="",
+        look_for="APG clips fewer pixels than CFG, and CFG-Zero* stays near CFG: look at edges and "
+        "flat colours.",
     ),
     Preset(
         title="Guidance interval",
         icon=":material/align_horizontal_left:",
         axes={"x": "guidance_end", "y": "guidance_start"},
-        look_for="",
+        look_for="Without guidance in the first steps the picture changes more than without it in "
+        "the last: compare down a column and along a row.",
     ),
     Preset(
         title="Scheduler × Steps",

@@ -14,7 +14,8 @@ COND, UNCOND, GUIDED, PARTS = "#2f6f9f", "#6b655c", "#b5431a", "#b08a1e"
 @dataclass(frozen=True, kw_only=True)
 class Arrow:
     """Places in the plane of eps_u and eps_c: first along eps_c, then across it; in RMS, so that
-    a unit of noise has length 1. `parallel` and `orthogonal` are the parts of eps_c - eps_u.
+    a unit of noise has length 1. `parallel` and `orthogonal` are the parts of eps_c - eps_u, and
+    `beside` is how far the guided prediction lies from the plane.
     """
 
     cond: tuple[float, float]
@@ -22,6 +23,7 @@ class Arrow:
     guided: tuple[float, float]
     parallel: float
     orthogonal: float
+    beside: float
 
 
 def arrow(eps_uncond: np.ndarray, eps_cond: np.ndarray, eps_guided: np.ndarray) -> Arrow:
@@ -39,12 +41,14 @@ def arrow(eps_uncond: np.ndarray, eps_cond: np.ndarray, eps_guided: np.ndarray) 
     rest = gap - parallel * along
     orthogonal = float(np.linalg.norm(rest))
     across = rest / orthogonal if orthogonal > 0 else rest
+    place = float(guided @ along), float(guided @ across)
     return Arrow(
         cond=(length, 0.0),
         uncond=(length - parallel, -orthogonal),
-        guided=(float(guided @ along), float(guided @ across)),
+        guided=place,
         parallel=parallel,
         orthogonal=orthogonal,
+        beside=float(np.linalg.norm(guided - place[0] * along - place[1] * across)),
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.diffusion.inside.anatomy import Run
+from core.diffusion.recipe.guidance.methods import CFG_PP
 from core.diffusion.recipe.schedule import step_range
 from core.diffusion.recipe.schedulers import SCHEDULERS
 
@@ -36,7 +37,9 @@ class StepFormula:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Step:
-    """What a formula is given: the noise levels around the step, and the arrays, in float64."""
+    """What a formula is given: the noise levels around the step, and the arrays, in float64.
+    `eps_uncond` is the noise that CFG++ puts back.
+    """
 
     s: float
     t: float
@@ -45,6 +48,7 @@ class _Step:
     before: float | None
     x0_before: np.ndarray | None
     place: tuple[int, int, int]
+    eps_uncond: np.ndarray | None = None
 
     def at(self, array: np.ndarray) -> str:
         return _number(float(array[self.place]))
@@ -69,9 +73,23 @@ def step_formula(run: Run, call: int) -> StepFormula:
             before=run.sigmas[call - 1] if has_before else None,
             x0_before=run.x0[call - 1].astype(np.float64) if has_before else None,
             place=place,
+            eps_uncond=_put_back(run, call),
         ),
         call == run.calls - 1,
     )
+
+
+def _put_back(run: Run, call: int) -> np.ndarray | None:
+    """The unconditional noise where CFG++ acts, (C, h, w): x_VP = alpha x0 + alpha sigma eps."""
+    if run.settings.guidance_method != CFG_PP or run.pred_uncond is None or not run.guided[call]:
+        return None
+    said, alpha = run.pred_uncond[call].astype(np.float64), _alpha(run.sigmas[call])
+    x = run.x_vp[call].astype(np.float64)
+    if run.prediction_type == "v_prediction":
+        return alpha * said + alpha * run.sigmas[call] * x
+    if run.prediction_type == "sample":
+        return (x - alpha * said) / (alpha * run.sigmas[call])
+    return said
 
 
 def reached_sigma(run: Run, call: int) -> float:
@@ -116,10 +134,13 @@ def _ddim(step: _Step, is_last: bool) -> StepFormula:
     alpha, alpha_next = _alpha(step.s), _alpha(step.t)
     eps = (step.x - alpha * step.x0) / (alpha * step.s)
     signal, noise = alpha_next, alpha_next * step.t
+    source, name = "Song et al. 2021, eq. 12 with η = 0", r"\epsilon"
+    if step.eps_uncond is not None:
+        eps, source, name = step.eps_uncond, "Chung et al. 2024, algorithm 2", r"\epsilon_u"
     result = signal * step.x0 + noise * eps
     return StepFormula(
-        source="Song et al. 2021, eq. 12 with η = 0",
-        general=(r"x' = \sqrt{\bar\alpha'}\,\hat x_0 + \sqrt{1-\bar\alpha'}\,\epsilon",),
+        source=source,
+        general=(rf"x' = \sqrt{{\bar\alpha'}}\,\hat x_0 + \sqrt{{1-\bar\alpha'}}\,{name}",),
         numbers=(
             (r"\bar\alpha", alpha**2),
             (r"\bar\alpha'", alpha_next**2),
@@ -140,6 +161,22 @@ def _ddim(step: _Step, is_last: bool) -> StepFormula:
 
 
 def _euler(step: _Step, is_last: bool) -> StepFormula:
+    if step.eps_uncond is not None:
+        result = step.x0 + step.t * step.eps_uncond
+        return StepFormula(
+            source="Chung et al. 2024, algorithm 2, at σ",
+            general=(r"x' = \hat x_0 + \sigma'\,\epsilon_u",),
+            numbers=((r"\sigma", step.s), (r"\sigma'", step.t)),
+            filled=(
+                _worked_out(
+                    "x'",
+                    rf"{step.at(step.x0)} + {_number(step.t)} \cdot {step.at(step.eps_uncond)}",
+                    step.at(result),
+                ),
+            ),
+            place=step.place,
+            result=result,
+        )
     slope = (step.x - step.x0) / step.s
     change = step.t - step.s
     result = step.x + change * slope

@@ -12,6 +12,7 @@ from diffusers import PNDMScheduler
 
 from core.diffusion.inside.unrolled import unroll
 from core.diffusion.models.load import LoadedModel
+from core.diffusion.recipe.guidance.methods import METHODS
 from core.diffusion.recipe.sampler import SPACINGS
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.output.figures.formula import WRITTEN_OUT, reached_sigma, step_formula
@@ -31,6 +32,22 @@ def test_every_step_is_the_schedulers(model: LoadedModel, name: str, steps: int)
         worst = np.abs(formula.result - run.latents[call + 1]).max()
         size = max(1.0, float(np.abs(run.latents[call]).max()))
         assert worst < 1e-5 * size, (name, call)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["DDIM", "Euler"])
+def test_every_step_is_the_schedulers_however_it_is_guided(
+    model: LoadedModel, name: str, method: str
+) -> None:
+    settings = replace(
+        SHORT, scheduler=name, guidance_method=method, guidance_scale=0.6, guidance_below_1=True
+    )
+    run = finish(unroll(model, replace(settings, num_inference_steps=6, guidance_end=0.7)))
+    for call in range(run.calls):
+        formula = step_formula(run, call)
+        assert formula.result is not None
+        assert np.allclose(formula.result, run.latents[call + 1], atol=2e-4), call
+        assert ("epsilon_u" in "".join(formula.general)) == (method == "CFG++" and call < 4)
 
 
 def with_spacing(model: LoadedModel, spacing: str) -> LoadedModel:
