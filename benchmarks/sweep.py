@@ -8,7 +8,9 @@ guidance scale and one number of steps a call). Same process, interleaved, media
 
 The last line is one JSON object. Aims: every `speedup_*_loop` 1.8 or more, every
 `speedup_*_batched` at least 1, `unet_share_16` (the bare UNet's time at the same rows over the
-engine's) at least 0.95, `first_preview_seconds` below 0.3.
+engine's) at least 0.95, `first_preview_seconds` below 0.3, and `interval_time_share` (16 cells
+guided in half of their steps over 16 guided throughout) within a tenth of `interval_rows_share`,
+which the plan promises.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from core.runs.worker.progress import PREVIEWS_PER_SECOND
 from core.runs.worker.worker import Worker
 from core.sweeps.axis import parse_axis
 from core.sweeps.sweep import Sweep
+from core.sweeps.work import work_of
 
 GROWTH = (1, 2, 4, 8, 16, 32, 64)
 
@@ -119,6 +122,29 @@ class Bench:
             figures[f"speedup_{name}_loop"] = paired(found[f"{name} loop"], ours)
             figures[f"speedup_{name}_batched"] = paired(found[f"{name} batched"], ours)
         return figures
+
+    def guidance(self, repeats: int, clock: Clock) -> dict[str, Any]:
+        """An interval against guidance throughout, and eight cells of four methods at once."""
+        whole = [replace(self.base, seed=seed) for seed in range(16)]
+        half = [replace(cell, guidance_start=0.2, guidance_end=0.7) for cell in whole]
+        methods = [
+            replace(self.base, guidance_method=name, seed=seed)
+            for name in ("CFG", "APG", "CFG-Zero*", "PAG")
+            for seed in (1, 2)
+        ]
+        runs = {
+            "interval": lambda n: self.engine.generate(half),
+            "throughout": lambda n: self.engine.generate(whole),
+            "methods at once": lambda n: self.engine.generate(methods),
+            "methods in turn": lambda n: [self.engine.generate([cell]) for cell in methods],
+        }
+        found = timed(runs, repeats, clock)
+        infos = {self.base.model: self.model.info}
+        return {
+            "interval_rows_share": work_of(half, infos) / work_of(whole, infos),
+            "interval_time_share": paired(found["interval"], found["throughout"]),
+            "speedup_methods_8": paired(found["methods in turn"], found["methods at once"]),
+        }
 
     def growth(self, repeats: int, clock: Clock) -> dict[str, Any]:
         """Seconds a cell from 1 to 64 cells (two rows each): where batching stops paying."""
@@ -222,6 +248,7 @@ def main() -> int:
     clock = clock_of(options)
     bench = Bench()
     figures = bench.compare(options.repeats, clock)
+    figures |= bench.guidance(options.repeats, clock)
     figures |= bench.share_of_unet(options.repeats, clock)
     figures |= bench.growth(options.repeats, clock)
     figures |= bench.first_sight(options.repeats)

@@ -23,6 +23,7 @@ from core.commands.console import (
 from core.commands.jobs import compute
 from core.diffusion.models.load import ModelInfo, describe
 from core.diffusion.models.lora.files import wanted_loras
+from core.diffusion.recipe.prompt.foreign import foreign_words
 from core.diffusion.recipe.setting import Setting
 from core.diffusion.recipe.settings_table import FROM_MODEL, SETTINGS, current_name
 from core.diffusion.settings import MAX_SEED, GenerationSettings
@@ -79,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
         one.require_valid(vae_scale_factor=info.vae_scale_factor)
     wanted_loras(wanted[0])  # says which is not here
     targets = _targets(options.out, wanted)
-    _warn_of_cut_prompts(wanted[0], info)
+    _warn_of_prompts(wanted[0], info)
 
     store = Store(options.data)
     cells = compute(store, wanted, strict=options.strict, label="command line")
@@ -120,9 +121,9 @@ def _targets(out: Path, wanted: Sequence[GenerationSettings]) -> list[Path]:
     return [out.with_name(f"{out.stem}-{one.seed}{out.suffix}") for one in wanted]
 
 
-def _warn_of_cut_prompts(settings: GenerationSettings, info: ModelInfo) -> None:
-    longest = max(len(text.encode()) for text in (settings.prompt, settings.negative_prompt))
-    if longest <= 75:
+def _warn_of_prompts(settings: GenerationSettings, info: ModelInfo) -> None:
+    texts = (settings.prompt, settings.negative_prompt)
+    if max(len(text.encode()) for text in texts) <= 75 and not any(map(foreign_words, texts)):
         return  # a token is at least a byte: nothing is cut, and the tokenizer need not load
     from core.diffusion.sampling.text_encoder import Tokenizer
 

@@ -104,5 +104,5 @@ def _say_plan(sweep: Sweep, plan: Plan) -> None:
         f"{grid} cells{merged}: {plan.stored} stored, {plan.to_compute} to compute "
         f"({plan.unet_rows} UNet rows){takes}; {picture}"
     )
-    for text in plan.cut:
+    for text in (*plan.cut, *plan.foreign):
         say(f"warning: {text}")

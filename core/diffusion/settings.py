@@ -15,6 +15,7 @@ from core.diffusion.recipe.checks import snapshot_problems, source_problems, var
 from core.diffusion.recipe.guidance.methods import uses_negative
 from core.diffusion.recipe.limits import MAX_GUIDANCE, MAX_SEED, MAX_SIDE, MAX_STEPS, nearest_side
 from core.diffusion.recipe.problems import Problem, PromptReader, SettingsError
+from core.diffusion.recipe.prompt.foreign import foreign_words
 from core.diffusion.recipe.rows.source import POSTERIORS
 from core.diffusion.recipe.sampler import AUTOMATIC, plain_sampler
 from core.diffusion.recipe.schedule import step_range
@@ -211,8 +212,8 @@ class GenerationSettings:
     ) -> list[Problem]:
         """Every problem at once, errors first; an empty list is a clean bill.
 
-        A prompt longer than the text encoder reads is a warning (diffusers cuts it too); it is
-        only seen when `tokenizer` is given.
+        A prompt longer than the text encoder reads is a warning (diffusers cuts it too), and so are
+        other tools' marks in it; they are only seen when `tokenizer` is given.
         """
         errors = [
             Problem(field=name, reason=reason)
@@ -229,7 +230,7 @@ class GenerationSettings:
         errors += source_problems(self)
         if not errors:
             errors += snapshot_problems(self)
-        return errors + (self._cut_off(tokenizer) if tokenizer else [])
+        return errors + (self._text_warnings(tokenizer) if tokenizer else [])
 
     def _value_problem(self, name: str, vae_scale_factor: int) -> str:
         value = getattr(self, name)
@@ -242,9 +243,11 @@ class GenerationSettings:
             f"to {MAX_SIDE}; the nearest is {nearest_side(value, vae_scale_factor)}"
         )
 
-    def _cut_off(self, tokenizer: PromptReader) -> list[Problem]:
+    def _text_warnings(self, tokenizer: PromptReader) -> list[Problem]:
         found: list[Problem] = []
         for name in PROMPTS:
+            if words := foreign_words(getattr(self, name)):
+                found.append(Problem(field=name, reason=words, severity="warning"))
             if lost := tokenizer.cut_off(getattr(self, name)):
                 reason = f"is too long for the text encoder, which never sees: {lost!r}"
                 found.append(Problem(field=name, reason=reason, severity="warning"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.diffusion.models.load import ModelError, ModelInfo
 from core.diffusion.models.lora.files import canonical_loras, missing_loras, walked_once
+from core.diffusion.recipe.prompt.foreign import foreign_words
 from core.diffusion.recipe.settings_table import PROMPTS, SETTINGS
 from core.diffusion.settings import GenerationSettings, PromptReader
 from core.sweeps.axes import AXES
@@ -27,7 +28,8 @@ class Plan:
     `merged` maps a cell's index to the index of an earlier cell that comes out the same by
     arithmetic. `unet_rows` counts the rows of every UNet call still to run (two with guidance);
     `estimate` is None while no pace is known. `digests` has one a cell. `cut` names each text that
-    the text encoder does not read to its end: it runs, as in diffusers.
+    the text encoder does not read to its end: it runs, as in diffusers. `foreign` names each text
+    with marks of another tool, which are read as plain words.
     """
 
     problems: tuple[SweepProblem, ...]
@@ -39,6 +41,7 @@ class Plan:
     unet_rows: int = 0
     estimate: Estimate | None = None
     cut: tuple[SweepProblem, ...] = ()
+    foreign: tuple[SweepProblem, ...] = ()
 
     @property
     def to_compute(self) -> int:
@@ -103,6 +106,7 @@ def make_plan(
         unet_rows=sum(rows for _, rows in runs),
         estimate=estimate(waiting, infos, find_pace) if find_pace and waiting else None,
         cut=_cut_texts(cells, infos, read) if read else (),
+        foreign=_foreign_texts(cells),
     )
 
 
@@ -115,6 +119,25 @@ def _missing_loras(cells: Sequence[SweepCell]) -> list[SweepProblem]:
             for text in dict.fromkeys(cell.settings.loras for cell in cells)
             if text and (reason := missing_loras(text))
         ]
+
+
+def _foreign_texts(cells: Sequence[SweepCell]) -> tuple[SweepProblem, ...]:
+    """Each text that has an effect and another tool's marks, once."""
+    texts = {
+        (name, getattr(cell.settings, name)): None
+        for cell in cells
+        for name in PROMPTS
+        if cell.settings.matters(name)
+    }
+    return tuple(
+        SweepProblem(axis=field, value=_excerpt(text), reason=words)
+        for field, text in texts
+        if (words := foreign_words(text))
+    )
+
+
+def _excerpt(text: str) -> str:
+    return f"{text[:_EXCERPT]}…" if len(text) > _EXCERPT else text
 
 
 def _cut_texts(

@@ -20,6 +20,7 @@ from core.output.texts.infotext import write_png
 from core.runs.queue.queue import Queue, WorkerStatus
 from core.sweeps.sweep import Sweep
 from tests.core.runs.doubles import generation, wait_for
+from tests.needs import NEEDS
 from tests.pages.conftest import GALLERY, GENERATE, App, messages, unescaped
 from ui.generate.stage import JOB
 
@@ -77,13 +78,23 @@ WIDGETS: list[tuple[str, str, Any]] = [
     ("number_input", "eta", 0.5),
     ("number_input", "s_churn", 5.0),
     ("number_input", "noise_multiplier", 1.05),
+    ("selectbox", "guidance_method", "PAG"),
+    ("number_input", "guidance_start", 0.25),
+    ("number_input", "guidance_end", 0.75),
+    ("toggle", "guidance_below_1", True),
+    ("number_input", "apg_eta", 0.5),
+    ("number_input", "apg_norm_threshold", 5.0),
+    ("number_input", "apg_momentum", -0.75),
+    ("number_input", "zero_init_steps", 1),
+    ("number_input", "pag_scale", 2.0),
+    ("selectbox", "pag_layers", "up"),
 ]
-SCHEDULER_FOR = {"eta": "DDIM", "s_churn": "Euler"}
-"""What takes a setting that the page's first scheduler does not."""
 
 
-def scheduler_for(field: str) -> dict[str, str]:
-    return {"generate_scheduler": SCHEDULER_FOR[field]} if field in SCHEDULER_FOR else {}
+def beside(field: str) -> dict[str, str]:
+    """What takes a setting that the page's first scheduler and method do not."""
+    chosen = ("scheduler", "guidance_method")
+    return {f"generate_{name}": v for name, v in NEEDS.get(field, {}).items() if name in chosen}
 
 
 def in_link(field: str, value: Any) -> str:
@@ -96,7 +107,7 @@ def in_link(field: str, value: Any) -> str:
 
 @pytest.mark.parametrize(("widget", "field", "value"), WIDGETS, ids=[w[1] for w in WIDGETS])
 def test_each_control_reaches_the_image(app: App, widget: str, field: str, value: Any) -> None:
-    at = app.open(GENERATE, **scheduler_for(field))
+    at = app.open(GENERATE, **beside(field))
     getattr(at, widget)(key=f"generate_{field}").set_value(value)
     click(at)
     (asked,) = app.asked()
@@ -108,7 +119,7 @@ def test_each_parameter_of_a_link_reaches_the_image(
     app: App, widget: str, field: str, value: Any
 ) -> None:
     link = {f"generate_{field}": in_link(field, value)}
-    at = app.open(GENERATE, **scheduler_for(field), **link)
+    at = app.open(GENERATE, **beside(field), **link)
     assert not messages(at)
     click(at)
     (asked,) = app.asked()
@@ -226,6 +237,29 @@ def test_every_scheduler_says_what_it_is(app: App) -> None:
     for name, row in SCHEDULERS.items():
         at.selectbox(key="generate_scheduler").set_value(name).run()
         assert row.note in [unescaped(caption.value) for caption in at.caption]
+
+
+def test_marks_of_another_tool_are_said(app: App) -> None:
+    at = app.open(GENERATE, generate_prompt="a [red:blue:0.5] cat BREAK <lora:ink:0.8>")
+    (message,) = messages(at)
+    for mark in ("[red:blue:0.5]", "BREAK", "<lora:ink:0.8>", "LoRA setting"):
+        assert mark in message
+    assert not [one for one in at.button if one.key == "generate:take_loras"], "it is not here"
+
+
+def test_a_lora_in_the_prompt_moves_to_its_setting(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("ui.settings.prompt", "ui.settings.controls"):
+        monkeypatch.setattr(f"{module}.list_loras", lambda: ["ink", "paper"])
+    words = "a cat <lora:ink:0.8> <lora:paper:1:0.5>"
+    at = app.open(GENERATE, generate_prompt=words, generate_loras="ink:0.1, other:1")
+    (button,) = [one for one in at.button if one.key == "generate:take_loras"]
+    assert "ink:0.8, paper:0.5" in unescaped(button.label)
+    button.click().run()
+    assert at.text_area(key="generate_prompt").value == "a cat"
+    assert at.text_input(key="generate_loras").value == "other:1, ink:0.8, paper:0.5"
+    assert not [one for one in at.button if one.key == "generate:take_loras"]
 
 
 def test_tokens_are_counted_and_what_is_cut_off_is_shown(app: App) -> None:
@@ -540,7 +574,7 @@ def test_a_dropped_file_that_is_no_picture(app: App) -> None:
 
 def test_the_form_outlives_a_visit_to_another_page(app: App) -> None:
     at = app.open(GENERATE)
-    drawn = [one for one in WIDGETS if one[1] not in SCHEDULER_FOR]
+    drawn = [one for one in WIDGETS if not beside(one[1])]
     for widget, field, value in drawn:
         getattr(at, widget)(key=f"generate_{field}").set_value(value)
     at.run()

@@ -382,6 +382,21 @@ def test_a_stopped_extension_is_resumed_not_the_finished_sweep(app: App) -> None
     assert run_button(at.run()).label == "Resume 2 cells"
 
 
+def test_marks_of_another_tool_are_said_for_every_prompt_of_the_plan(app: App) -> None:
+    at = app.open(
+        PAGE,
+        sweep_prompt="a BREAK that no cell has",
+        sweep_x="Prompt",
+        sweep_x_values='"a [red|blue] cat", "cat"',
+        sweep_negative_prompt="fog AND mist",
+    )
+    (message,) = messages(at)
+    assert "[red|blue]" in message
+    assert "AND" in message
+    assert "BREAK" not in message
+    assert not run_button(at).disabled
+
+
 def test_text_that_is_cut_off_is_said_for_every_prompt_of_the_plan(app: App) -> None:
     long = f"{'owl ' * 80}and a zebra"
     at = app.open(

@@ -81,6 +81,8 @@ def show_plan(form: SweepForm, plan: Plan, job: Job | None = None) -> None:
         show_warning(
             "Some text is cut off", _lines(plan.cut), "Shorten it, or put what matters first."
         )
+    if plan.foreign:
+        show_warning("Marks of another tool in a prompt", _lines(plan.foreign))
     columns, rows, pages = form.sweep.shape()
     shape = f"{columns} × {rows}" + (f" × {pages}" if pages > 1 else "")
     parts = [f"**{shape}** = {len(plan.cells):,} cell{'s' if len(plan.cells) != 1 else ''}"]

@@ -9,10 +9,14 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.diffusion.models.load import ModelInfo, describe
+from core.diffusion.models.lora.files import list_loras
 from core.diffusion.models.vocabulary import Vocabulary
 from core.diffusion.recipe.limits import MAX_TEXT
+from core.diffusion.recipe.prompt.foreign import foreign_words
+from core.diffusion.recipe.prompt.lora_text import Lora, LoraError, loras_text, parse_loras
 from core.diffusion.recipe.prompt.weights import plain_text
 from core.diffusion.recipe.settings_table import PROMPTS, label_of
+from core.output.texts.a1111.prompt_words import take_loras
 from ui.links import BOUND
 from ui.runtime import tokenizer
 from ui.settings.controls import PREFIX, key
@@ -96,6 +100,42 @@ def count_tokens(
                 f"The text encoder reads {counter.limit} tokens and never sees: {lost}",
                 "Shorten it, or put what matters first.",
             )
+        if words := foreign_words(text[:MAX_TEXT]):
+            show_warning("Marks of another tool", f"The {label_of(field).lower()} {words}.")
+    _offer_loras(prompt, prefix)
+
+
+def _offer_loras(prompt: str, prefix: str) -> None:
+    """One click from `<lora:name:weight>` in the prompt to the setting, for those that are here."""
+    _, found, _ = take_loras(prompt, list_loras)
+    if not found:
+        return
+    text = loras_text(Lora(name=name, weight=weight) for name, weight in found.items())
+    st.button(
+        f"Use as LoRA: {plain(text)}",
+        key=f"{prefix}:take_loras",
+        icon=":material/input:",
+        on_click=_take_loras,
+        args=(prefix,),
+    )
+
+
+def _take_loras(prefix: str) -> None:
+    """A callback: moves the LoRAs that are here from the prompt to the setting, which keeps its
+    others.
+    """
+    prompt: str = st.session_state.get(key("prompt", prefix)) or ""
+    rest, found, notes = take_loras(prompt, list_loras)
+    try:
+        before = parse_loras(st.session_state.get(key("loras", prefix)) or "")
+    except LoraError:
+        before = ()
+    kept = [lora for lora in before if lora.name not in found]
+    taken = [Lora(name=name, weight=weight) for name, weight in found.items()]
+    st.session_state[key("loras", prefix)] = loras_text([*kept, *taken])
+    st.session_state[key("prompt", prefix)] = rest.strip()
+    for note in notes:
+        st.toast(plain(note))
 
 
 def _show_vocabulary(place: DeltaGenerator, vocabulary: Vocabulary, name: str, prompt: str) -> None:

@@ -10,7 +10,14 @@ import streamlit as st
 
 from core.diffusion.inside.anatomy import Call, Run
 from core.diffusion.models.load import ModelInfo
-from core.diffusion.recipe.guidance.methods import CFG, CFG_PP, METHODS, GuidanceMethod
+from core.diffusion.recipe.guidance.methods import (
+    CFG,
+    CFG_PP,
+    METHODS,
+    PAG,
+    GuidanceMethod,
+    acting_method,
+)
 from core.output.figures.arrow import arrow, arrow_figure
 from core.output.figures.guidance_numbers import guidance_numbers
 from core.output.figures.guidance_parts import BOTH, CHOICES, split_guidance
@@ -26,7 +33,7 @@ _IN_THE_PLANE = 1e-3
 
 def show_guidance(run: Run, info: ModelInfo, call: int, lines: Mapping[str, str]) -> None:
     """The block of guidance in call `call`, counted from 0, with its lines on plain diffusers."""
-    method = METHODS[run.settings.guidance_method]
+    method = METHODS[acting_method(run.settings)]
     words = (
         "Guidance goes from eps_u through eps_c and on in the same direction; the scale says how "
         "far. In the predicted picture the difference has a part along the conditional x0, which "
@@ -45,7 +52,7 @@ def show_guidance(run: Run, info: ModelInfo, call: int, lines: Mapping[str, str]
             show_x0(run, call, info)
             return
         own = run.settings.guidance_scale
-        top = max(20.0, math.ceil(2 * own))
+        top = float(max(2 if method.name == CFG_PP else 20, math.ceil(2 * own)))
         scale = st.slider(
             "Guidance scale, for this call",
             0.0,
@@ -99,6 +106,11 @@ def _why_unguided(run: Run, call: int) -> str:
 def _show_method(run: Run, call: int, method: GuidanceMethod) -> None:
     """The method's formula with the numbers of this call."""
     st.latex(method.formula)
+    also = ", p that with perturbed attention and s the PAG scale" if method.name == PAG else ""
+    st.caption(
+        "u and c are the predictions without and with the prompt, d is c − u, g the guidance scale"
+        f"{also}."
+    )
     said = guidance_numbers(run, call)
     if not said:
         return

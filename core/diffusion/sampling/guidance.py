@@ -22,6 +22,7 @@ from core.diffusion.recipe.guidance.methods import (
     PAG,
     ZERO_STAR,
     GuidanceSettings,
+    acting_method,
 )
 
 
@@ -50,7 +51,7 @@ def guide(said: Said, settings: GuidanceSettings) -> torch.Tensor:
         return torch.zeros_like(said.cond)
     if said.uncond is None and said.perturbed is None:
         return said.cond
-    guided = GUIDES[settings.guidance_method](said, settings)
+    guided = GUIDES[acting_method(settings)](said, settings)
     if settings.guidance_rescale > 0:
         guided = rescale_noise_cfg(guided, said.cond, guidance_rescale=settings.guidance_rescale)
     return guided

@@ -7,14 +7,14 @@ import math
 import numpy as np
 
 from core.diffusion.inside.anatomy import Run
-from core.diffusion.recipe.guidance.methods import APG, PAG, ZERO_STAR
+from core.diffusion.recipe.guidance.methods import APG, PAG, ZERO_STAR, acting_method
 
 
 def guidance_numbers(run: Run, call: int) -> list[tuple[str, float]]:
     """Label and value of what a method does in a call, beside the scale; none where it has nothing
     of its own. Lengths are norms over all entries, as the methods' papers have them.
     """
-    method = run.settings.guidance_method
+    method = acting_method(run.settings)
     if not run.guided[call]:
         return []
     cond = run.pred_cond[call].astype(np.float64)

@@ -12,6 +12,7 @@ from core.diffusion.recipe.guidance.methods import (
     METHODS,
     PAG,
     Row,
+    acting_method,
     guided_calls,
     is_plain,
 )
@@ -154,8 +155,8 @@ def method_lines(settings: GenerationSettings) -> tuple[str, str]:
     """The functions of a method with the settings that they read, and the lines that make `guided`
     of `said`.
     """
-    method = METHODS[settings.guidance_method]
-    name = settings.guidance_method
+    name = acting_method(settings)
+    method = METHODS[name]
     wanted = [method.function]
     lines = [f"guided = {method.function}(said, settings)"]
     imports = ["from types import SimpleNamespace"]

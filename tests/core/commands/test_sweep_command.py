@@ -121,6 +121,16 @@ def test_the_plan_says_time_size_and_what_is_cut_off(
     assert warnings[1].endswith("and a zebra")
 
 
+def test_the_plan_names_marks_of_another_tool(
+    spec: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = SPEC.replace("guidance_scale", "prompt").replace('"1, 3"', '"cat, a __animal__"')
+    spec.write_text(text)
+    assert sweep(spec, data, "--plan") == 0
+    (warning,) = capsys.readouterr().err.splitlines()[1:]
+    assert "prompt: a __animal__: has marks" in warning
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

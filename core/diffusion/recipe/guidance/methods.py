@@ -53,7 +53,7 @@ METHODS: Mapping[str, GuidanceMethod] = {
             name=APG,
             function="apg",
             note="The difference is averaged over the steps with a negative momentum, no longer "
-            "than a threshold, and its part along c is weakened.",
+            "than a threshold, and its part along the prediction with the prompt is weakened.",
             formula="u + g\\,(d_\\perp + \\eta\\,d_\\parallel)",
             source="Sadat et al. 2024",
             settings=("apg_eta", "apg_norm_threshold", "apg_momentum"),
@@ -78,7 +78,7 @@ METHODS: Mapping[str, GuidanceMethod] = {
         GuidanceMethod(
             name=PAG,
             function="pag",
-            note="Also away from p, a prediction in which the self-attention of some of the UNet's "
+            note="Also away from a prediction in which the self-attention of some of the UNet's "
             "layers is the identity.",
             formula="u + g\\,d + s\\,(c - p)",
             source="Ahn et al. 2024",
@@ -123,6 +123,12 @@ class GuidanceSettings(Protocol):
     def s_churn(self) -> float: ...
 
 
+def acting_method(settings: GuidanceSettings) -> str:
+    """The method by which the settings guide: PAG of scale 0 is CFG."""
+    is_nothing = settings.guidance_method == PAG and settings.pag_scale == 0
+    return CFG if is_nothing else settings.guidance_method
+
+
 def uses_negative(settings: GuidanceSettings) -> bool:
     """Return whether there is a prediction with the negative prompt: where the scale is above 1
     (diffusers' rule), or is run as it is.
@@ -137,11 +143,7 @@ def uses_negative(settings: GuidanceSettings) -> bool:
 
 def uses_perturbed(settings: GuidanceSettings) -> bool:
     """Return whether there is a prediction with perturbed attention."""
-    return (
-        settings.guidance_method == PAG
-        and settings.pag_scale != 0
-        and settings.guidance_start < settings.guidance_end
-    )
+    return acting_method(settings) == PAG and settings.guidance_start < settings.guidance_end
 
 
 def rows_of_call(settings: GuidanceSettings) -> tuple[Row, ...]:
@@ -170,7 +172,7 @@ def is_plain(settings: GuidanceSettings) -> bool:
     step.
     """
     return not is_guided(settings) or (
-        settings.guidance_method == CFG
+        acting_method(settings) == CFG
         and (settings.guidance_start, settings.guidance_end) == (0, 1)
         and settings.guidance_scale > 1
     )

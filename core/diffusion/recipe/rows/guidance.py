@@ -10,6 +10,7 @@ from core.diffusion.recipe.guidance.methods import (
     PAG,
     PAG_LAYERS,
     ZERO_STAR,
+    acting_method,
     is_guided,
     unfit_end,
     unfit_method,
@@ -62,7 +63,7 @@ GUIDANCE_ROWS = (
         + " ".join(f"{row.name}: {row.note[0].lower()}{row.note[1:]}" for row in METHODS.values()),
         group="guidance",
         choices=tuple(METHODS),
-        matters=lambda settings: settings.guidance_method != CFG and is_guided(settings),
+        matters=lambda settings: acting_method(settings) != CFG and is_guided(settings),
         unfit=unfit_method,
         is_relative=True,
         web_ui=WebUiText(keys=("Guidance method",), read=str),
@@ -114,7 +115,7 @@ GUIDANCE_ROWS = (
     Setting(
         name="guidance_below_1",
         default=False,
-        label="Run scales below 1",
+        label="Guidance below 1",
         help="0 then follows the negative prompt alone. Else 1 and below is no guidance, as in "
         "diffusers.",
         group="guidance",
@@ -124,7 +125,7 @@ GUIDANCE_ROWS = (
             and settings.guidance_method != CFG_PP
             and settings.guidance_start < settings.guidance_end
         ),
-        web_ui=WebUiText(keys=("Run scales below 1",), write=str, read=truth),
+        web_ui=WebUiText(keys=("Guidance below 1",), write=str, read=truth),
         swept=(switched("guidance_below_1"),),
         since=SINCE,
     ),

@@ -6,11 +6,9 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from math import isfinite
 
+from core.diffusion.recipe.prompt.foreign import foreign_marks
+
 _LORA = re.compile(r" ?<lora:([^:<>]{1,200})((?::[^:<>]{0,40}){0,6})>", re.I)
-_NETWORK = re.compile(r"<(?:lora|lyco|hypernet):[^<>]{1,400}>", re.I)
-_BREAK = re.compile(r"\bBREAK\b")
-_SQUARE = re.compile(r"\[([^\[\]]*)\]")
-_WHEN = re.compile(r"\s{0,8}\d{1,9}(?:\.\d{1,9})?\s{0,8}")
 _LONE_BACKSLASH = re.compile(r"\\([()\[\]\\])|\\")
 
 
@@ -46,14 +44,8 @@ def take_loras(
 
 def foreign_syntax(prompts: str) -> list[str]:
     """What of the web UI's own marks stands in the prompts and has no effect here, in words."""
-    found: list[str] = []
-    if _NETWORK.search(prompts):
-        found.append("the LoRA or hypernetwork in the prompt")
-    if _BREAK.search(prompts):
-        found.append("BREAK in the prompt")
-    if any(_changes(inner[1]) for inner in _SQUARE.finditer(prompts)):
-        found.append("the prompt's change between steps")
-    return found
+    kinds = dict.fromkeys(kind for _, kind in foreign_marks(prompts))
+    return [f"{kind} in the prompt" for kind in kinds]
 
 
 def without_lone_backslashes(prompt: str) -> str:
@@ -79,9 +71,3 @@ def _weights(text: str) -> tuple[float, float] | None:
             placed.append(value)
     encoder = named.get("te", placed[0] if placed else 1.0)
     return encoder, named.get("unet", placed[1] if len(placed) > 1 else encoder)
-
-
-def _changes(inner: str) -> bool:
-    """Return whether "[from:to:when]" stands between the brackets."""
-    parts = inner.rsplit(":", 2)
-    return len(parts) == 3 and _WHEN.fullmatch(parts[2]) is not None

@@ -241,6 +241,7 @@ def test_all_methods_share_a_batch(model: LoadedModel) -> None:
             {"guidance_method": "CFG++", "guidance_scale": 0.6},
             {"guidance_method": "PAG"},
             {"guidance_method": "PAG", "pag_layers": "up"},
+            {"guidance_method": "PAG", "pag_scale": 0.0},
             {"guidance_method": "PAG", "guidance_scale": 1.0, "guidance_end": 0.5},
         )
     ]
@@ -311,6 +312,7 @@ def test_settings_that_change_nothing_are_the_same_image() -> None:
     same = [
         (BASE, replace(BASE, apg_eta=0.7, pag_scale=1.0, zero_init_steps=3)),
         (BASE, replace(BASE, guidance_below_1=True)),
+        (BASE, replace(BASE, guidance_method="PAG", pag_scale=0.0)),
         (replace(BASE, guidance_scale=1.0), replace(BASE, guidance_scale=0.5)),
         (replace(BASE, guidance_scale=1.0), replace(BASE, guidance_start=1.0)),
         (replace(BASE, guidance_scale=1.0), replace(BASE, guidance_end=0.0)),

@@ -109,6 +109,7 @@ GUIDED = [
         {"guidance_method": "CFG++", "guidance_scale": 0.6, "scheduler": "DDIM"},
         {"guidance_method": "CFG++", "guidance_end": 0.5, "scheduler": "Euler", "snapshot": 3},
         {"guidance_method": "PAG", "guidance_end": 0.5, "pag_layers": "up"},
+        {"guidance_method": "PAG", "pag_scale": 0.0, "guidance_end": 0.5},
         {"guidance_method": "PAG", "guidance_scale": 1.0, "prompt": "a (red:1.4) cat"},
     )
 ]

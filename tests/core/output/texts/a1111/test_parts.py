@@ -117,7 +117,7 @@ def test_a_lone_backslash_is_dropped_as_the_web_ui_does(prompt: str, read: str) 
 
 
 def test_the_change_between_steps_is_said() -> None:
-    assert foreign_syntax("a [cat:dog:0.5]") == ["the prompt's change between steps"]
+    assert foreign_syntax("a [cat:dog:0.5]") == ["the change between steps in the prompt"]
     assert foreign_syntax("a [cat:dog] [x] a: b") == []
 
 
