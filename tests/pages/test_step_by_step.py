@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.diffusion.inside.mistake_table import MISTAKES
 from core.diffusion.models.load import LoadedModel, describe
+from core.diffusion.recipe.guidance.methods import METHODS
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.runs.queue.queue import Queue
 from core.runs.queue.tasks import Tasks
@@ -280,6 +281,34 @@ def test_another_view_stops_the_mistakes_that_nobody_looks_at(
     assert len(unfinished()) == len(MISTAKES), "they begin again when they are looked at again"
     assert not [box for box in at.info if "stopped" in (box.proto.title or "")]
     at.segmented_control(key="steps_view").set_value(FUTURE).run()
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "call", "said"),
+    [
+        ("0.5", "1", "1", "Guidance acts in calls 3 to 4 of 4"),
+        ("0.3", "0.4", "1", "No call lies in the guidance interval, 0.3 to 0.4"),
+        ("0.5", "0.5", "1", "No call lies in the guidance interval, 0.5 to 0.5"),
+    ],
+)
+def test_a_call_outside_the_interval_says_so(
+    app: App, start: str, end: str, call: str, said: str
+) -> None:
+    interval = {"steps_guidance_start": start, "steps_guidance_end": end, "steps_call": call}
+    assert said in shown(opened(app, **interval))
+
+
+@pytest.mark.parametrize(
+    ("method", "label"), [("APG", "kept by the threshold"), ("CFG-Zero*", "s"), ("PAG", "|c − p|")]
+)
+def test_each_method_shows_its_formula_and_numbers(app: App, method: str, label: str) -> None:
+    at = opened(app, steps_guidance_method=method)
+    assert not messages(at)
+    assert METHODS[method].formula in [one.value.strip("$\n ") for one in at.latex]
+    assert any(one.label.startswith(label) for one in at.metric)
+    assert METHODS[method].source in shown(at)
+    at.slider(key="steps_scale").set_value(9.0).run()
+    assert not at.exception
 
 
 def test_guidance_1_has_no_arrow_and_says_why(app: App) -> None:

@@ -44,7 +44,7 @@ def show_guidance(run: Run, info: ModelInfo, call: int, lines: Mapping[str, str]
     )
     shown = f"guidance {method.name}"
     with block("4 · Guidance is a vector", words, "guidance", lines, shown=shown):
-        if why := _why_unguided(run, call):
+        if why := _why_unguided(run, call, info):
             st.info(why, icon=":material/arrow_outward:")
             return
         _show_method(run, call, method)
@@ -82,7 +82,7 @@ def show_guidance(run: Run, info: ModelInfo, call: int, lines: Mapping[str, str]
                 st.caption(f"They differ by {difference:.3f} (RMS of the latents).")
 
 
-def _why_unguided(run: Run, call: int) -> str:
+def _why_unguided(run: Run, call: int, info: ModelInfo) -> str:
     """Why the UNet made one prediction alone in this call; "" where it made more."""
     if run.guided[call]:
         return ""
@@ -92,11 +92,14 @@ def _why_unguided(run: Run, call: int) -> str:
             f"Guidance acts in calls {acts[0]} to {acts[-1]} of {run.calls} here. In this one the "
             "UNet makes one prediction, with the prompt, and that is the result."
         )
-    why = (
-        "This model takes the guidance scale as an input"
-        if run.settings.uses_guidance and run.settings.guidance_scale > 1
-        else "Guidance is 1 or less"
-    )
+    settings = run.settings
+    if info.family.guidance == "embedded":
+        why = "This model takes the guidance scale as an input"
+    elif (settings.guidance_start, settings.guidance_end) != (0, 1):
+        share = f"{settings.guidance_start:g} to {settings.guidance_end:g}"
+        why = f"No call lies in the guidance interval, {share} of the steps"
+    else:
+        why = "Guidance is 1 or less"
     return (
         f"{why}, so the UNet made no prediction without the prompt: there is no eps_u to move away "
         "from."
