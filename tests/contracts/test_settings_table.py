@@ -44,7 +44,7 @@ PLAIN = GenerationSettings(prompt="a red apple", num_inference_steps=8)
 # Values for settings whose kind gives none.
 VALUES: Mapping[str, Any] = {
     "prompt": "an owl",
-    "negative_prompt": "blue",
+    "negative_prompt": "blue, flat style",
     "prompt_2": "a robot",
     "model": "another",
     "loras": "ink:0.5",

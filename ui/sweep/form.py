@@ -120,10 +120,12 @@ def fill_examples(name: str) -> None:
     axis = st.session_state[key(name)]
     row = AXES.get(axis)
     text = row.examples if row else ""
-    if row is not None and row.name.endswith("search_replace"):
+    if row is not None and "search_replace" in row.name:
         searched: str = st.session_state.get(key(row.field)) or ""
         if searched.strip():
-            text = format_values(fitting_words(searched))
+            first = fitting_words(searched)
+            is_second = row.name.endswith("_2")
+            text = format_values(fitting_words(searched, first[0]) if is_second else first)
     st.session_state[key(f"{name}_values")] = text
 
 

@@ -13,12 +13,14 @@ KINDS = (
 COUNT = 5
 
 
-def fitting_words(prompt: str) -> list[str]:
+def fitting_words(prompt: str, without: str = "") -> list[str]:
     """A word of the prompt, which is searched for, and others of its kind to take its place.
 
-    A prompt of other words gives its longest word and some of the first kind.
+    A prompt of other words gives its longest word and some of the first kind. `without` is a word
+    that another axis replaces.
     """
     words: list[str] = re.findall(r"[^\W\d_]+", prompt)
+    words = [word for word in words if word != without] or words
     for kind in KINDS:
         found = next((word for word in words if word.lower() in kind), None)
         if found is not None:

@@ -9,6 +9,7 @@ from safetensors.numpy import save_file
 from core.diffusion.models.load import describe
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.settings import GenerationSettings, Problem
+from core.output.texts.legend import legend
 from core.sweeps.axes import AXES
 from core.sweeps.axis import Axis, SweepError, parse_axis
 from core.sweeps.pace import Pace
@@ -39,7 +40,7 @@ def test_every_axis_reads_its_examples_and_changes_the_image(
     row = AXES[name]
     axis = parse_axis(name, row.examples)
     base = replace(BASE, num_inference_steps=16, variation_strength=0.5)
-    if name == "negative_search_replace":
+    if name.startswith("negative_search_replace"):
         base = replace(base, negative_prompt="blue, flat style")
     monkeypatch.setenv("LIGHTBOX_MODELS", str(tmp_path))
     for lora in ("ink", "paper"):
@@ -57,6 +58,26 @@ def test_every_axis_reads_its_examples_and_changes_the_image(
         # No more than the row's own field differs, width and height for a size.
         changed = {k for k, v in cell.settings.to_dict().items() if v != getattr(base, k)}
         assert changed <= {row.field, "height" if name == "size" else row.field}
+
+
+def test_two_terms_are_replaced_each_along_its_own_side() -> None:
+    base = replace(BASE, prompt="a red apple on a blue table")
+    sweep = Sweep(
+        base=base,
+        x=parse_axis("prompt_search_replace", "red, green"),
+        y=parse_axis("prompt_search_replace_2", "blue, pink"),
+    )
+    assert [cell.settings.prompt for cell in sweep.cells()] == [
+        "a red apple on a blue table",
+        "a green apple on a blue table",
+        "a red apple on a pink table",
+        "a green apple on a pink table",
+    ]
+    assert dict(legend(sweep))["Prompt"] == "a … apple on a … table"
+    turned = Sweep(base=base, x=sweep.y, y=sweep.x)
+    assert turned.cells()[1].settings.prompt == "a red apple on a pink table"
+    gone = Sweep(base=base, x=sweep.x, y=parse_axis("prompt_search_replace_2", "red, pink"))
+    assert "not in the prompt" in gone.problems()[0].reason
 
 
 def test_a_term_is_searched_for_in_the_negative_prompt_too() -> None:

@@ -14,8 +14,12 @@ def _without_term(prompt: str, values: Sequence[Any]) -> str:
     return prompt.replace(str(values[0]), "…")
 
 
-def _search_and_replace(name: str, label: str, of: str, examples: str) -> Swept:
-    """An axis whose first term is searched for in a text, and replaced by each in turn."""
+def _search_and_replace(
+    name: str, label: str, of: str, examples: str, *, after: tuple[str, ...] = ()
+) -> Swept:
+    """An axis whose first term is searched for in a text, and replaced by each in turn. `after`
+    names other axes that change the text before.
+    """
 
     def apply(settings: Settings, value: str, first: str) -> Settings:
         text = getattr(settings, of)
@@ -31,7 +35,7 @@ def _search_and_replace(name: str, label: str, of: str, examples: str) -> Swept:
         label=label,
         examples=examples,
         apply=apply,
-        after=(of,),
+        after=(of, *after),
         shared=_without_term,
         note=f"The first term is searched for in the {of.replace('_', ' ')}; each in turn takes "
         "its place.",
@@ -56,6 +60,13 @@ PROMPT_ROWS = (
             _search_and_replace(
                 "prompt_search_replace", "Prompt: search and replace", "prompt", "red, blue, green"
             ),
+            _search_and_replace(
+                "prompt_search_replace_2",
+                "Prompt: search and replace, second",
+                "prompt",
+                "apple, robot, owl",
+                after=("prompt_search_replace",),
+            ),
         ),
     ),
     Setting(
@@ -75,6 +86,13 @@ PROMPT_ROWS = (
                 "Negative prompt: search and replace",
                 "negative_prompt",
                 "blue, green, yellow",
+            ),
+            _search_and_replace(
+                "negative_search_replace_2",
+                "Negative prompt: search and replace, second",
+                "negative_prompt",
+                "flat style, photo",
+                after=("negative_search_replace",),
             ),
         ),
     ),
