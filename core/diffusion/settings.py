@@ -7,19 +7,19 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
 from core.diffusion.recipe.checks import snapshot_problems, source_problems, variation_problems
-from core.diffusion.recipe.guidance.methods import uses_negative
+from core.diffusion.recipe.guidance.methods import guided_calls, uses_negative
 from core.diffusion.recipe.limits import MAX_GUIDANCE, MAX_SEED, MAX_SIDE, MAX_STEPS, nearest_side
 from core.diffusion.recipe.problems import Problem, PromptReader, SettingsError
 from core.diffusion.recipe.prompt.foreign import foreign_words
 from core.diffusion.recipe.rows.source import POSTERIORS
 from core.diffusion.recipe.sampler import AUTOMATIC, plain_sampler
 from core.diffusion.recipe.schedule import step_range
-from core.diffusion.recipe.schedulers import nearest_scheduler
+from core.diffusion.recipe.schedulers import SCHEDULERS, nearest_scheduler
 from core.diffusion.recipe.settings_table import PROMPTS, SETTINGS, SOURCE_FIELDS, current_name
 from core.diffusion.recipe.variations import VariationError, variations_of, with_variations
 
@@ -176,6 +176,14 @@ class GenerationSettings:
             for name, row in SETTINGS.items()
             if row.matters(self)
         }
+        if ("guidance_start" in values or "guidance_end" in values) and not self.match_noise:
+            # Intervals that begin and end at the same calls are the same image.
+            calls = step_range(self).calls(SCHEDULERS[self.scheduler])
+            acts = guided_calls(self, calls)
+            if not acts:
+                return replace(self, guidance_start=0.0, guidance_end=0.0).canonical(loras)
+            values = {n: v for n, v in values.items() if n not in _INTERVAL}
+            values |= {} if acts == range(calls) else {"guided_calls": [acts.start, acts.stop]}
         values["scheduler"], schedule = plain_sampler(self)
         if schedule == AUTOMATIC:
             values.pop("sigma_schedule", None)
@@ -259,6 +267,7 @@ class GenerationSettings:
             raise SettingsError(errors)
 
 
+_INTERVAL = ("guidance_start", "guidance_end")
 _KIND_NAMES: dict[type, str] = {
     bool: "true or false",
     int: "a whole number",

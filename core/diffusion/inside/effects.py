@@ -140,7 +140,14 @@ class _Look:
             uncond = out[len(given)] if "uncond" in kinds else None
             perturbed = out[-len(given) :] if "perturbed" in kinds else [None] * len(given)
             said = [
-                Said(call=cell.call, cond=c, uncond=uncond, perturbed=p, carried=cell.carried)
+                Said(
+                    call=cell.call,
+                    is_guided=any(cell.guided),
+                    cond=c,
+                    uncond=uncond,
+                    perturbed=p,
+                    carried=cell.carried,
+                )
                 for c, p in zip(out, perturbed, strict=False)
             ]
             guided = torch.cat([guide(one, cell.settings) for one in said])

@@ -166,6 +166,7 @@ def said_in(run: Run, index: int, carried: torch.Tensor | None = None) -> Said:
 
     return Said(
         call=index,
+        is_guided=any(run.guided),
         cond=torch.from_numpy(run.pred_cond[index : index + 1]),
         uncond=row(run.pred_uncond),
         perturbed=row(run.pred_perturbed),

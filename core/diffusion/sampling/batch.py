@@ -172,7 +172,6 @@ class Batch:
                 for cell in cells
             ],
         )
-        # All without the prompt come first, then all with it, then those of perturbed attention.
         rows: list[tuple[BatchCell, torch.Tensor, Row]] = [
             (cell, x, kind)
             for kind in ROW_ORDER
@@ -198,7 +197,10 @@ class Batch:
         found: dict[int, dict[Row, torch.Tensor]] = {id(cell): {} for cell in cells}
         for (cell, _, kind), pred in zip(rows, noise_pred.split(1), strict=True):
             found[id(cell)][kind] = pred
-        said = [Said(call=c.call, carried=c.carried, **found[id(c)]) for c in cells]
+        said = [
+            Said(call=c.call, is_guided=c.rows > 1, carried=c.carried, **found[id(c)])
+            for c in cells
+        ]
         guided = with_room(
             self.model.device,
             lambda: [guide(one, cell.settings) for cell, one in zip(cells, said, strict=True)],

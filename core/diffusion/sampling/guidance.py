@@ -28,13 +28,15 @@ from core.diffusion.recipe.guidance.methods import (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Said:
-    """What the UNet says of one image in UNet call `call` (from 0), (1, C, h, w) each.
+    """What the UNet says of one image in UNet call `call` (from 0), (1, C, h, w) each, of a run
+    that `is_guided` in any call.
 
     `uncond` and `perturbed` are None where the call has no such row. `carried` is the running
     average of cond - uncond that the calls before have left, None at the first.
     """
 
     call: int
+    is_guided: bool
     cond: torch.Tensor
     uncond: torch.Tensor | None = None
     perturbed: torch.Tensor | None = None
@@ -47,7 +49,8 @@ def guide(said: Said, settings: GuidanceSettings) -> torch.Tensor:
     Without another row it is the prompt's prediction. Source of the rescaling: Lin et al. 2023,
     sec. 3.4.
     """
-    if settings.guidance_method == ZERO_STAR and said.call < settings.zero_init_steps:
+    is_zero = settings.guidance_method == ZERO_STAR and said.call < settings.zero_init_steps
+    if is_zero and said.is_guided:
         return torch.zeros_like(said.cond)
     if said.uncond is None and said.perturbed is None:
         return said.cond

@@ -121,7 +121,7 @@ def guided_text(
             f"if state.call in {acts!r}:  # of {calls} calls\n{indent(body, '    ')}\n"
             f"else:\n{indent(otherwise, '    ')}"
         )
-    if settings.matters("zero_init_steps"):
+    if acts and settings.matters("zero_init_steps"):
         zero = "    guided = torch.zeros_like(sample[:1])"
         body = f"if state.call < {settings.zero_init_steps}:\n{zero}\nelse:\n{indent(body, '    ')}"
     text = _GUIDED.format(

@@ -30,7 +30,8 @@ def test_guidance_in_bfloat16_is_diffusers_own_bit_for_bit(monkeypatch: pytest.M
     for scale in SCALES:
         pipe("a", num_inference_steps=1, guidance_scale=scale, output_type="latent")
         guided = guide(
-            Said(call=0, cond=cond, uncond=uncond), GenerationSettings(guidance_scale=scale)
+            Said(call=0, is_guided=True, cond=cond, uncond=uncond),
+            GenerationSettings(guidance_scale=scale),
         )
         assert torch.equal(guided, handed[-1]), scale
 
@@ -41,7 +42,8 @@ def test_other_ways_to_write_guidance_round_to_other_numbers_in_bfloat16() -> No
     uncond, cond = (torch.randn(1, 4, 16, 16, generator=generator).bfloat16() for _ in range(2))
     for scale in SCALES:
         guided = guide(
-            Said(call=0, cond=cond, uncond=uncond), GenerationSettings(guidance_scale=scale)
+            Said(call=0, is_guided=True, cond=cond, uncond=uncond),
+            GenerationSettings(guidance_scale=scale),
         )
         others = {
             "weighted sum": (1 - scale) * uncond + scale * cond,

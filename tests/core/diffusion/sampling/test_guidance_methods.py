@@ -291,6 +291,20 @@ def test_the_guided_calls_are_those_of_diffusers_guiders(
     assert list(guided_calls(settings, calls)) == found
 
 
+@pytest.mark.parametrize(
+    "nowhere", [{"guidance_scale": 1.0}, {"guidance_end": 0.1}, {"guidance_start": 1.0}]
+)
+def test_where_guidance_acts_nowhere_no_method_does(
+    nowhere: dict[str, float], model: LoadedModel
+) -> None:
+    """Nor does zero-init: equal digests are equal pixels."""
+    unguided = replace(BASE, guidance_scale=1.0)
+    for way in ({"guidance_method": "CFG-Zero*", "zero_init_steps": 2}, {"guidance_method": "APG"}):
+        settings = replace(BASE, **way, **nowhere)
+        assert settings.digest("m") == unguided.digest("m")
+        assert torch.equal(strict(model, settings), strict(model, unguided))
+
+
 def test_what_does_not_go_together_is_said() -> None:
     upside_down = replace(BASE, guidance_start=0.8, guidance_end=0.2).validate()
     assert [(one.field, one.reason) for one in upside_down] == [
@@ -321,8 +335,18 @@ def test_settings_that_change_nothing_are_the_same_image() -> None:
             replace(BASE, guidance_scale=1.0, guidance_method="APG", guidance_start=0.5),
         ),
     ]
+    seven = BASE.num_inference_steps
+    same += [
+        (replace(BASE, guidance_start=0.3), replace(BASE, guidance_start=2 / seven + 0.01)),
+        (replace(BASE, guidance_start=0.1), BASE),
+        (replace(BASE, guidance_start=0.3, guidance_end=0.4), replace(BASE, guidance_scale=1.0)),
+        (replace(BASE, guidance_method="PAG", guidance_end=0.1), replace(BASE, guidance_scale=1.0)),
+    ]
     for one, other in same:
         assert one.digest("m") == other.digest("m"), other
+    picture = replace(BASE, init_image="5e" * 32, strength=0.5)  # three of the seven calls
+    assert replace(picture, guidance_end=0.5).digest("m") != picture.digest("m")
+    assert replace(picture, guidance_start=0.3).digest("m") == picture.digest("m")
     different = [
         replace(BASE, guidance_start=0.2),
         replace(BASE, guidance_end=0.8),
