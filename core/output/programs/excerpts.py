@@ -88,7 +88,7 @@ EXCERPTS: Mapping[str, Excerpt] = {
     "effects": Excerpt(
         file="core/diffusion/inside/effects.py",
         function="_Look.__call__",
-        first="given = [own",
+        first="out = self._unet(",
         last="moved = ",
     ),
 }
