@@ -26,7 +26,7 @@ class Plan:
     """What a sweep will cost before it runs. Nothing is computed while there are problems.
 
     `merged` maps a cell's index to the index of an earlier cell that comes out the same by
-    arithmetic. `unet_rows` counts the rows of every UNet call still to run (two with guidance);
+    arithmetic. `unet_rows` counts the rows of every UNet call still to run (more with guidance);
     `estimate` is None while no pace is known. `digests` has one a cell. `cut` names each text that
     the text encoder does not read to its end: it runs, as in diffusers. `foreign` names each text
     with marks of another tool, which are read as plain words.

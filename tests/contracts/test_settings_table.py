@@ -260,6 +260,25 @@ def test_every_setting_has_a_control(monkeypatch: pytest.MonkeyPatch) -> None:
     assert drawn == set(SETTINGS) - elsewhere
 
 
+def _form_of_lcm() -> None:
+    from dataclasses import replace
+
+    from core.diffusion.models.load import describe
+    from ui.settings.controls import settings_form
+
+    settings_form(replace(describe("bundled"), family_name="LCM of SD 1.x"), "gen")
+
+
+def test_a_model_that_guides_itself_is_offered_no_other_guidance() -> None:
+    at = AppTest.from_function(_form_of_lcm, default_timeout=60).run()
+    assert not at.exception
+    drawn = {name for name in SETTINGS if f"gen_{name}" in at.session_state}
+    assert drawn & {name for name, row in SETTINGS.items() if row.group == "guidance"} == {
+        "guidance_scale"
+    }
+    assert any("takes the guidance scale as an input" in one.value for one in at.caption)
+
+
 @pytest.fixture
 def renamed(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if guidance_rescale had once been called cfg_rescale."""

@@ -178,6 +178,16 @@ def test_guidance_that_acts_as_before_is_no_change(app: App, own: str, other: fl
     assert "Nothing has changed yet" in shown(at)
 
 
+@pytest.mark.parametrize("way", [{"guidance_method": "CFG++"}, {"guidance_below_1": "true"}])
+def test_scales_up_to_1_differ_where_they_are_run(app: App, way: dict[str, str]) -> None:
+    own = {f"steps_{name}": value for name, value in way.items()} | {"steps_scheduler": "DDIM"}
+    at = opened(app, steps_view=FUTURE, steps_guidance_scale="0.5", **own)
+    at.number_input(key="steps_other_guidance").set_value(0.8).run()
+    assert "Nothing has changed yet" not in shown(settled(at))
+    ideas = at.menu_button(key="steps:idea").options
+    assert ("Guidance off from here" in ideas) == ("guidance_below_1" in way), "CFG++ guides at 1"
+
+
 def test_another_prompt_and_another_scheduler_from_a_call_on(app: App) -> None:
     at = opened(app, steps_view=FUTURE, steps_from="3", steps_other_prompt="a yellow cat")
     assert "Changed from call 3 on" in shown(at)

@@ -98,8 +98,7 @@ def settings_form(
     with st.expander("Sampler", icon=":material/tune:"):
         sampler = sampler_controls(prefix, scheduler)
     with st.expander("Guidance", icon=":material/explore:"):
-        told = {name: sampler[name] for name in ("eta", "s_churn") if name in sampler}
-        guided = guidance_controls(prefix, scheduler=scheduler, **told)
+        guided = guidance_controls(model, prefix, scheduler=scheduler, **sampler)
     width, height = _size(model, prefix)
     with st.expander("More settings", icon=":material/tune:"):
         more = _more(model, prefix)

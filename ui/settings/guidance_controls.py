@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.diffusion.models.load import ModelInfo
 from core.diffusion.recipe.guidance.methods import METHODS
 from core.diffusion.recipe.settings_table import SETTINGS
 from core.diffusion.settings import GenerationSettings
@@ -18,10 +19,13 @@ GUIDANCE = tuple(
 _OF_METHODS = {name for method in METHODS.values() for name in method.settings}
 
 
-def guidance_controls(prefix: str, **known: Any) -> dict[str, Any]:
+def guidance_controls(model: ModelInfo, prefix: str, **known: Any) -> dict[str, Any]:
     """The settings of guidance and their values; of the methods' own those of the chosen one.
-    `known` are settings that say what goes together.
+    `known` are settings that say what goes together. A model that guides itself has none of them.
     """
+    if model.family.guidance == "embedded":
+        st.caption("This model takes the guidance scale as an input: it has no more than that.")
+        return {}
     method = METHODS[control("guidance_method", prefix)]
     st.caption(f"{plain(method.note)} {method.source}.")
     values: dict[str, Any] = {"guidance_method": method.name}

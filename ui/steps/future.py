@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import streamlit as st
 from core.diffusion.inside.anatomy import Change, Future, Run
 from core.diffusion.models.info import preview_rgb
 from core.diffusion.models.load import ModelInfo
+from core.diffusion.recipe.guidance.methods import is_guided
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.settings import MAX_GUIDANCE, GenerationSettings
 from core.output.figures.tiles import png, strip
@@ -79,7 +80,7 @@ def _controls(run: Run) -> Change | None:
         start=start - 1,
         end=end if end < last else None,
         prompt=words if words and words != settings.prompt else None,
-        guidance_scale=None if _is_same_guidance(guidance, settings.guidance_scale) else guidance,
+        guidance_scale=None if _is_same_guidance(guidance, settings) else guidance,
         scheduler=scheduler if scheduler != settings.scheduler else None,
     )
     kept = (change.prompt, change.guidance_scale, change.scheduler)
@@ -117,7 +118,7 @@ def _sampler_controls(settings: GenerationSettings) -> tuple[float | None, str |
         step=0.5,
         key=GUIDANCE,
         placeholder=f"{settings.guidance_scale:g}",
-        help="1 is off.",
+        help="1 is off, but with CFG++ and PAG.",
         **BOUND,
     )
     scheduler = right.selectbox(
@@ -152,11 +153,14 @@ def _ready_changes(run: Run) -> None:
         )
 
 
-def _is_same_guidance(wanted: float | None, own: float) -> bool:
-    """Compare two guidance scales: up to 1 guidance is off (diffusers' rule), whatever the
-    number says.
+def _is_same_guidance(wanted: float | None, settings: GenerationSettings) -> bool:
+    """Whether another guidance scale guides as the settings' own does: where neither has an effect
+    they are off, whatever the numbers say.
     """
-    return wanted is None or wanted == own or (wanted <= 1 and own <= 1)
+    if wanted is None or wanted == settings.guidance_scale:
+        return True
+    other = replace(settings, guidance_scale=wanted)
+    return not other.matters("guidance_scale") and not settings.matters("guidance_scale")
 
 
 def _hold(run: Run) -> None:
@@ -188,8 +192,9 @@ def _ideas(run: Run) -> Mapping[str, Mapping[str, Any]]:
     other = "Euler a" if run.settings.scheduler != "Euler a" else "DDIM"
     words = run.settings.prompt
     swapped = words.replace("red", "yellow") if "red" in words else f"{words}, yellow"
-    return {
-        "Guidance off from here": plain | {GUIDANCE: 1.0},
+    # CFG++ and PAG guide at 1 too.
+    off = {"Guidance off from here": plain | {GUIDANCE: 1.0}}
+    return (off if not is_guided(replace(run.settings, guidance_scale=1.0)) else {}) | {
         "Three times the guidance for a while": plain
         | {GUIDANCE: min(3 * guidance, MAX_GUIDANCE), TO: max(_third(calls), 2 * calls // 3)},
         "Another prompt from here": plain | {PROMPT: swapped},

@@ -132,7 +132,7 @@ class Family:
         return ("cond",) if self.guidance == "embedded" else rows_of_call(settings)
 
     def rows(self, settings: GuidanceSettings) -> int:
-        """Count the most UNet rows of a call: two with classifier-free guidance, else one."""
+        """Count the most UNet rows of a call: one without guidance, two or three with it."""
         return len(self.rows_of_call(settings))
 
 

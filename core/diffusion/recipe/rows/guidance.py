@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from core.diffusion.recipe.guidance.methods import (
-    APG,
     CFG,
     CFG_PP,
     METHODS,
-    PAG,
     PAG_LAYERS,
-    ZERO_STAR,
     acting_method,
     is_guided,
     unfit_end,
@@ -24,7 +23,8 @@ SCALE_ROWS = (
         name="guidance_scale",
         default=3.0,
         label="Guidance scale",
-        help="How strongly the prompt acts. At 1 and below there is no guidance.",
+        help="How strongly the prompt acts. At 1 and below there is no guidance, but by CFG++, or "
+        "where scales below 1 are run.",
         group="guidance",
         bounds=(0, MAX_GUIDANCE),
         step=0.5,
@@ -53,6 +53,40 @@ SCALE_ROWS = (
         swept=(Swept(examples="0-1 [5]", step=0.1),),
     ),
 )
+
+
+def _own(
+    name: str,
+    default: float | str,
+    label: str,
+    help: str,
+    *,
+    examples: str,
+    bounds: tuple[float, float] | None = None,
+    step: float | None = None,
+    choices: tuple[str, ...] = (),
+    acts: Callable[[Settings], bool] = lambda settings: True,
+) -> Setting:
+    """A setting of the method that names it in METHODS: it matters where that one guides."""
+    of = next(method.name for method in METHODS.values() if name in method.settings)
+    return Setting(
+        name=name,
+        default=default,
+        label=label,
+        help=help,
+        group="guidance",
+        bounds=bounds,
+        step=step,
+        choices=choices,
+        matters=lambda settings: (
+            acting_method(settings) == of and is_guided(settings) and acts(settings)
+        ),
+        is_relative=True,
+        web_ui=WebUiText(keys=(label,), read=type(default)),
+        swept=(Swept(examples=examples),),
+        since=SINCE,
+    )
+
 
 GUIDANCE_ROWS = (
     Setting(
@@ -129,97 +163,64 @@ GUIDANCE_ROWS = (
         swept=(switched("guidance_below_1"),),
         since=SINCE,
     ),
-    Setting(
-        name="apg_eta",
-        default=0.0,
-        label="APG eta",
-        help="How much is kept of the part of guidance along the prediction with the prompt, which "
-        "saturates (Sadat et al. 2024): 1 is all of it.",
-        group="guidance",
+    _own(
+        "apg_eta",
+        0.0,
+        "APG eta",
+        "How much is kept of the part of guidance along the prediction with the prompt (Sadat et "
+        "al. 2024): 1 is all of it.",
         bounds=(0, 1),
         step=0.1,
-        matters=lambda settings: _acts(settings, APG),
-        is_relative=True,
-        web_ui=WebUiText(keys=("APG eta",), read=float),
-        swept=(Swept(examples="0, 0.5, 1"),),
-        since=SINCE,
+        examples="0, 0.5, 1",
     ),
-    Setting(
-        name="apg_norm_threshold",
-        default=15.0,
-        label="APG norm threshold",
-        help="The difference of the two predictions is made no longer than this. 15 for Stable "
-        "Diffusion XL (Sadat et al. 2024); small pictures need less. 0 is off.",
-        group="guidance",
+    _own(
+        "apg_norm_threshold",
+        15.0,
+        "APG norm threshold",
+        "The difference of the two predictions is made no longer than this: 15 in diffusers. Step "
+        "by step shows how long it is. 0 is off.",
         bounds=(0, 1000),
         step=1.0,
-        matters=lambda settings: _acts(settings, APG),
-        is_relative=True,
-        web_ui=WebUiText(keys=("APG norm threshold",), read=float),
-        swept=(Swept(examples="2.5, 5, 15"),),
-        since=SINCE,
+        examples="2.5, 5, 15",
     ),
-    Setting(
-        name="apg_momentum",
-        default=-0.5,
-        label="APG momentum",
-        help="How much of the steps before is added to the difference of the two predictions; "
-        "below 0 it is subtracted (Sadat et al. 2024).",
-        group="guidance",
+    _own(
+        "apg_momentum",
+        -0.5,
+        "APG momentum",
+        "How much of the steps before is added to the difference of the two predictions; below 0 "
+        "it is subtracted (Sadat et al. 2024).",
         bounds=(-1, 1),
         step=0.1,
-        matters=lambda settings: _acts(settings, APG),
-        is_relative=True,
-        web_ui=WebUiText(keys=("APG momentum",), read=float),
-        swept=(Swept(examples="-0.75, -0.5, 0"),),
-        since=SINCE,
+        examples="-0.75, -0.5, 0",
     ),
-    Setting(
-        name="zero_init_steps",
-        default=0,
-        label="Zero-init steps",
-        help="In so many first calls CFG-Zero* predicts nothing (Fan et al. 2025). Made for flow "
+    _own(
+        "zero_init_steps",
+        0,
+        "Zero-init steps",
+        "In so many first calls CFG-Zero* predicts nothing (Fan et al. 2025). Made for flow "
         "matching, with 1.",
-        group="guidance",
         bounds=(0, MAX_STEPS),
         step=1,
-        matters=lambda settings: _acts(settings, ZERO_STAR) and settings.zero_init_steps > 0,
-        is_relative=True,
-        web_ui=WebUiText(keys=("Zero-init steps",), read=int),
-        swept=(Swept(examples="0, 1, 2"),),
-        since=SINCE,
+        examples="0, 1, 2",
+        acts=lambda settings: settings.zero_init_steps > 0,
     ),
-    Setting(
-        name="pag_scale",
-        default=3.0,
-        label="PAG scale",
-        help="How far the picture is pushed away from the prediction with perturbed attention (Ahn "
-        "et al. 2024). It also acts without a prompt. 0 is off.",
-        group="guidance",
+    _own(
+        "pag_scale",
+        3.0,
+        "PAG scale",
+        "How far the picture is pushed away from the prediction with perturbed attention (Ahn et "
+        "al. 2024). It also acts without a prompt. 0 is off.",
         bounds=(0, MAX_GUIDANCE),
         step=0.5,
-        matters=lambda settings: _acts(settings, PAG) and settings.pag_scale != 0,
-        is_relative=True,
-        web_ui=WebUiText(keys=("PAG scale",), read=float),
-        swept=(Swept(examples="0, 1, 3, 5"),),
-        since=SINCE,
+        examples="0, 1, 3, 5",
     ),
-    Setting(
-        name="pag_layers",
-        default=PAG_LAYERS[0],
-        label="PAG layers",
-        help="Whose self-attention is perturbed: the UNet's middle, as in the paper, its way down "
-        "or its way up.",
-        group="guidance",
+    _own(
+        "pag_layers",
+        PAG_LAYERS[0],
+        "PAG layers",
+        "Whose self-attention is perturbed: the UNet's middle, as in the paper, its way down or "
+        "its way up.",
         choices=PAG_LAYERS,
-        matters=lambda settings: _acts(settings, PAG) and settings.pag_scale != 0,
-        is_relative=True,
-        web_ui=WebUiText(keys=("PAG layers",), read=str),
-        swept=(Swept(examples=", ".join(PAG_LAYERS)),),
-        since=SINCE,
+        examples=", ".join(PAG_LAYERS),
     ),
 )
-
-
-def _acts(settings: Settings, method: str) -> bool:
-    return settings.guidance_method == method and is_guided(settings)

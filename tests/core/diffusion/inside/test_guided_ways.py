@@ -69,6 +69,17 @@ def test_guidance_turned_off_by_a_branch_is_an_interval(model: LoadedModel, engi
     assert max_difference(off.image, made.image) == 0
 
 
+@pytest.mark.parametrize("scale", [1.0, 5.0])
+def test_attention_is_that_of_the_prompts_row(scale: float, model: LoadedModel) -> None:
+    """The perturbed row, which comes after it, looks elsewhere: at a scale of next to nothing the
+    run is the plain one, and so are its maps.
+    """
+    plain = replace(SHORT, guidance_scale=scale)
+    pag = replace(plain, guidance_method="PAG", pag_layers="up", pag_scale=1e-6)
+    expected, found = (finish(attend(model, one)).maps for one in (plain, pag))
+    assert np.allclose(found, expected, atol=1e-4)
+
+
 @pytest.mark.parametrize("way", ["interval", "PAG", "PAG alone"])
 def test_attention_and_effects_of_every_number_of_rows(way: str, model: LoadedModel) -> None:
     """Each works with one, two and three rows a call."""
