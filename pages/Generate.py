@@ -17,7 +17,7 @@ with open_page(GENERATE) as runtime:
     st.title("Generate", anchor=False)
     mend_address(PREFIX, default_values(runtime.model))
     broken = check_address(PREFIX, parameters())
-    counter = prompt_box(runtime.model, on_click=partial(note_click, GENERATE.prefix))
+    places = prompt_box(runtime.model, on_click=partial(note_click, GENERATE.prefix))
     stage, panel = st.columns([0.64, 0.36], gap="medium")
     with panel.container(border=True):
         form = settings_form(runtime.model)
@@ -26,6 +26,6 @@ with open_page(GENERATE) as runtime:
     with stage, safely():
         submit(runtime, form)
         show_stage(runtime, form)
-    count_tokens(counter, form.settings.model)
+    count_tokens(places, form.settings.model)
     if broken:
         st.rerun()  # with the address mended

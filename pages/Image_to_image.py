@@ -18,7 +18,7 @@ with open_page(IMAGE_TO_IMAGE) as runtime:
     st.title("Image to image", anchor=False)
     mend_address(PREFIX, defaults(runtime.model))
     broken = check_address(PREFIX, parameters())
-    button, counter = prompt_box(runtime.model)
+    button, places = prompt_box(runtime.model)
     stage, side = st.columns([0.66, 0.34], gap="medium")
     with side:
         form = panel(runtime)
@@ -28,6 +28,6 @@ with open_page(IMAGE_TO_IMAGE) as runtime:
         else:
             show_views(runtime, form, button)
     with suppress(ModelError):  # the form says it
-        count_tokens(counter, chosen_model(runtime.model, PREFIX).source, PREFIX)
+        count_tokens(places, chosen_model(runtime.model, PREFIX).source, PREFIX)
     if broken:
         st.rerun()  # with the address mended

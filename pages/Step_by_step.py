@@ -28,8 +28,8 @@ with open_page(STEPS) as runtime:
     st.title("Step by step", anchor=False)
     mend_address(PREFIX, defaults(runtime.model))
     broken = check_address(PREFIX, parameters())
-    settings, counter = prompt_box(runtime.model)
-    count_tokens(counter, settings.model, PREFIX)
+    settings, places = prompt_box(runtime.model)
+    count_tokens(places, settings.model, PREFIX)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         view = choose_view()
         offer_notebook(settings)

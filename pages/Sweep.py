@@ -21,7 +21,7 @@ with open_page(SWEEP) as runtime:
     st.title("Sweep", anchor=False)
     mend_address(PREFIX, defaults(runtime.model))
     broken = check_address(PREFIX, (*parameters(), *looks()))
-    run, counter = prompt_box(runtime.model)
+    run, texts = prompt_box(runtime.model)
     stage, panel = places()
     with panel:
         form = sweep_form(runtime.model)
@@ -41,6 +41,6 @@ with open_page(SWEEP) as runtime:
         else:
             show_views(runtime, board_of(runtime, STATE, form.sweep, plan, job))
     with suppress(ModelError):  # the plan says it, and what of each prompt is cut off
-        count_tokens(counter, form.sweep.base.model, PREFIX, warns=False)
+        count_tokens(texts, form.sweep.base.model, PREFIX, warns=False)
     if broken:
         st.rerun()  # with the address mended

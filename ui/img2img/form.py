@@ -27,6 +27,7 @@ from ui.links import BOUND, Parameter, settings_parameters, source_parameters
 from ui.runtime import Runtime
 from ui.settings.controls import default_values, settings_form
 from ui.settings.model_picker import chosen_model
+from ui.settings.prompt import PromptPlaces
 from ui.settings.source_controls import hold_source, strength_controls
 from ui.views import plain
 
@@ -114,8 +115,8 @@ def defaults(model: ModelInfo) -> dict[str, object]:
     }
 
 
-def prompt_box(model: ModelInfo) -> tuple[DeltaGenerator, DeltaGenerator]:
-    """The prompt; returns the places of the button and of the token count."""
+def prompt_box(model: ModelInfo) -> tuple[DeltaGenerator, PromptPlaces]:
+    """The prompt; returns the places of the button and for `count_tokens`."""
     with st.container(border=True, gap="small"):
         st.text_area(
             "Prompt",
@@ -135,8 +136,8 @@ def prompt_box(model: ModelInfo) -> tuple[DeltaGenerator, DeltaGenerator]:
                     icon=":material/lightbulb:",
                     on_click=_use_example,
                 )
-            counter = st.container(width="content")
-    return button, counter
+            line = st.container(width="content")
+        return button, PromptPlaces(line=line, below=st.container())
 
 
 def panel(runtime: Runtime) -> Form | None:

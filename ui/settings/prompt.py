@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -16,6 +17,7 @@ from core.diffusion.recipe.prompt.foreign import foreign_words
 from core.diffusion.recipe.prompt.lora_text import Lora, LoraError, loras_text, parse_loras
 from core.diffusion.recipe.prompt.weights import plain_text
 from core.diffusion.recipe.settings_table import PROMPTS, label_of
+from core.diffusion.sampling.text_encoder import Tokenizer
 from core.output.texts.a1111.prompt_words import take_loras
 from ui.links import BOUND
 from ui.runtime import tokenizer
@@ -26,8 +28,16 @@ MOST_UNKNOWN = 4
 """Unknown words named beside the prompt."""
 
 
-def prompt_box(model: ModelInfo, *, on_click: Callable[[], None]) -> DeltaGenerator:
-    """The prompt with its button; returns the place for `count_tokens`."""
+@dataclass(frozen=True, kw_only=True)
+class PromptPlaces:
+    """Where a prompt box says what becomes of its texts: the count in its line, the rest below."""
+
+    line: DeltaGenerator
+    below: DeltaGenerator
+
+
+def prompt_box(model: ModelInfo, *, on_click: Callable[[], None]) -> PromptPlaces:
+    """The prompt with its button; returns the places for `count_tokens`."""
     with st.container(border=True, gap="small"):
         st.text_area(
             "Prompt",
@@ -54,22 +64,22 @@ def prompt_box(model: ModelInfo, *, on_click: Callable[[], None]) -> DeltaGenera
                     icon=":material/lightbulb:",
                     on_click=_use_example,
                 )
-            counter = st.container(width="content")
-    return counter
+            line = st.container(width="content")
+        return PromptPlaces(line=line, below=st.container())
 
 
 def count_tokens(
-    place: DeltaGenerator, source: str, prefix: str = PREFIX, *, warns: bool = True
+    places: PromptPlaces, source: str, prefix: str = PREFIX, *, warns: bool = True
 ) -> None:
     """How many tokens the prompt has for the model of `source`, which, and what its text encoder
     never sees; `warns` says the same of every text of the page. Raises ModelError.
     """
     prompt: str = st.session_state.get(key("prompt", prefix)) or ""
     if len(prompt) > MAX_TEXT:  # counting it would take seconds, at every run of the page
-        place.caption(f"{len(prompt):,} characters; up to {MAX_TEXT:,} are read")
+        places.line.caption(f"{len(prompt):,} characters; up to {MAX_TEXT:,} are read")
         return
     info = describe(source)
-    row = place.container(horizontal=True, gap="small", width="content")
+    row = places.line.container(horizontal=True, gap="small", width="content")
     counter = tokenizer(info.folder)
     count, lost = counter.count(prompt), counter.cut_off(prompt)
     with row.popover(
@@ -92,7 +102,15 @@ def count_tokens(
             st.caption("What is red is cut off: the text encoder never sees it.")
     if info.vocabulary is not None:
         _show_vocabulary(row, info.vocabulary, info.name, prompt)
-    for field in PROMPTS if warns else ():
+    with places.below:
+        if warns:
+            _warn(counter, prefix)
+        _offer_loras(prompt, prefix)
+
+
+def _warn(counter: Tokenizer, prefix: str) -> None:
+    """What is not read of every text of the page, or not as it is meant."""
+    for field in PROMPTS:
         text: str = st.session_state.get(key(field, prefix)) or ""
         if len(text) <= MAX_TEXT and (lost := counter.cut_off(text)):
             show_warning(
@@ -102,7 +120,6 @@ def count_tokens(
             )
         if words := foreign_words(text[:MAX_TEXT]):
             show_warning("Marks of another tool", f"The {label_of(field).lower()} {words}.")
-    _offer_loras(prompt, prefix)
 
 
 def _offer_loras(prompt: str, prefix: str) -> None:

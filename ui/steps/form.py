@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from core.diffusion.models.load import ModelInfo, list_models
 from core.diffusion.recipe.schedulers import SCHEDULERS
@@ -14,6 +13,7 @@ from core.output.figures.guidance_parts import CHOICES
 from ui.catalog import STEPS
 from ui.links import BOUND, Parameter, settings_parameters
 from ui.settings.controls import default_values, key, settings_form
+from ui.settings.prompt import PromptPlaces
 
 PREFIX = STEPS.prefix
 SEED = 3
@@ -46,8 +46,8 @@ def defaults(model: ModelInfo) -> dict[str, object]:
     return values
 
 
-def prompt_box(model: ModelInfo) -> tuple[GenerationSettings, DeltaGenerator]:
-    """The prompt and the settings; returns them, and the place for `count_tokens`."""
+def prompt_box(model: ModelInfo) -> tuple[GenerationSettings, PromptPlaces]:
+    """The prompt and the settings; returns them, and the places for `count_tokens`."""
     _draw_seed()
     with st.container(border=True, gap="small"):
         st.text_area(
@@ -71,10 +71,11 @@ def prompt_box(model: ModelInfo) -> tuple[GenerationSettings, DeltaGenerator]:
                     on_click=_use_example,
                 )
             st.caption(summary(form.settings), width="content")
-            counter = st.container(width="content")
+            line = st.container(width="content")
+        places = PromptPlaces(line=line, below=st.container())
     if form.settings.seed == -1:
         st.rerun()  # as after a click on "Random seed": a page that shows one run needs one seed
-    return form.settings, counter
+    return form.settings, places
 
 
 def summary(settings: GenerationSettings) -> str:

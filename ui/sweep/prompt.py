@@ -11,6 +11,7 @@ from core.diffusion.models.load import ModelInfo
 from core.runs.queue.jobs import Job
 from core.sweeps.plan import Plan
 from core.sweeps.sweep import Sweep
+from ui.settings.prompt import PromptPlaces
 from ui.sweep.form import PREFIX, STATE, put_axes
 from ui.sweep.layout import make_wide
 from ui.sweep_link import key
@@ -83,8 +84,8 @@ PRESETS = (
 )
 
 
-def prompt_box(model: ModelInfo) -> tuple[DeltaGenerator, DeltaGenerator]:
-    """The prompt and the presets; returns the places of the Run button and the token count."""
+def prompt_box(model: ModelInfo) -> tuple[DeltaGenerator, PromptPlaces]:
+    """The prompt and the presets; returns the places of the Run button and for `count_tokens`."""
     with st.container(border=True, gap="small"):
         st.text_area(
             "Prompt",
@@ -97,7 +98,8 @@ def prompt_box(model: ModelInfo) -> tuple[DeltaGenerator, DeltaGenerator]:
         )
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             run = st.container(width="content")
-            counter = st.container(width="content")
+            line = st.container(width="content")
+        below = st.container()
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
             st.caption("Presets:", width="content")
             for preset in PRESETS:
@@ -109,7 +111,7 @@ def prompt_box(model: ModelInfo) -> tuple[DeltaGenerator, DeltaGenerator]:
                     on_click=_use_preset,
                     args=(model, preset),
                 )
-    return run, counter
+    return run, PromptPlaces(line=line, below=below)
 
 
 def what_to_look_for(sweep: Sweep) -> str:
