@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
+from playwright.sync_api import TimeoutError as NotInTime
 
 from core.diffusion.settings import GenerationSettings
 from core.runs.queue.queue import Job, Queue
@@ -197,6 +198,24 @@ def settle(page: Page) -> None:
         "!document.querySelector('[data-testid=stSkeleton]')"
         " && [...document.images].every(image => image.complete)"
     )
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    """Take one option of the first list of this label, which draws only the options in its view;
+    a list that a rerun shut is opened again.
+    """
+    listed = page.get_by_role("option", name=option, exact=True)
+
+    def opens() -> bool:
+        settle(page)
+        page.get_by_label(label).first.click()
+        page.keyboard.type(option)
+        with suppress(NotInTime):
+            listed.click(timeout=3000)
+            return True
+        return False
+
+    wait_until(opens, f"the option {option}")
 
 
 def generate(page: Page) -> None:

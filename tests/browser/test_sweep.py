@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from core.output.sheet.sheet import read_sweep
-from tests.browser.conftest import ARTEFACTS, Server, Visitor, settle, wait_until
+from tests.browser.conftest import ARTEFACTS, Server, Visitor, choose, settle, wait_until
 from tests.browser.measure import overflow
 
 SMALL = {"width": 64, "height": 64, "prompt": "a red apple", "seed": 3}
@@ -287,8 +287,7 @@ def test_the_grid_alone_on_a_full_screen(ready: Page) -> None:
 def test_a_linked_axis_is_gone_once_a_preset_is_loaded(visitor: Visitor) -> None:
     page = visitor.open(link(**{**SMALL, "num_inference_steps": 2, "x": "Seed", "x_values": "1,2"}))
     expect(cells(page)).to_have_count(2)
-    page.get_by_label("Move together with").first.click()
-    page.get_by_role("option", name="Steps", exact=True).click()
+    choose(page, "Move together with", "Steps")
     expect(page.get_by_label("with Steps")).to_be_visible()
     page.get_by_role("button", name="Guidance", exact=False).first.click()
     finish(page, 5)
