@@ -25,7 +25,7 @@ from core.diffusion.models.load import ModelInfo, describe
 from core.diffusion.models.lora.files import wanted_loras
 from core.diffusion.recipe.prompt.foreign import foreign_words
 from core.diffusion.recipe.setting import Setting
-from core.diffusion.recipe.settings_table import FROM_MODEL, SETTINGS, current_name
+from core.diffusion.recipe.settings_table import FROM_MODEL, PROMPTS, SETTINGS, current_name
 from core.diffusion.settings import MAX_SEED, GenerationSettings
 from core.runs.queue.jobs import Cell
 from core.runs.store.store import Store
@@ -122,8 +122,10 @@ def _targets(out: Path, wanted: Sequence[GenerationSettings]) -> list[Path]:
 
 
 def _warn_of_prompts(settings: GenerationSettings, info: ModelInfo) -> None:
-    texts = (settings.prompt, settings.negative_prompt)
-    if max(len(text.encode()) for text in texts) <= 75 and not any(map(foreign_words, texts)):
+    texts = {name: getattr(settings, name) for name in PROMPTS}
+    steps = settings.num_inference_steps
+    is_foreign = any(foreign_words(text, name, steps) for name, text in texts.items())
+    if max(len(text.encode()) for text in texts.values()) <= 75 and not is_foreign:
         return  # a token is at least a byte: nothing is cut, and the tokenizer need not load
     from core.diffusion.sampling.text_encoder import Tokenizer
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -16,10 +15,12 @@ from core.diffusion.recipe.guidance.methods import guided_calls, uses_negative
 from core.diffusion.recipe.limits import MAX_GUIDANCE, MAX_SEED, MAX_SIDE, MAX_STEPS, nearest_side
 from core.diffusion.recipe.problems import Problem, PromptReader, SettingsError
 from core.diffusion.recipe.prompt.foreign import foreign_words
+from core.diffusion.recipe.prompt.texts import canonical_texts, every_text
 from core.diffusion.recipe.rows.source import POSTERIORS
 from core.diffusion.recipe.sampler import AUTOMATIC, plain_sampler
 from core.diffusion.recipe.schedule import step_range
 from core.diffusion.recipe.schedulers import SCHEDULERS, nearest_scheduler
+from core.diffusion.recipe.setting import KIND_NAMES, converted
 from core.diffusion.recipe.settings_table import PROMPTS, SETTINGS, SOURCE_FIELDS, current_name
 from core.diffusion.recipe.variations import VariationError, variations_of, with_variations
 
@@ -147,12 +148,12 @@ class GenerationSettings:
             if name != given and name in values:
                 continue  # what has the name of today is the later word
             kind = SETTINGS[name].kind
-            converted = _convert(value, kind)
-            if converted is None:
-                reason = f"{value!r} is not {_KIND_NAMES[kind]}"
+            read = converted(value, kind)
+            if read is None:
+                reason = f"{value!r} is not {KIND_NAMES[kind]}"
                 problems.append(Problem(field=given, reason=reason))
             else:
-                clean[name] = converted
+                clean[name] = read
         if problems:
             raise SettingsError(problems)
         return cls(**clean)
@@ -184,6 +185,10 @@ class GenerationSettings:
                 return replace(self, guidance_start=0.0, guidance_end=0.0).canonical(loras)
             values = {n: v for n, v in values.items() if n not in _INTERVAL}
             values |= {} if acts == range(calls) else {"guided_calls": [acts.start, acts.stop]}
+        # Prompts that are told the same at every step are the same image.
+        steps = None if self.match_noise else step_range(self).num_executed_steps
+        texts = {name: getattr(self, name) for name in PROMPTS if name in values}
+        values |= canonical_texts(texts, steps)
         values["scheduler"], schedule = plain_sampler(self)
         if schedule == AUTOMATIC:
             values.pop("sigma_schedule", None)
@@ -253,10 +258,12 @@ class GenerationSettings:
 
     def _text_warnings(self, tokenizer: PromptReader) -> list[Problem]:
         found: list[Problem] = []
+        steps = self.num_inference_steps
         for name in PROMPTS:
-            if words := foreign_words(getattr(self, name)):
+            if words := foreign_words(getattr(self, name), name, steps):
                 found.append(Problem(field=name, reason=words, severity="warning"))
-            if lost := tokenizer.cut_off(getattr(self, name)):
+            texts = [text for _, text in every_text(getattr(self, name), steps, name)]
+            if lost := " ".join(filter(None, map(tokenizer.cut_off, texts))):
                 reason = f"is too long for the text encoder, which never sees: {lost!r}"
                 found.append(Problem(field=name, reason=reason, severity="warning"))
         return found
@@ -268,24 +275,3 @@ class GenerationSettings:
 
 
 _INTERVAL = ("guidance_start", "guidance_end")
-_KIND_NAMES: dict[type, str] = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-}
-
-
-def _convert(value: object, kind: type) -> Any:
-    if isinstance(value, bool) or kind is bool:
-        return value if isinstance(value, bool) and kind is bool else None
-    if kind is str:
-        return value if isinstance(value, str) else None
-    if not isinstance(value, int | float):
-        return None
-    if kind is int:
-        return int(value) if math.isfinite(value) and value == int(value) else None
-    try:
-        return float(value)
-    except OverflowError:
-        return None

@@ -9,6 +9,7 @@ from pathlib import Path
 from core.diffusion.models.load import ModelError, ModelInfo
 from core.diffusion.models.lora.files import canonical_loras, missing_loras, walked_once
 from core.diffusion.recipe.prompt.foreign import foreign_words
+from core.diffusion.recipe.prompt.texts import every_text
 from core.diffusion.recipe.settings_table import PROMPTS, SETTINGS
 from core.diffusion.settings import GenerationSettings, PromptReader
 from core.sweeps.axes import AXES
@@ -124,15 +125,15 @@ def _missing_loras(cells: Sequence[SweepCell]) -> list[SweepProblem]:
 def _foreign_texts(cells: Sequence[SweepCell]) -> tuple[SweepProblem, ...]:
     """Each text that has an effect and another tool's marks, once."""
     texts = {
-        (name, getattr(cell.settings, name)): None
+        (name, getattr(cell.settings, name), cell.settings.num_inference_steps): None
         for cell in cells
         for name in PROMPTS
         if cell.settings.matters(name)
     }
     return tuple(
         SweepProblem(axis=field, value=_excerpt(text), reason=words)
-        for field, text in texts
-        if (words := foreign_words(text))
+        for field, text, steps in texts
+        if (words := foreign_words(text, field, steps))
     )
 
 
@@ -151,7 +152,8 @@ def _cut_texts(
         folder = infos[settings.model].folder
         for name in PROMPTS:
             if settings.matters(name):
-                texts[name, getattr(settings, name), folder] = None
+                told = every_text(getattr(settings, name), settings.num_inference_steps, name)
+                texts |= {(name, text, folder): None for _, text in told}
     return tuple(
         SweepProblem(
             axis=field,

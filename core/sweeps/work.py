@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from core.diffusion.models.info import ModelInfo
-from core.diffusion.recipe.guidance.methods import guided_calls, rows_of_call
+from core.diffusion.recipe.guidance.methods import guided_calls, rows_at_rest, rows_of_call
 from core.diffusion.recipe.schedule import unet_calls
 from core.diffusion.settings import GenerationSettings
 
@@ -32,9 +32,13 @@ def runs_of(
 
 
 def _rows_in(run: GenerationSettings, calls: int, info: ModelInfo | None) -> int:
-    """UNet rows of the first `calls` calls: one each, and more where guidance acts."""
+    """UNet rows of the first `calls` calls: one each where no AND joins prompts, and more where
+    guidance acts.
+    """
     guided = guided_calls(run, unet_calls(run, info.scheduler_config if info else None))
-    return calls + len(range(calls)[guided.start : guided.stop]) * (rows_of(run, info) - 1)
+    at_rest = len(info.family.rows_at_rest(run) if info else rows_at_rest(run))
+    more = rows_of(run, info) - at_rest
+    return calls * at_rest + len(range(calls)[guided.start : guided.stop]) * more
 
 
 def rows_of(run: GenerationSettings, info: ModelInfo | None) -> int:

@@ -42,13 +42,13 @@ def _show_call(run: Run, call: int, lines: Mapping[str, str]) -> None:
             st.metric("Sigma", f"{sigma:.3g}", width="content")
             st.metric("Log-SNR", f"{-2 * math.log(sigma):.2f}", width="content")
             st.metric("Input's deviation", f"{run.x_vp[call].std():.3f}", width="content")
-        kept = (run.pred_uncond, run.pred_perturbed) if run.guided[call] else ()
-        rows = 1 + sum(one is not None for one in kept)
+        rows = run.rows[call]
+        first = run.prompts[0]
         shape = "(" + ", ".join(str(n) for n in (rows, *run.x_vp.shape[1:])) + ")"
         st.code(
             f"takes  latents     {shape}\n"
             f"       timestep    {run.timesteps[call]:g}\n"
-            f"       embeddings  ({rows}, {len(run.prompt.places)}, {run.prompt.width})\n"
+            f"       embeddings  ({rows}, {len(first.places)}, {first.width})\n"
             f"gives  {_GIVES.get(run.prediction_type, 'prediction'):<10}  {shape}",
             language=None,
         )

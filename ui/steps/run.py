@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -79,21 +79,33 @@ def _forget_beyond() -> None:
 
 
 def _show_prompt(run: Run, plain: Mapping[str, str]) -> None:
+    first = run.prompts[0]
     words = (
         "The tokenizer splits the text into numbered tokens; the text encoder turns each of its "
-        f"{len(run.prompt.places)} places into {run.prompt.width} numbers that depend on the other "
+        f"{len(first.places)} places into {first.width} numbers that depend on the other "
         "tokens."
     )
     with block("1 · The prompt becomes vectors", words, "prompt", plain):
-        if run.negative is None:
-            _token_table(run.prompt)
+        if not run.negatives:
+            _token_tables(run.prompts, run.settings.prompt)
             st.caption("Without guidance by a second prediction, no negative prompt is encoded.")
             return
         of_prompt, of_negative = st.tabs(["Prompt", "Negative prompt"])
         with of_prompt:
-            _token_table(run.prompt)
+            _token_tables(run.prompts, run.settings.prompt)
         with of_negative:
-            _token_table(run.negative)
+            _token_tables(run.negatives, run.settings.negative_prompt)
+
+
+def _token_tables(texts: Sequence[EmbeddedPrompt], typed: str) -> None:
+    """The tokens of each text that a prompt has in the run."""
+    if len(texts) == 1:
+        _token_table(texts[0])
+        return
+    st.caption(escaped(f"{typed} is {len(texts)} texts in this run."))
+    for tab, one in zip(st.tabs([escaped(one.text) or "–" for one in texts]), texts, strict=True):
+        with tab:
+            _token_table(one)
 
 
 def _token_table(prompt: EmbeddedPrompt) -> None:

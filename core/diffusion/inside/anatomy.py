@@ -48,17 +48,20 @@ class Run:
     """One image's whole way, every tensor kept: N UNet calls over latents (C, h, w), float32.
 
     `latents` (N + 1, C, h, w) as the scheduler holds them; `x_vp` (N, C, h, w) the same in
-    variance-preserving coordinates, which is what the UNet is given. `pred_uncond`, `pred_cond`,
-    `pred_perturbed` and `pred_guided` are what came of it, in the model's own prediction type: the
-    first and the third None where no call has them, and zeros in the calls in which guidance does
-    not act, by `guided`. `x0` is the clean picture that the guided one implies. `sigmas` has the
-    noise level of every call and, last, the one that the run ends at. `x0_pictures` are the x0
-    decoded, a picture a call; none where that would take too long.
+    variance-preserving coordinates, which is what the UNet is given. `pred_uncond`,
+    `pred_cond`, `pred_perturbed` and `pred_guided` are what came of it, in the model's own
+    prediction type: the first and the third None where no call has them, and zeros in the calls
+    in which guidance does not act, by `guided`. `x0` is the clean picture that the guided one
+    implies. `sigmas` has the noise level of every call and, last, the one that the run ends at.
+    `x0_pictures` are the x0 decoded, a picture a call; none where that would take too long.
+    `prompts` has each text of the prompt once, in its order, and `negatives` each of the
+    negative one, none without guidance. `rows` counts the UNet's rows of each call.
     """
 
     settings: GenerationSettings
-    prompt: EmbeddedPrompt
-    negative: EmbeddedPrompt | None
+    prompts: tuple[EmbeddedPrompt, ...]
+    negatives: tuple[EmbeddedPrompt, ...]
+    rows: tuple[int, ...]
     noise: np.ndarray
     timesteps: tuple[float, ...]
     sigmas: tuple[float, ...]

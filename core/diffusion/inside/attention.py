@@ -19,8 +19,9 @@ from core.diffusion.inside.anatomy import AttentionMaps
 from core.diffusion.inside.unrolled import embedded, finite, step
 from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.recipe.guidance.methods import ROW_ORDER
+from core.diffusion.recipe.prompt.texts import is_one_text
 from core.diffusion.sampling.batch import Batch
-from core.diffusion.settings import GenerationSettings
+from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
 
 class AttentionSum:
@@ -119,6 +120,9 @@ def attend(
     """Run `settings` (strict) and map each place of the prompt; raises SettingsError."""
     settings = replace(settings, snapshot=0)
     settings.require_valid(vae_scale_factor=model.info.vae_scale_factor)
+    if not is_one_text(settings):
+        reason = "has no one map: take AND, [from:to:when] and [a|b] out of it"
+        raise SettingsError([Problem(field="prompt", reason=reason)])
     batch = Batch(model, max_rows=len(ROW_ORDER))
     cell = batch.admit(settings, strict=True, record="none")
     seen = AttentionSum((cell.latents.shape[2], cell.latents.shape[3]))
@@ -130,7 +134,7 @@ def attend(
     if seen.total is None:
         raise ValueError("this UNet has no cross-attention to watch")
     return AttentionMaps(
-        prompt=embedded(model, settings.prompt, cell.cond),
+        prompt=embedded(model, settings.prompt, cell.condition.conds[0][0]),
         maps=(seen.total / seen.count).cpu().numpy(),
         layers=seen.count // cell.total_calls,
         calls=cell.total_calls,

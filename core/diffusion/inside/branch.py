@@ -23,6 +23,7 @@ from core.diffusion.recipe.schedulers import SCHEDULERS, SchedulerRow
 from core.diffusion.sampling.batch import Batch
 from core.diffusion.sampling.cell import BatchCell
 from core.diffusion.sampling.prediction import PREDICTIONS, Prediction, prediction_type_of
+from core.diffusion.sampling.text_encoder import Conditioning
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
 SAME_LEVEL = 1e-3
@@ -139,8 +140,9 @@ def _hand_over(
         _begin_at(fresh, row, first, x_vp)
         return None, [fresh]
     target = 0.0 if first is None else fresh.sigmas[first]
-    acts = fresh.guided[-1 if first is None else first]
-    bridge = _bridge_cell(batch, fresh, x_vp, (sigma, target), timestep[None], acts)
+    at = -1 if first is None else first
+    told, acts = fresh.conditions[at], fresh.guided[at]
+    bridge = _bridge_cell(batch, fresh, x_vp, (sigma, target), timestep[None], acts, told)
     if first is None:
         return (sigma, target), [bridge]
 
@@ -163,13 +165,15 @@ def _begin_at(cell: BatchCell, row: SchedulerRow, call: int, x_vp: torch.Tensor)
     """Set a fresh cell to begin at one of its calls, from variance-preserving latents."""
     scheduler = cell.scheduler
     times, levels, guided = cell.timesteps[call:], cell.sigmas[call:], cell.guided[call:]
+    told = cell.conditions[call:]
     if row.repeats_first_transition and call > 0:
         # PNDM runs the first transition twice wherever it begins.
         times, levels = torch.cat([times[:2], times[1:]]), [*levels[:2], *levels[1:]]
         guided = [*guided[:2], *guided[1:]]
+        told = [*told[:2], *told[1:]]
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(call)
-    cell.timesteps, cell.sigmas, cell.guided = times, levels, guided
+    cell.timesteps, cell.sigmas, cell.guided, cell.conditions = times, levels, guided, told
     cell.latents = x_vp * ((1 + levels[0] ** 2) ** 0.5 if row.sigma_space else 1.0)
 
 
@@ -210,6 +214,7 @@ def _bridge_cell(
     levels: tuple[float, float],
     timestep: torch.Tensor,
     is_guided: bool,
+    told: Conditioning,
 ) -> BatchCell:
     """One call with the new settings that leads from one noise level to another."""
     sigma, target = levels
@@ -218,10 +223,7 @@ def _bridge_cell(
         strict=True,
         record="none",
         latents=x_vp,
-        cond=fresh.cond,
-        uncond=fresh.uncond,
-        added=fresh.added,
-        uncond_added=fresh.uncond_added,
+        conditions=[told],
         scheduler=_PlainStep(
             sigma=sigma,
             target=target,
@@ -230,6 +232,7 @@ def _bridge_cell(
         timesteps=timestep,
         sigmas=[sigma],
         rows_of_call=fresh.rows_of_call,
+        rows_at_rest=fresh.rows_at_rest,
         guided=[is_guided],
         step_kwargs={},
         generator=fresh.generator,

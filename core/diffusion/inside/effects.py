@@ -19,14 +19,16 @@ from core.diffusion.inside.anatomy import Effects, WordEffect
 from core.diffusion.inside.unrolled import finite, step
 from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.models.lora.adapters import use_loras
+from core.diffusion.recipe.guidance.methods import Row
 from core.diffusion.recipe.prompt.words import MOST_WORDS, with_other, words_of
+from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.sampling.batch import Batch
 from core.diffusion.sampling.cell import BatchCell
 from core.diffusion.sampling.compute.memory import on_device
 from core.diffusion.sampling.compute.unet_rows import UNetRows
-from core.diffusion.sampling.guidance import Said, guide
+from core.diffusion.sampling.guidance import Said, composed, guide
 from core.diffusion.sampling.prediction import PREDICTIONS, prediction_type_of
-from core.diffusion.sampling.text_encoder import Conditioning, PromptEncoder
+from core.diffusion.sampling.text_encoder import Conditioning, Told
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
 MOST_CALLS = 10
@@ -59,7 +61,8 @@ def effects(
     groups = [changed[i : i + TOGETHER] for i in range(0, len(changed), TOGETHER)]
     total = (1 + len(groups)) * cell.total_calls + 1
     calls = tuple(sorted({round(i) for i in np.linspace(0, cell.total_calls - 1, MOST_CALLS)}))
-    look = _Look(model, changed)
+    steps = SCHEDULERS[settings.scheduler].step_of(cell.total_calls - 1)
+    look = _Look(model, [batch.conditions(one, steps, cell.total_calls) for one in changed])
     at_calls: list[np.ndarray] = []  # (words, h, w) each
     while not cell.is_done:
         if cell.call in calls:
@@ -99,56 +102,51 @@ def effects(
 class _Look:
     """The predicted x0 with other prompts, from the latents that a cell has now."""
 
-    def __init__(self, model: LoadedModel, changed: Sequence[GenerationSettings]) -> None:
-        encode = PromptEncoder(model)
+    def __init__(self, model: LoadedModel, changed: Sequence[Sequence[Conditioning]]) -> None:
         self._model = model
-        self._given = [encode.condition(one) for one in changed]
+        self._given = changed  # a prompt, then a call
         self._unet = UNetRows(model, max_rows=2 * TOGETHER)
         self._prediction = PREDICTIONS[prediction_type_of(model.info.scheduler_config)]
 
     @torch.no_grad()
     def __call__(self, cell: BatchCell) -> np.ndarray:
         """(words, h, w): how far each moves the guided x0, as the RMS over the channels."""
-        own = Conditioning(
-            cond=cell.cond,
-            uncond=cell.uncond,
-            added=cell.added,
-            uncond_added=cell.uncond_added,
-        )
+        own = cell.condition
         timestep = cell.timesteps[cell.call]
         x = cell.scheduler.scale_model_input(cell.latents, timestep)
         kinds = cell.rows_at(cell.call)
         use_loras(self._model, cell.loras)
         maps: list[np.ndarray] = []
         for start in range(0, len(self._given), TOGETHER):
-            given = [own, *self._given[start : start + TOGETHER]]
-            rows = [("cond", one) for one in given]
-            rows += [("uncond", own)] if "uncond" in kinds else []
-            rows += [("perturbed", one) for one in given] if "perturbed" in kinds else []
-            told = [
-                (own.uncond, *own.uncond_added) if kind == "uncond" else (one.cond, *one.added)
-                for kind, one in rows
-            ]
+            group = self._given[start : start + TOGETHER]
+            given = [own, *(one[cell.call] for one in group)]
+            conds = [told for one in given for told in one.conds]
+            rows = _rows("cond", conds)
+            if own.uncond is not None and "uncond" in kinds:
+                rows += _rows("uncond", [own.uncond])
+            if "perturbed" in kinds:
+                rows += _rows("perturbed", conds)
             out = self._unet(
                 torch.cat([x] * len(rows)),
                 on_device([float(timestep)] * len(rows), self._model.device),
-                *map(torch.cat, zip(*told, strict=True)),
+                *map(torch.cat, zip(*(told for _, told in rows), strict=True)),
                 perturbed=[
                     cell.settings.pag_layers if kind == "perturbed" else "" for kind, _ in rows
                 ],
             ).split(1)
-            uncond = out[len(given)] if "uncond" in kinds else None
+            uncond = out[len(conds)] if "uncond" in kinds else None
+            predicted = iter(out)
             perturbed = out[-len(given) :] if "perturbed" in kinds else [None] * len(given)
             said = [
                 Said(
                     call=cell.call,
                     is_guided=any(cell.guided),
-                    cond=c,
-                    uncond=uncond,
+                    cond=composed([next(predicted) for _ in one.conds], one.weights, uncond),
+                    uncond=uncond if cell.guided[cell.call] else None,
                     perturbed=p,
                     carried=cell.carried,
                 )
-                for c, p in zip(out, perturbed, strict=False)
+                for one, p in zip(given, perturbed, strict=True)
             ]
             guided = torch.cat([guide(one, cell.settings) for one in said])
             sigma = on_device([cell.sigmas[cell.call]] * len(given), self._model.device)
@@ -156,3 +154,7 @@ class _Look:
             moved = (x0[1:] - x0[:1]).square().mean(1).sqrt()
             maps += list(moved.cpu().numpy())
         return np.stack(maps)
+
+
+def _rows(kind: Row, told: Sequence[Told]) -> list[tuple[Row, Told]]:
+    return [(kind, one) for one in told]

@@ -14,8 +14,9 @@ from core.diffusion.engine import Engine
 from core.diffusion.inside.anatomy import Call, EmbeddedPrompt, Place, PlaceKind, Run
 from core.diffusion.models.errors import ModelError
 from core.diffusion.models.loaded import LoadedModel
-from core.diffusion.recipe.guidance.methods import APG, ROW_ORDER
-from core.diffusion.recipe.prompt.weights import tokenized
+from core.diffusion.recipe.guidance.methods import APG
+from core.diffusion.recipe.prompt.texts import MOST_PARTS, prompts_by_step
+from core.diffusion.recipe.prompt.weights import parse_chunks, tokenized
 from core.diffusion.recipe.schedule import unet_calls
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.sampling.batch import Batch
@@ -39,7 +40,7 @@ class WatchedBatch(Batch):
     """A Batch of one cell that keeps what goes into each call and what comes out, (1, C, h, w)."""
 
     def __init__(self, model: LoadedModel) -> None:
-        super().__init__(model, max_rows=len(ROW_ORDER))
+        super().__init__(model, max_rows=MOST_PARTS + 1)
         self.x_vp: list[torch.Tensor] = []
         self.said: list[Said] = []
         self.guided: list[torch.Tensor] = []
@@ -75,10 +76,7 @@ def unroll(
     batch = WatchedBatch(model)
     require_room(batch, settings)
     cell = batch.admit(settings, strict=True, record="none")
-    prompt = embedded(model, settings.prompt, cell.cond)
-    negative = None
-    if cell.uncond is not None:
-        negative = embedded(model, settings.negative_prompt, cell.uncond)
+    prompts, negatives = encoded_texts(model, settings, cell)
     latents, x0 = [cell.latents], list[torch.Tensor]()
     while not cell.is_done:
         step(batch, cell)
@@ -96,8 +94,9 @@ def unroll(
             yield cell.call, cell.total_calls + 1
     return Run(
         settings=settings,
-        prompt=prompt,
-        negative=negative,
+        prompts=prompts,
+        negatives=negatives,
+        rows=tuple(len(cell.rows_at(call)) for call in range(cell.total_calls)),
         noise=initial_noise(settings, batch.latent_shape(settings))[0][0].numpy(),
         timesteps=tuple(float(t) for t in cell.timesteps),
         sigmas=(*cell.sigmas, last_sigma(cell)),
@@ -107,7 +106,7 @@ def unroll(
         pred_cond=as_array([one.cond for one in batch.said]),
         pred_perturbed=batch.rows("perturbed"),
         pred_guided=as_array(batch.guided),
-        guided=tuple(len(cell.rows_at(call)) > 1 for call in range(cell.total_calls)),
+        guided=tuple(cell.guided),
         x0=as_array(x0),
         prediction_type=prediction_type_of(model.info.scheduler_config),
         scheduler_config=dict(cell.scheduler.config),
@@ -174,28 +173,54 @@ def said_in(run: Run, index: int, carried: torch.Tensor | None = None) -> Said:
     )
 
 
+def encoded_texts(
+    model: LoadedModel, settings: GenerationSettings, cell: BatchCell
+) -> tuple[tuple[EmbeddedPrompt, ...], tuple[EmbeddedPrompt, ...]]:
+    """Each text that the prompt has in the run of a fresh cell, and that the negative one has."""
+    row = SCHEDULERS[settings.scheduler]
+    by_step = prompts_by_step(settings, row.step_of(max(cell.total_calls, 1) - 1))
+    conds: dict[str, torch.Tensor] = {}
+    unconds: dict[str, torch.Tensor] = {}
+    for call, given in enumerate(cell.conditions):
+        now = by_step[row.step_of(call) - 1]
+        for (text, _), told in zip(now.parts, given.conds, strict=True):
+            conds.setdefault(text, told[0])
+        if given.uncond is not None:
+            unconds.setdefault(now.negative, given.uncond[0])
+    prompts, negatives = (
+        tuple(embedded(model, text, states) for text, states in found.items())
+        for found in (conds, unconds)
+    )
+    return prompts, negatives
+
+
 def embedded(model: LoadedModel, text: str, embedding: torch.Tensor) -> EmbeddedPrompt:
-    """The places of a prompt with the norms of `embedding`, (1, places, width)."""
-    ids: list[int] = tokenized(
-        model.tokenizer,
-        text,
-        padding="max_length",
-        max_length=model.tokenizer.model_max_length,
-        truncation=True,
-    ).input_ids
+    """The places of a text with the norms of `embedding`, (1, places, width); where another one is
+    longer, the text's stand there more than once.
+    """
+    places: list[Place] = []
     norms: list[float] = embedding[0].float().norm(dim=-1).tolist()
-    # The padding has the end token's id in Stable Diffusion 1: the first one ends the prompt.
-    end = ids.index(model.tokenizer.eos_token_id, 1)
-    places = [
-        Place(
-            position=position,
-            kind=_kind(position, end),
-            id=token,
-            text=str(model.tokenizer.decode([token])).strip(),
-            norm=norm,
-        )
-        for position, (token, norm) in enumerate(zip(ids, norms, strict=True))
-    ]
+    for pieces in parse_chunks(text):
+        ids: list[int] = tokenized(
+            model.tokenizer,
+            pieces,
+            padding="max_length",
+            max_length=model.tokenizer.model_max_length,
+            truncation=True,
+        ).input_ids
+        # The padding has the end token's id in Stable Diffusion 1: the first one ends the prompt.
+        end = ids.index(model.tokenizer.eos_token_id, 1)
+        first = len(places)
+        places += [
+            Place(
+                position=first + position,
+                kind=_kind(position, end),
+                id=token,
+                text=str(model.tokenizer.decode([token])).strip(),
+                norm=norms[first + position],
+            )
+            for position, token in enumerate(ids)
+        ]
     return EmbeddedPrompt(
         text=text,
         width=embedding.shape[-1],

@@ -18,7 +18,12 @@ from typing import Any, Literal
 
 from core.diffusion.models.errors import ModelError
 from core.diffusion.models.latent_format import SD_LATENTS, SDXL_LATENTS, LatentFormat
-from core.diffusion.recipe.guidance.methods import GuidanceSettings, Row, rows_of_call
+from core.diffusion.recipe.guidance.methods import (
+    GuidanceSettings,
+    Row,
+    rows_at_rest,
+    rows_of_call,
+)
 
 Added = Literal["text_embeds", "time_ids", "timestep_cond"]
 """What a UNet is told beside latents, timestep and prompt: SDXL's pooled prompt (rows, width) and
@@ -130,6 +135,10 @@ class Family:
     def rows_of_call(self, settings: GuidanceSettings) -> tuple[Row, ...]:
         """The UNet's predictions in a call in which guidance acts: one where it is embedded."""
         return ("cond",) if self.guidance == "embedded" else rows_of_call(settings)
+
+    def rows_at_rest(self, settings: GuidanceSettings) -> tuple[Row, ...]:
+        """The UNet's predictions in a call without guidance."""
+        return ("cond",) if self.guidance == "embedded" else rows_at_rest(settings)
 
     def rows(self, settings: GuidanceSettings) -> int:
         """Count the most UNet rows of a call: one without guidance, two or three with it."""

@@ -74,6 +74,12 @@ class SchedulerRow:
             return calls - 1
         return calls + (self.repeats_first_transition and num_inference_steps > 1)
 
+    def step_of(self, call: int) -> int:
+        """The step, counted from 1, to which a call of a run, counted from 0, belongs."""
+        if self.repeats_first_transition:
+            return max(call, 1)
+        return call // self.calls_per_step + 1
+
     def build(self, config: Mapping[str, Any]) -> Any:
         """A fresh scheduler for a model whose `scheduler_config.json` is `config`.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -13,6 +13,14 @@ Settings = Any
 """A frozen dataclass with a value under each setting's name: `GenerationSettings`."""
 
 Group = Literal["prompt", "model", "sampler", "guidance", "noise", "source"]
+
+
+KIND_NAMES: Mapping[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+}
 
 
 class AxisError(ValueError):
@@ -155,3 +163,19 @@ def replacing(name: str) -> Callable[[Settings, Any, Any], Settings]:
 
 def _lies_within(value: Any, bounds: tuple[float, float]) -> bool:
     return bool(bounds[0] <= value <= bounds[1])
+
+
+def converted(value: object, kind: type) -> Any:
+    """A value as a setting's kind, whole floats as ints; None where it is of another."""
+    if isinstance(value, bool) or kind is bool:
+        return value if isinstance(value, bool) and kind is bool else None
+    if kind is str:
+        return value if isinstance(value, str) else None
+    if not isinstance(value, int | float):
+        return None
+    if kind is int:
+        return int(value) if math.isfinite(value) and value == int(value) else None
+    try:
+        return float(value)
+    except OverflowError:
+        return None

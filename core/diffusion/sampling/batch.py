@@ -16,21 +16,21 @@ from core.diffusion.events import Record
 from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.models.lora.adapters import use_loras
 from core.diffusion.models.lora.files import wanted_loras
-from core.diffusion.recipe.guidance.methods import APG, CFG_PP, ROW_ORDER, Row, guided_calls
+from core.diffusion.recipe.guidance.methods import APG, CFG_PP, ROW_ORDER, Row
 from core.diffusion.recipe.images import ReadInput
 from core.diffusion.recipe.sampler import sampler_of
 from core.diffusion.recipe.schedule import call_sigmas, step_range
-from core.diffusion.sampling.cell import BatchCell
+from core.diffusion.recipe.schedulers import SCHEDULERS
+from core.diffusion.sampling.cell import BatchCell, guidance_rows
 from core.diffusion.sampling.compute.memory import is_out_of_memory, on_device, with_room
-from core.diffusion.sampling.compute.perturbed import perturbed_layers
 from core.diffusion.sampling.compute.unet_rows import UNetRows
 from core.diffusion.sampling.guidance import Said, averaged, guide, renoised
 from core.diffusion.sampling.prediction import PREDICTIONS, prediction_type_of
 from core.diffusion.sampling.quantities import measure
 from core.diffusion.sampling.sampler import laid_out, step_kwargs
 from core.diffusion.sampling.source_latents import SourceLatents
-from core.diffusion.sampling.text_encoder import PromptEncoder
-from core.diffusion.settings import GenerationSettings, Problem, SettingsError
+from core.diffusion.sampling.text_encoder import Conditioning, PromptEncoder, Told
+from core.diffusion.settings import GenerationSettings
 
 
 class Batch:
@@ -100,22 +100,19 @@ class Batch:
             settings, self.latent_shape(settings), scheduler, first, timesteps
         )
         loras = wanted_loras(settings)
-        given = self._encode.condition(settings)
-        rows_of_call, guided = self._guidance(settings, len(sigmas))
+        rows_of_call, rows_at_rest, guided = guidance_rows(model, settings, len(sigmas))
         cell = BatchCell(
             settings=settings,
             loras=loras,
             strict=strict,
             record=record,
             latents=latents,
-            cond=given.cond,
-            uncond=given.uncond,
-            added=given.added,
-            uncond_added=given.uncond_added,
+            conditions=self.conditions(settings, begin.num_executed_steps, len(sigmas)),
             scheduler=scheduler,
             timesteps=timesteps,
             sigmas=sigmas,
             rows_of_call=rows_of_call,
+            rows_at_rest=rows_at_rest,
             guided=guided,
             step_kwargs=step_kwargs(settings, scheduler, generator),
             generator=generator,
@@ -126,22 +123,19 @@ class Batch:
 
     def condition(self, cell: BatchCell, settings: GenerationSettings) -> None:
         """Condition a cell by these prompts and this guidance from its next call on."""
-        given = self._encode.condition(settings)
-        cell.cond, cell.uncond = given.cond, given.uncond
-        cell.added, cell.uncond_added = given.added, given.uncond_added
-        cell.rows_of_call, cell.guided = self._guidance(settings, cell.total_calls)
+        calls = cell.total_calls
+        steps = SCHEDULERS[settings.scheduler].step_of(calls - 1)
+        cell.conditions = self.conditions(settings, steps, calls)
+        rows = guidance_rows(self.model, settings, calls)
+        cell.rows_of_call, cell.rows_at_rest, cell.guided = rows
 
-    def _guidance(
-        self, settings: GenerationSettings, calls: int
-    ) -> tuple[tuple[Row, ...], list[bool]]:
-        """The rows of a guided call, and of each call whether it is one."""
-        rows = self.model.info.family.rows_of_call(settings)
-        layers = settings.pag_layers
-        if "perturbed" in rows and not perturbed_layers(self.model.unet, layers):
-            reason = f"needs self-attention in the {layers} blocks of the UNet: this model has none"
-            raise SettingsError([Problem(field="guidance_method", reason=reason)])
-        acts = guided_calls(settings, calls)
-        return rows, [len(rows) > 1 and call in acts for call in range(calls)]
+    def conditions(
+        self, settings: GenerationSettings, steps: int, calls: int
+    ) -> list[Conditioning]:
+        """What the UNet is told in each call of a run of so many steps; once where it has none."""
+        by_step = self._encode.condition(settings, steps)
+        row = SCHEDULERS[settings.scheduler]
+        return [by_step[row.step_of(call) - 1] for call in range(max(calls, 1))]
 
     def drop(self, cell: BatchCell) -> None:
         self.cells.remove(cell)
@@ -155,7 +149,8 @@ class Batch:
         together: dict[Any, list[BatchCell]] = {}
         for cell in running:
             if not cell.strict:
-                together.setdefault((_shape(cell), cell.loras), []).append(cell)
+                alike = (_shape(cell), cell.condition.tokens, cell.loras)
+                together.setdefault(alike, []).append(cell)
         for cells in together.values():
             self._advance(cells)
         for cell in running:
@@ -172,19 +167,19 @@ class Batch:
                 for cell in cells
             ],
         )
-        rows: list[tuple[BatchCell, torch.Tensor, Row]] = [
-            (cell, x, kind)
+        rows: list[tuple[BatchCell, torch.Tensor, Row, Told]] = [
+            (cell, x, kind, told)
             for kind in ROW_ORDER
             for cell, x in zip(cells, x_vp, strict=True)
-            if kind in cell.rows_at(cell.call)
+            for told in cell.told(kind)
         ]
         use_loras(self.model, cells[0].loras)  # others may have been asked for in between
 
         def gather() -> list[torch.Tensor]:
-            times = [float(cell.timesteps[cell.call]) for cell, _, _ in rows]
-            given = [cell.given(kind) for cell, _, kind in rows]
+            times = [float(cell.timesteps[cell.call]) for cell, *_ in rows]
+            given = [told for *_, told in rows]
             return [
-                torch.cat([x for _, x, _ in rows]),  # (rows, C, h, w)
+                torch.cat([x for _, x, *_ in rows]),  # (rows, C, h, w)
                 on_device(times, self.model.device),  # (rows,)
                 # (rows, tokens, width), and (rows, ...) each
                 *map(torch.cat, zip(*given, strict=True)),
@@ -192,15 +187,12 @@ class Batch:
 
         noise_pred = self._unet(
             *with_room(self.model.device, gather),
-            perturbed=[cell.perturbed(kind) for cell, _, kind in rows],
+            perturbed=[cell.perturbed(kind) for cell, _, kind, _ in rows],
         )
-        found: dict[int, dict[Row, torch.Tensor]] = {id(cell): {} for cell in cells}
-        for (cell, _, kind), pred in zip(rows, noise_pred.split(1), strict=True):
-            found[id(cell)][kind] = pred
-        said = [
-            Said(call=c.call, is_guided=c.rows > 1, carried=c.carried, **found[id(c)])
-            for c in cells
-        ]
+        found: dict[int, dict[Row, list[torch.Tensor]]] = {id(cell): {} for cell in cells}
+        for (cell, _, kind, _), pred in zip(rows, noise_pred.split(1), strict=True):
+            found[id(cell)].setdefault(kind, []).append(pred)
+        said = [cell.said(found[id(cell)]) for cell in cells]
         guided = with_room(
             self.model.device,
             lambda: [guide(one, cell.settings) for cell, one in zip(cells, said, strict=True)],

@@ -6,7 +6,7 @@ they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,20 @@ def guide(said: Said, settings: GuidanceSettings) -> torch.Tensor:
     if settings.guidance_rescale > 0:
         guided = rescale_noise_cfg(guided, said.cond, guidance_rescale=settings.guidance_rescale)
     return guided
+
+
+def composed(
+    conds: Sequence[torch.Tensor], weights: Sequence[float], uncond: torch.Tensor | None
+) -> torch.Tensor:
+    """Several prompts' predictions as one: Liu et al. 2022, eq. 11, before the guidance scale, as
+    AUTOMATIC1111's AND has it. One alone is itself.
+    """
+    if len(conds) == 1 or uncond is None:
+        return conds[0]
+    found = uncond
+    for cond, weight in zip(conds, weights, strict=True):
+        found = found + weight * (cond - uncond)
+    return found
 
 
 def cfg(said: Any, settings: GuidanceSettings) -> torch.Tensor:

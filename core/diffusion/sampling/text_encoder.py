@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from core.diffusion.models.files.tokenizers import read_tokenizer
-from core.diffusion.recipe.prompt.weights import token_weights, tokenized, weigh
+from core.diffusion.recipe.prompt.texts import Prompts, joins, prompts_by_step
+from core.diffusion.recipe.prompt.weights import (
+    Pieces,
+    parse_chunks,
+    token_weights,
+    tokenized,
+    weigh,
+)
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
 
     from core.diffusion.models.loaded import LoadedModel
     from core.diffusion.models.lora.files import LoraFile
+
+Told: TypeAlias = "tuple[torch.Tensor, ...]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,43 +47,54 @@ class Tokenizer:
         # The start and the end token take two of the places.
         self.limit = int(self._tokenizer.model_max_length) - 2
 
-    def _inputs(self, prompt: str) -> Any:
+    def _inputs(self, pieces: Pieces) -> Any:
         # verbose=False: a prompt over the limit is our own message, not a line in the log.
-        return tokenized(self._tokenizer, prompt, add_special_tokens=False, verbose=False)
-
-    def _ids(self, prompt: str) -> list[int]:
-        return list(self._inputs(prompt).input_ids)
+        return tokenized(self._tokenizer, pieces, add_special_tokens=False, verbose=False)
 
     def count(self, prompt: str) -> int:
-        """Tokens without the start and end token; above `limit` the rest is cut off."""
-        return len(self._ids(prompt))
+        """Tokens without the start and end token, of the longest chunk; above `limit` the rest is
+        cut off.
+        """
+        return max(len(self._inputs(pieces).input_ids) for pieces in parse_chunks(prompt))
 
     def tokens(self, prompt: str) -> list[Token]:
-        inputs = self._inputs(prompt)
-        ids: list[int] = inputs.input_ids
-        weights = token_weights(inputs, prompt) or [1.0] * len(ids)
-        return [
-            Token(id=id, text=self._tokenizer.decode([id]), weight=weight)
-            for id, weight in zip(ids, weights, strict=True)
-        ]
+        """The tokens of all chunks of a prompt that is one text."""
+        found: list[Token] = []
+        for pieces in parse_chunks(prompt):
+            inputs = self._inputs(pieces)
+            ids: list[int] = inputs.input_ids
+            weights = token_weights(inputs, pieces) or [1.0] * len(ids)
+            found += [
+                Token(id=id, text=self._tokenizer.decode([id]), weight=weight)
+                for id, weight in zip(ids, weights, strict=True)
+            ]
+        return found
 
     def cut_off(self, prompt: str) -> str:
-        """The end of `prompt` that the text encoder never sees, as the tokenizer spells it."""
-        return str(self._tokenizer.decode(self._ids(prompt)[self.limit :])).strip()
+        """What the text encoder never sees of `prompt`, one text: the end of each chunk that is
+        too long, as the tokenizer spells it.
+        """
+        lost = (self._inputs(pieces).input_ids[self.limit :] for pieces in parse_chunks(prompt))
+        return " ".join(filter(None, (str(self._tokenizer.decode(ids)).strip() for ids in lost)))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Conditioning:
-    """What the UNet is told of one cell beside latents and timestep; no `uncond`, no guidance.
+    """What the UNet is told of one cell in a call, beside latents and timestep.
 
-    Embeddings are (1, tokens, width); the tuples have one tensor (1, ...) for each of the
-    family's `added`, in that order.
+    `conds` are the prompt's parts, whose `weights` are those of their differences from `uncond`;
+    without `uncond` there is no guidance. Each is embeddings (1, tokens, width), then one tensor
+    (1, ...) for each of the family's `added`, in that order; all have equally many tokens.
     """
 
-    cond: torch.Tensor
-    uncond: torch.Tensor | None
-    added: tuple[torch.Tensor, ...]
-    uncond_added: tuple[torch.Tensor, ...]
+    conds: tuple[Told, ...]
+    weights: tuple[float, ...]
+    uncond: Told | None
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens a row has."""
+        return self.conds[0][0].shape[1]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,6 +103,13 @@ class Embedded:
 
     states: torch.Tensor
     pooled: torch.Tensor | None
+
+    def of_length(self, tokens: int) -> Embedded:
+        """Repeat the states up to `tokens`, a multiple of theirs: each is attended to more often
+        by the same share, so that what comes out stays the same.
+        """
+        times = tokens // self.states.shape[1]
+        return replace(self, states=self.states.repeat(1, times, 1)) if times > 1 else self
 
 
 class PromptEncoder:
@@ -111,12 +141,25 @@ class PromptEncoder:
         if key in self._known:
             self._known.move_to_end(key)
             return self._known[key]
+        chunks = [self._embed(pieces, clip_skip) for pieces in parse_chunks(prompt)]
+        # SDXL's pooled prompt is the first chunk's, as in the web UI.
+        states = torch.cat([chunk.states for chunk in chunks], dim=1)
+        embedded = Embedded(states=states, pooled=chunks[0].pooled)
+        self._known[key] = embedded
+        if len(self._known) > self._keep:
+            self._known.popitem(last=False)
+        return embedded
+
+    def _embed(self, pieces: Pieces, clip_skip: int) -> Embedded:
+        """One chunk."""
+        import torch
+
         states: list[torch.Tensor] = []
         pooled: torch.Tensor | None = None
         for row, tokenizer, encoder in self._model.text_encoders():
             inputs = tokenized(
                 tokenizer,
-                prompt,
+                pieces,
                 padding="max_length",
                 max_length=tokenizer.model_max_length,
                 truncation=True,
@@ -136,15 +179,9 @@ class PromptEncoder:
                     states.append(_before_last(encoder, found, clip_skip))
                 if row.pooled:
                     pooled = found[0]
-            if weights := token_weights(inputs, prompt):
+            if weights := token_weights(inputs, pieces):
                 states[-1] = weigh(states[-1], weights)
-        embedded = Embedded(
-            states=torch.cat(states, dim=-1).to(dtype=self._model.dtype), pooled=pooled
-        )
-        self._known[key] = embedded
-        if len(self._known) > self._keep:
-            self._known.popitem(last=False)
-        return embedded
+        return Embedded(states=torch.cat(states, dim=-1).to(dtype=self._model.dtype), pooled=pooled)
 
     def between(self, first: str, second: str, share: float) -> torch.Tensor:
         """Embeddings (1, 77, width) on the straight line from the first's to the second's."""
@@ -155,36 +192,49 @@ class PromptEncoder:
         if share == 0:
             return start
         end = self.embed(second, clip_skip)
+        start, end = _of_one_length([start, end])
         pooled = None
         if start.pooled is not None and end.pooled is not None:
             pooled = (1 - share) * start.pooled + share * end.pooled
         return Embedded(states=(1 - share) * start.states + share * end.states, pooled=pooled)
 
-    def condition(self, settings: GenerationSettings) -> Conditioning:
-        """All that the UNet is told of these settings; the guidance that is embedded too."""
+    def condition(self, settings: GenerationSettings, steps: int) -> list[Conditioning]:
+        """All that the UNet is told of these settings in each of so many steps, at least one; the
+        guidance that is embedded too. Raises SettingsError.
+        """
         from core.diffusion.models.lora.adapters import use_loras
         from core.diffusion.models.lora.files import wanted_loras
 
         use_loras(self._model, wanted_loras(settings))
+        if self._model.info.family.guidance == "embedded" and joins(settings.prompt):
+            reason = "AND needs a model with guidance: this one has it embedded. Take AND out"
+            raise SettingsError([Problem(field="prompt", reason=reason)])
+        told: dict[Prompts, Conditioning] = {}
+        by_step = prompts_by_step(settings, steps)
+        for prompts in by_step:
+            if prompts not in told:
+                told[prompts] = self._condition(settings, prompts)
+        return [told[prompts] for prompts in by_step]
+
+    def _condition(self, settings: GenerationSettings, prompts: Prompts) -> Conditioning:
         info = self._model.info
-        cond = self._between(
-            settings.prompt, settings.prompt_2, settings.prompt_blend, settings.clip_skip
-        )
-        if info.family.guidance == "embedded" or not settings.uses_guidance:
-            return Conditioning(
-                cond=cond.states, uncond=None, added=self._added(cond, settings), uncond_added=()
-            )
-        uncond = self.embed(settings.negative_prompt)
-        if info.zeroes_empty_negative and not settings.negative_prompt:
-            uncond = _zeroes(uncond)
+        rows = [
+            self._between(text, prompts.second, settings.prompt_blend, settings.clip_skip)
+            for text, _ in prompts.parts
+        ]
+        if "uncond" in info.family.rows_of_call(settings):
+            uncond = self.embed(prompts.negative)
+            is_none = info.zeroes_empty_negative and not prompts.negative
+            rows.append(_zeroes(uncond) if is_none else uncond)
+        told = [self._told(row, settings) for row in _of_one_length(rows)]
+        count = len(prompts.parts)
         return Conditioning(
-            cond=cond.states,
-            uncond=uncond.states,
-            added=self._added(cond, settings),
-            uncond_added=self._added(uncond, settings),
+            conds=tuple(told[:count]),
+            weights=tuple(weight for _, weight in prompts.parts),
+            uncond=told[count] if len(told) > count else None,
         )
 
-    def _added(self, prompt: Embedded, settings: GenerationSettings) -> tuple[torch.Tensor, ...]:
+    def _told(self, prompt: Embedded, settings: GenerationSettings) -> Told:
         import torch
 
         model = self._model
@@ -202,7 +252,12 @@ class PromptEncoder:
             else:
                 width = int(model.unet.config.time_cond_proj_dim)
                 found.append(guidance_embedding(settings.guidance_scale, width).to(**options))
-        return tuple(found)
+        return (prompt.states, *found)
+
+
+def _of_one_length(rows: Sequence[Embedded]) -> list[Embedded]:
+    tokens = math.lcm(*(row.states.shape[1] for row in rows))
+    return [row.of_length(tokens) for row in rows]
 
 
 def _before_last(encoder: Any, found: Any, clip_skip: int) -> torch.Tensor:

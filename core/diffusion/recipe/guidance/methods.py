@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from core.diffusion.recipe.prompt.texts import joins, parts_of
+
 Row = Literal["uncond", "cond", "perturbed"]
 """A prediction of the UNet: with the negative prompt, with the prompt, and with the prompt while
 each place of the picture attends to itself alone."""
@@ -92,6 +94,8 @@ class GuidanceSettings(Protocol):
     """The settings that say how a run is guided; `GenerationSettings` are such."""
 
     @property
+    def prompt(self) -> str: ...
+    @property
     def scheduler(self) -> str: ...
     @property
     def guidance_scale(self) -> float: ...
@@ -147,15 +151,27 @@ def uses_perturbed(settings: GuidanceSettings) -> bool:
 
 
 def rows_of_call(settings: GuidanceSettings) -> tuple[Row, ...]:
-    """The UNet's predictions in a call in which guidance acts."""
+    """The UNet's predictions in a call in which guidance acts: with AND one a part."""
     first: tuple[Row, ...] = ("uncond",) if uses_negative(settings) else ()
     last: tuple[Row, ...] = ("perturbed",) if uses_perturbed(settings) else ()
+    if joins(settings.prompt):
+        return rows_at_rest(settings)
     return (*first, "cond", *last)
 
 
+def rows_at_rest(settings: GuidanceSettings) -> tuple[Row, ...]:
+    """The UNet's predictions in a call without guidance: with AND, which adds up the differences
+    from the one without a prompt, that one too.
+    """
+    if not joins(settings.prompt):
+        return ("cond",)
+    parts: tuple[Row, ...] = ("cond",) * len(parts_of(settings.prompt))
+    return ("uncond", *parts)
+
+
 def is_guided(settings: GuidanceSettings) -> bool:
-    """Return whether any call has more predictions than the prompt's."""
-    return len(rows_of_call(settings)) > 1
+    """Return whether guidance acts in any call."""
+    return uses_negative(settings) or uses_perturbed(settings)
 
 
 def guided_calls(settings: GuidanceSettings, calls: int) -> range:
@@ -181,7 +197,11 @@ def is_plain(settings: GuidanceSettings) -> bool:
 def unfit_method(settings: GuidanceSettings) -> str:
     """Why the method does not go with the sampler; "" where it does."""
     method = METHODS.get(settings.guidance_method)
-    if method is None or not method.schedulers:
+    if method is None:
+        return ""
+    if method.name == PAG and joins(settings.prompt):
+        return "PAG is not available with AND in the prompt: use another method"
+    if not method.schedulers:
         return ""
     if settings.scheduler not in method.schedulers:
         return (

@@ -1,4 +1,4 @@
-"""Marks of other tools' prompts that have no effect here: they are read as plain words, and said.
+"""Marks in prompts that have no effect here: they are read as plain words, and said.
 
 The web UI's are those of its `modules/prompt_parser.py` and `modules/extra_networks.py`; wildcards
 and choices those of its extension sd-dynamic-prompts.
@@ -9,51 +9,72 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-_SQUARE = re.compile(r"\[([^\[\]]*)\]")
-_WHEN = re.compile(r"\s{0,8}\d{1,9}(?:\.\d{1,9})?\s{0,8}")
+from core.diffusion.recipe.prompt.editing import changes_of, unread_bracket
+
 _MOST = 4
 _EXCERPT = 40
 
-NETWORK, BREAK, AND, EDITING, ALTERNATION, WILDCARD, CHOICE = (
+NETWORK, AND, UNREAD, WILDCARD, CHOICE = (
     "the LoRA or hypernetwork",
-    "BREAK",
-    "AND",
-    "the change between steps",
-    "the words in turn",
+    "AND outside the prompt",
+    "the bracket that is not closed",
     "the wildcard",
     "the choice of words",
 )
 _MARKS: Mapping[str, re.Pattern[str]] = {
     NETWORK: re.compile(r"<(?:lora|lyco|hypernet):[^<>]{1,400}>", re.I),
-    BREAK: re.compile(r"\bBREAK\b"),
     AND: re.compile(r"\bAND\b"),
     WILDCARD: re.compile(r"__[\w/ -]{1,100}?__"),
     CHOICE: re.compile(r"\{[^{}|]{0,200}\|[^{}]{0,400}\}"),
 }
 
 
-def foreign_marks(prompt: str) -> list[tuple[str, str]]:
-    """Each mark that stands in a prompt and its kind, those of one kind together."""
-    found = [(match[0], kind) for kind, mark in _MARKS.items() for match in mark.finditer(prompt)]
-    for match in _SQUARE.finditer(prompt):
-        inner = match[1]
-        if "|" in inner:
-            found.append((match[0], ALTERNATION))
-        elif ":" in inner and _WHEN.fullmatch(inner.rpartition(":")[2]):
-            found.append((match[0], EDITING))
+def foreign_marks(prompt: str, name: str = "prompt") -> list[tuple[str, str]]:
+    """Each mark without effect in a text of the setting `name` and its kind, those of one kind
+    together. AND joins prompts in the prompt alone.
+    """
+    found = [
+        (match[0], kind)
+        for kind, mark in _MARKS.items()
+        if kind != AND or name != "prompt"
+        for match in mark.finditer(prompt)
+    ]
+    if place := unread_bracket(prompt):
+        found.append((place, UNREAD))
     return list(dict.fromkeys(found))
 
 
-def foreign_words(prompt: str) -> str:
-    """What is to be said of a prompt's marks; "" where it has none."""
-    found = foreign_marks(prompt)
+def foreign_words(prompt: str, name: str = "prompt", steps: int = 0) -> str:
+    """What is to be said of a text's marks, "" where it has none: of those that are read as plain
+    words, and of changes that come after so many steps (0: not known).
+    """
+    return "; ".join(filter(None, (_plain_words(prompt, name), _late(prompt, steps))))
+
+
+def _plain_words(prompt: str, name: str) -> str:
+    found = foreign_marks(prompt, name)
     if not found:
         return ""
-    shown = ", ".join(
-        mark if len(mark) <= _EXCERPT else f"{mark[:_EXCERPT]}…" for mark, _ in found[:_MOST]
-    )
     more = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
+    shown = ", ".join(_excerpt(mark) for mark, _ in found[:_MOST])
     words = f"has marks that are read as plain words: {shown}{more}"
-    return words + (
-        ". Name LoRAs in the LoRA setting" if any(kind == NETWORK for _, kind in found) else ""
-    )
+    kinds = {kind for _, kind in found}
+    if NETWORK in kinds:
+        words += ". Name LoRAs in the LoRA setting"
+    if UNREAD in kinds:
+        words += ". Write a change as [from:to:0.5], and a | inside [ ] alone"
+    return words
+
+
+def _late(prompt: str, steps: int) -> str:
+    if not steps:
+        return ""
+    never = [one.when for one in changes_of(prompt) if one.last_step(steps) >= steps]
+    if not never:
+        return ""
+    which = ", ".join(never[:_MOST])
+    return f"changes after the last of {steps} steps, at {which}: write an earlier step"
+
+
+def _excerpt(mark: str) -> str:
+    return mark if len(mark) <= _EXCERPT else f"{mark[:_EXCERPT]}…"

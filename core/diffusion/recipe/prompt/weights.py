@@ -2,8 +2,8 @@ r"""Weights in a prompt: `(word:1.3)`, `(word)`, `[word]`, as AUTOMATIC1111 read
 
 Sources: `modules/prompt_parser.py` (parse_prompt_attention) and `modules/sd_emphasis.py`
 (EmphasisOriginal) of the web UI 1.10. `compel` weighs in another syntax and by another formula, so
-a prompt from a web UI's picture would come out differently. Left out: `[from:to:when]`, `[a|b]` and
-BREAK. Imports no torch.
+a prompt from a web UI's picture would come out differently. What changes between steps is
+`editing`'s, and has been read before. Imports no torch.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ _PIECE = re.compile(
     r"|(?P<text>[^\\()\[\]:]+|:|\\)"
 )
 _BRACKET = re.compile(r"[()\[\]]")
+_BREAK = re.compile(r"(?<!\s)\s*\bBREAK\b\s*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,10 @@ class Weighted:
     weight: float = 1.0
 
 
-def parse_weights(prompt: str) -> tuple[Weighted, ...]:
+Pieces = tuple[Weighted, ...]
+
+
+def parse_weights(prompt: str) -> Pieces:
     r"""The pieces of a prompt, at least one; neighbours of one weight are one piece.
 
     `\(`, `\)`, `\[`, `\]` and `\\` are the characters themselves. A bracket that is never closed
@@ -80,6 +84,20 @@ def parse_weights(prompt: str) -> tuple[Weighted, ...]:
     return tuple(pieces) or (Weighted(text=""),)
 
 
+def parse_chunks(prompt: str) -> tuple[Pieces, ...]:
+    """The pieces of each chunk of a prompt: BREAK ends one, and each is encoded by itself."""
+    if "BREAK" not in prompt:
+        return (parse_weights(prompt),)
+    chunks: list[list[Weighted]] = [[]]
+    for piece in parse_weights(prompt):
+        for number, text in enumerate(_BREAK.split(piece.text)):
+            if number:
+                chunks.append([])
+            if text:
+                chunks[-1].append(Weighted(text=text, weight=piece.weight))
+    return tuple(tuple(chunk) or (Weighted(text=""),) for chunk in chunks)
+
+
 def plain_text(prompt: str) -> str:
     """The prompt as it is read, without weights."""
     return "".join(piece.text for piece in parse_weights(prompt))
@@ -90,29 +108,37 @@ def has_weights(prompt: str) -> bool:
     return any(piece.weight != 1 for piece in parse_weights(prompt))
 
 
-def canonical_prompt(prompt: str) -> str | list[list[str | float]]:
-    """Equal for prompts of equal embeddings: text, or pieces with weights where there are any."""
-    pieces = parse_weights(prompt)
-    if all(piece.weight == 1 for piece in pieces):
-        return plain_text(prompt)
+def canonical_prompt(prompt: str) -> Any:
+    """Equal for prompts of equal embeddings: text, or pieces with weights where there are any; of
+    each chunk, where there are several.
+    """
+    chunks = [_canonical(pieces) for pieces in parse_chunks(prompt)]
+    return chunks[0] if len(chunks) == 1 else {"break": chunks}
+
+
+def _canonical(pieces: Pieces) -> str | list[list[str | float]]:
+    if _is_plain(pieces):
+        return "".join(piece.text for piece in pieces)
     return [[piece.text, piece.weight] for piece in pieces]
 
 
-def tokenized(tokenizer: Any, prompt: str, **options: Any) -> Any:
-    """What a transformers tokenizer says of a prompt; the pieces of a weighted one apart."""
-    pieces = parse_weights(prompt)
-    if all(piece.weight == 1 for piece in pieces):
-        return tokenizer(plain_text(prompt), **options)
+def tokenized(tokenizer: Any, pieces: Pieces, **options: Any) -> Any:
+    """What a transformers tokenizer says of a chunk; the pieces of a weighted one apart."""
+    if _is_plain(pieces):
+        return tokenizer("".join(piece.text for piece in pieces), **options)
     texts = [piece.text for piece in pieces]
     return tokenizer(texts, is_split_into_words=True, **options)
 
 
-def token_weights(inputs: Any, prompt: str) -> list[float]:
+def token_weights(inputs: Any, pieces: Pieces) -> list[float]:
     """One weight a token of `tokenized`, 1 for those of no piece; [] where none has any."""
-    pieces = parse_weights(prompt)
-    if all(piece.weight == 1 for piece in pieces):
+    if _is_plain(pieces):
         return []
     return [1.0 if word is None else pieces[word].weight for word in inputs.word_ids(0)]
+
+
+def _is_plain(pieces: Pieces) -> bool:
+    return all(piece.weight == 1 for piece in pieces)
 
 
 def weigh(hidden: torch.Tensor, weights: list[float]) -> torch.Tensor:

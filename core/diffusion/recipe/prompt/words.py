@@ -22,10 +22,11 @@ class Word:
 
 
 def words_of(prompt: str) -> tuple[Word, ...]:
-    """The words of a prompt in their order, without numbers, weights and brackets."""
+    """The words of a prompt in their order, without numbers, weights, brackets, AND and BREAK."""
     return tuple(
         Word(text=found[0], start=found.start(), end=found.end())
         for found in _WORD.finditer(prompt)
+        if found[0] not in ("AND", "BREAK")
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from core.diffusion.recipe.prompt.weights import canonical_prompt
+from core.diffusion.recipe.prompt.texts import joins, parts_problem
 from core.diffusion.recipe.setting import AxisError, Setting, Settings, Swept, WebUiText
 
 
@@ -50,7 +50,7 @@ PROMPT_ROWS = (
         help="What the picture shows.",
         group="prompt",
         is_prompt=True,
-        canonical=canonical_prompt,
+        check=parts_problem,
         web_ui=WebUiText(keys=(), is_plain=False),
         swept=(
             Swept(
@@ -76,8 +76,8 @@ PROMPT_ROWS = (
         help="What the picture is pushed away from. It acts only where there is guidance.",
         group="prompt",
         is_prompt=True,
-        matters=lambda settings: settings.uses_guidance,
-        canonical=canonical_prompt,
+        check=parts_problem,
+        matters=lambda settings: settings.uses_guidance or joins(settings.prompt),
         web_ui=WebUiText(keys=(), is_plain=False),
         swept=(
             Swept(examples='"", "flat style"'),
@@ -112,8 +112,8 @@ SECOND_PROMPT_ROWS = (
         "embeddings.",
         group="prompt",
         is_prompt=True,
+        check=parts_problem,
         matters=_is_blended,
-        canonical=canonical_prompt,
         web_ui=WebUiText(keys=("Prompt 2",), read=str),
     ),
     Setting(

@@ -92,7 +92,7 @@ def test_predictions_are_the_unets(model: LoadedModel) -> None:
 def test_without_guidance_there_is_no_unconditional_prediction(model: LoadedModel) -> None:
     run = finish(unroll(model, UNGUIDED))
     assert run.pred_uncond is None
-    assert run.negative is None
+    assert run.negatives == ()
     seen = look(run, 1, 7.0)
     assert seen.eps_uncond is None
     assert np.array_equal(seen.x0, run.x0[1])
@@ -100,7 +100,7 @@ def test_without_guidance_there_is_no_unconditional_prediction(model: LoadedMode
 
 def test_tokens_have_their_places_ids_and_norms(model: LoadedModel) -> None:
     run = finish(unroll(model, replace(SHORT, num_inference_steps=1)))
-    prompt = run.prompt
+    prompt = run.prompts[0]
     assert [place.text for place in prompt.tokens[:3]] == ["a", "red", "apple"]
     assert [place.position for place in prompt.places] == list(range(77))
     assert prompt.places[0].kind == "start"
@@ -112,13 +112,13 @@ def test_tokens_have_their_places_ids_and_norms(model: LoadedModel) -> None:
         embedding = model.pipeline().encode_prompt(SHORT.prompt, "cpu", 1, False)[0][0]
     norms = [place.norm for place in prompt.places]
     assert np.allclose(norms, embedding.norm(dim=-1).numpy(), atol=1e-5)
-    assert run.negative is not None
-    assert [place.text for place in run.negative.tokens] == ["yellow"]
+    (negative,) = run.negatives
+    assert [place.text for place in negative.tokens] == ["yellow"]
 
 
 def test_a_prompt_too_long_says_what_was_cut(model: LoadedModel) -> None:
     long = replace(SHORT, num_inference_steps=1, prompt=" ".join(["apple"] * 80))
-    prompt = finish(unroll(model, long)).prompt
+    prompt = finish(unroll(model, long)).prompts[0]
     assert len(prompt.tokens) == 75
     assert prompt.cut_off == " ".join(["apple"] * 5)
     assert prompt.places[76].kind == "end"

@@ -13,12 +13,8 @@ from core.diffusion.settings import GenerationSettings
 
 # The web UI's own examples, of its documentation and of the tests of its parser.
 MARKS = {
-    "a [red:blue:0.5] cat": ["[red:blue:0.5]"],
-    "a [fantasy:16] landscape": ["[fantasy:16]"],
-    "a [hat::0.25] man": ["[hat::0.25]"],
-    "[cow|horse] in a field": ["[cow|horse]"],
-    "a cat AND a dog:1.2": ["AND"],
-    "a cat BREAK a dog": ["BREAK"],
+    "a [red:blue:0.5 cat": ["[red:blue:0.5 cat"],
+    "a cat | a dog in [red:blue:0.5]": ["a cat | a dog in [red:blue:0.5]"],
     "a cat <lora:ink:0.8> in <hypernet:x:1>": ["<lora:ink:0.8>", "<hypernet:x:1>"],
     "a __animal__ of {red|blue} glass": ["__animal__", "{red|blue}"],
     "__a__ and __b/c d__": ["__a__", "__b/c d__"],
@@ -31,6 +27,12 @@ NONE = (
     "a robot's {head}",
     "2 < 3 > 1, <b>bold</b>",
     "[unclosed:0.5",
+    "a [red:blue:0.5] cat",
+    "a [fantasy:16] landscape",
+    "a [hat::0.25] man",
+    "[cow|horse] in a field",
+    "a cat AND a dog:1.2",
+    "a cat BREAK a dog",
 )
 
 
@@ -40,6 +42,7 @@ def test_each_mark_is_named(prompt: str) -> None:
     words = foreign_words(prompt)
     assert all(mark in words for mark in MARKS[prompt])
     assert ("LoRA setting" in words) == ("<lora:" in prompt)
+    assert ("[from:to:0.5]" in words) == ("[red:" in prompt)
 
 
 @pytest.mark.parametrize("prompt", NONE)
@@ -53,9 +56,23 @@ def test_many_and_long_marks_are_told_short() -> None:
     assert "46 more" in words
 
 
+def test_and_joins_in_the_prompt_alone() -> None:
+    assert foreign_words("a cat AND a dog", "prompt") == ""
+    assert "plain words: AND" in foreign_words("a cat AND a dog", "negative_prompt")
+
+
+@pytest.mark.parametrize(
+    ("when", "is_late"), [("20", True), ("30", True), ("19", False), ("1.0", True), ("0.5", False)]
+)
+def test_a_change_after_the_last_step_is_said(when: str, is_late: bool) -> None:
+    words = foreign_words(f"a [red:blue:{when}] cat", steps=20)
+    assert ("after the last of 20 steps" in words) == is_late
+    assert foreign_words(f"a [red:blue:{when}] cat") == ""
+
+
 def test_settings_warn_and_run_all_the_same() -> None:
     tokenizer = Tokenizer(BUNDLED_FOLDER)
-    settings = GenerationSettings(prompt="a [red:blue:0.5] cat", negative_prompt="x BREAK y")
+    settings = GenerationSettings(prompt="a [red:blue:99] cat", negative_prompt="x AND y")
     said = settings.validate(tokenizer=tokenizer)
     assert [(one.field, one.severity) for one in said] == [
         ("prompt", "warning"),
