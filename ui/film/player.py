@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import streamlit as st
 
+from core.diffusion.recipe.prompt.texts import switches as prompt_switches
 from core.diffusion.settings import GenerationSettings
 from core.exports.films.film import Film
 from core.exports.films.film_task import film_arguments
@@ -55,7 +57,7 @@ def show_film(runtime: Runtime, film: Film, chosen: ChosenRuns) -> None:
             )
         if film.note:
             st.caption(film.note)
-        show_frames(film, curves_of(film, chosen))
+        show_frames(film, curves_of(film, chosen), _switches(film, chosen))
         _show_files(runtime, film)
     except (FilmError, SheetError, StoreError) as error:
         show_error("This film cannot be made", str(error))
@@ -88,9 +90,19 @@ def curves_of(film: Film, chosen: ChosenRuns) -> list[Curve]:
     return curves[:MOST_CURVES]
 
 
+def _switches(film: Film, chosen: ChosenRuns) -> dict[float, str]:
+    """Where the prompt of a film of one run is another from there on, by the frame, from 1."""
+    run = chosen.runs[0]
+    if film.sweep is not None or run.image is None:
+        return {}
+    calls = [film.call(run, index) for index in range(film.count)]
+    found = prompt_switches(run.image.settings, len(run.records))
+    return {calls.index(call) + 1: text for call, text in found.items() if call in calls}
+
+
 @st.fragment
 @safe
-def show_frames(film: Film, curves: list[Curve]) -> None:
+def show_frames(film: Film, curves: list[Curve], switches: Mapping[float, str]) -> None:
     """A slider over every frame, the frame itself, and the cursor of the norms beneath."""
     in_link = _number(st.query_params.get(FRAME, ""))
     if FRAME not in st.session_state and in_link > film.count:
@@ -124,7 +136,7 @@ def show_frames(film: Film, curves: list[Curve]) -> None:
         width=min(picture.shape[1], WIDEST_STILL),
         alt=f"Frame {frame} of {film.count}",
     )
-    figure = norm_figure(curves, frame, "RMS of the latents")
+    figure = norm_figure(curves, frame, "RMS of the latents", switches)
     plot.plotly_chart(figure, key=f"{PREFIX}:norms", width="stretch")
     plot.caption(_what_to_see(film))
 

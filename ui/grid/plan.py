@@ -82,7 +82,7 @@ def show_plan(form: SweepForm, plan: Plan, job: Job | None = None) -> None:
             "Some text is cut off", _lines(plan.cut), "Shorten it, or put what matters first."
         )
     if plan.foreign:
-        show_warning("Marks of another tool in a prompt", _lines(plan.foreign))
+        show_warning("Not read as a mark in a prompt", _lines(plan.foreign))
     columns, rows, pages = form.sweep.shape()
     shape = f"{columns} × {rows}" + (f" × {pages}" if pages > 1 else "")
     parts = [f"**{shape}** = {len(plan.cells):,} cell{'s' if len(plan.cells) != 1 else ''}"]

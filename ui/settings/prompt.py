@@ -15,7 +15,8 @@ from core.diffusion.models.vocabulary import Vocabulary
 from core.diffusion.recipe.limits import MAX_TEXT
 from core.diffusion.recipe.prompt.foreign import foreign_words
 from core.diffusion.recipe.prompt.lora_text import Lora, LoraError, loras_text, parse_loras
-from core.diffusion.recipe.prompt.weights import plain_text
+from core.diffusion.recipe.prompt.texts import every_text
+from core.diffusion.recipe.prompt.weights import BREAKS, plain_text
 from core.diffusion.recipe.settings_table import PROMPTS, label_of
 from core.diffusion.sampling.text_encoder import Tokenizer
 from core.output.texts.a1111.prompt_words import take_loras
@@ -26,6 +27,13 @@ from ui.views import plain, show_warning
 
 MOST_UNKNOWN = 4
 """Unknown words named beside the prompt."""
+MOST_TEXTS = 6
+"""Texts of a prompt that changes whose tokens are shown."""
+SYNTAX = (
+    "(word:1.3) weighs a word. [red:blue:0.5] changes it after half of the steps, [red:blue:8] "
+    "after step 8; [cow|horse] takes turns. BREAK begins a part that is read by itself, AND adds up "
+    "prompts: a cat AND a dog :0.5."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +89,10 @@ def count_tokens(
     info = describe(source)
     row = places.line.container(horizontal=True, gap="small", width="content")
     counter = tokenizer(info.folder)
-    count, lost = counter.count(prompt), counter.cut_off(prompt)
+    steps = int(st.session_state.get(key("num_inference_steps", prefix)) or 1)
+    texts = every_text(prompt, steps)
+    count = max(counter.count(text) for _, text in texts)
+    lost = any(counter.cut_off(text) for _, text in texts)
     with row.popover(
         f":red[{count} of {counter.limit} tokens]"
         if lost
@@ -90,36 +101,54 @@ def count_tokens(
         icon=":material/content_cut:" if lost else None,
     ):
         st.caption("The pieces that the text encoder reads. Commas and endings count too.")
-        words = (
-            token.text + (f" ×{token.weight:g}" if token.weight != 1 else "")
-            for token in counter.tokens(prompt)
-        )
-        read = itertools.islice(words, counter.limit)
-        if not lost:
-            st.code(" · ".join(read) or "–", wrap_lines=True)
-        else:
-            st.markdown(f"{plain(' · '.join(read))} :red-background[{plain(lost)}]")
+        for when, text in texts[:MOST_TEXTS]:
+            if len(texts) > 1:
+                st.caption(f"**Steps {when}**" if when else "**All steps**")
+            _show_tokens(counter, text)
+        if len(texts) > MOST_TEXTS:
+            st.caption(f"and {len(texts) - MOST_TEXTS} more texts")
+        if lost:
             st.caption("What is red is cut off: the text encoder never sees it.")
+        st.caption(SYNTAX)
     if info.vocabulary is not None:
-        _show_vocabulary(row, info.vocabulary, info.name, prompt)
+        read = BREAKS.sub(" ", " ".join(text for _, text in texts))
+        _show_vocabulary(row, info.vocabulary, info.name, read)
     with places.below:
         if warns:
             _warn(counter, prefix)
         _offer_loras(prompt, prefix)
 
 
+def _show_tokens(counter: Tokenizer, text: str) -> None:
+    """The tokens of one text, each chunk on a line of its own; red is what is cut off."""
+    for chunk in BREAKS.split(text):
+        words = (
+            token.text + (f" ×{token.weight:g}" if token.weight != 1 else "")
+            for token in counter.tokens(chunk)
+        )
+        read = " · ".join(itertools.islice(words, counter.limit))
+        if lost := counter.cut_off(chunk):
+            st.markdown(f"{plain(read)} :red-background[{plain(lost)}]")
+        else:
+            st.code(read or "–", wrap_lines=True)
+
+
 def _warn(counter: Tokenizer, prefix: str) -> None:
     """What is not read of every text of the page, or not as it is meant."""
+    steps = int(st.session_state.get(key("num_inference_steps", prefix)) or 0)
     for field in PROMPTS:
         text: str = st.session_state.get(key(field, prefix)) or ""
-        if len(text) <= MAX_TEXT and (lost := counter.cut_off(text)):
+        if len(text) > MAX_TEXT:
+            continue
+        told = every_text(text, steps, field)
+        if lost := ", ".join(filter(None, (counter.cut_off(one) for _, one in told))):
             show_warning(
                 f"The {label_of(field).lower()} is too long",
                 f"The text encoder reads {counter.limit} tokens and never sees: {lost}",
                 "Shorten it, or put what matters first.",
             )
-        if words := foreign_words(text[:MAX_TEXT]):
-            show_warning("Marks of another tool", f"The {label_of(field).lower()} {words}.")
+        if words := foreign_words(text, field, steps):
+            show_warning("Not read as a mark", f"The {label_of(field).lower()} {words}.")
 
 
 def _offer_loras(prompt: str, prefix: str) -> None:
@@ -155,9 +184,9 @@ def _take_loras(prefix: str) -> None:
         st.toast(plain(note))
 
 
-def _show_vocabulary(place: DeltaGenerator, vocabulary: Vocabulary, name: str, prompt: str) -> None:
-    """The words of the prompt that a small model has never learned, and those that it has."""
-    unknown = vocabulary.unknown(plain_text(prompt))
+def _show_vocabulary(place: DeltaGenerator, vocabulary: Vocabulary, name: str, words: str) -> None:
+    """The words that a small model has never learned, and those that it has."""
+    unknown = vocabulary.unknown(plain_text(words))
     shown = ", ".join(unknown[:MOST_UNKNOWN]) + (", …" if len(unknown) > MOST_UNKNOWN else "")
     with place.popover(
         plain(f"Unknown: {shown}") if unknown else "Vocabulary",

@@ -16,6 +16,7 @@ from core.diffusion.recipe.guidance.methods import is_plain as has_plain_guidanc
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.excerpts import ExcerptError, excerpt
 from core.output.programs.notebook import lines_by_hand, notebook
+from core.output.programs.snippet_marks import has_marks
 from core.runs.queue.tasks import TaskRequest
 from ui.runs.result import loadable
 from ui.runs.tasks import await_task, request_of
@@ -95,7 +96,8 @@ def plain_lines(settings: GenerationSettings) -> dict[str, str]:
 
 def _is_plain(settings: GenerationSettings) -> bool:
     family = describe(settings.model).family
-    return family.guidance == "free" and not family.added and has_plain_guidance(settings)
+    is_loop = family.guidance == "free" and not family.added
+    return is_loop and has_plain_guidance(settings) and not has_marks(settings)
 
 
 @contextmanager

@@ -188,6 +188,7 @@ class Batch:
         noise_pred = self._unet(
             *with_room(self.model.device, gather),
             perturbed=[cell.perturbed(kind) for cell, _, kind, _ in rows],
+            is_one_cell=cells[0].strict,
         )
         found: dict[int, dict[Row, list[torch.Tensor]]] = {id(cell): {} for cell in cells}
         for (cell, _, kind, _), pred in zip(rows, noise_pred.split(1), strict=True):

@@ -66,12 +66,12 @@ def composed(
     """Several prompts' predictions as one: Liu et al. 2022, eq. 11, before the guidance scale, as
     AUTOMATIC1111's AND has it. One alone is itself.
     """
-    if len(conds) == 1 or uncond is None:
+    if uncond is None:
         return conds[0]
     found = uncond
     for cond, weight in zip(conds, weights, strict=True):
         found = found + weight * (cond - uncond)
-    return found
+    return found if conds[1:] else conds[0]
 
 
 def cfg(said: Any, settings: GuidanceSettings) -> torch.Tensor:

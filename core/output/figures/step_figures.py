@@ -8,6 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from core.diffusion.recipe.prompt.texts import switches
 from core.diffusion.trajectory import StepRecord
 from core.output.figures.figures import LINE_COLOURS
 from core.output.figures.step_figure_rows import (
@@ -18,7 +19,14 @@ from core.output.figures.step_figure_rows import (
     StepFigure,
     drawable,
 )
-from core.output.figures.step_runs import SCALE, Colouring, Run, escaped, labels
+from core.output.figures.step_runs import (
+    SCALE,
+    Colouring,
+    Run,
+    escaped,
+    labels,
+    mark_switches,
+)
 
 NO_GUIDANCE = "Guidance is off here: there is one prediction, and nothing to compare it with"
 SAME_PREDICTIONS = (
@@ -67,6 +75,8 @@ def step_figure(
     is_empty = all(value is None for trace in traces for value in trace.y or ())
     figure = go.Figure(traces)
     _lay_out(figure, row, axis, why_empty=_why_empty(runs, row) if is_empty else "")
+    if not is_empty:
+        mark_switches(figure, _switches(runs[focus], axis))
     if name != "channels" and not is_empty:
         _name_runs(figure, colouring, here=names_runs)
     # Names lie beneath, about two in a row where two figures stand side by side.
@@ -74,6 +84,13 @@ def step_figure(
     named = sum(trace.showlegend is not False for trace in drawn)
     figure.update_layout(height=HEIGHT + (0 if is_empty else 20 * -(-named // 2)))
     return figure
+
+
+def _switches(run: Run, axis: Along) -> dict[float, str]:
+    """Where the prompt of a run is another from there on, along an axis."""
+    found = switches(run.settings, len(run.records))
+    places = {call: axis.place(run.records[call]) for call in found}
+    return {place: found[call] for call, place in places.items() if place is not None}
 
 
 def data_mean_square(run: Run) -> float | None:

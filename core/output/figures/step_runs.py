@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import numpy as np
+import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from core.diffusion.settings import GenerationSettings
@@ -29,6 +30,9 @@ DASHES = ("solid", "dash", "dashdot", "longdash")
 _LONGEST = 48  # letters of a label
 _NO_DISTANCE = ("seed", "variation_seed")
 _PLACES = 9
+_LONGEST_SWITCH = 24
+_MOST_SWITCHES = 4
+_SWITCH = {"color": "#8a847b", "width": 1, "dash": "dash"}
 _EXPLAINED: tuple[Callable[[StepRecord], float | None], ...] = (
     lambda record: record.latent_rms,
     lambda record: record.x0_rms,
@@ -44,6 +48,19 @@ class Run:
     digest: str
     settings: GenerationSettings
     records: tuple[StepRecord, ...]
+
+
+def mark_switches(figure: go.Figure, switches: Mapping[float, str]) -> None:
+    """A thin line at each place where the prompt is another from there on, with the words of a
+    few.
+    """
+    for number, (place, text) in enumerate(switches.items()):
+        shown = f"{text[:_LONGEST_SWITCH]}…" if len(text) > _LONGEST_SWITCH else text
+        named: dict[str, Any] = {"annotation_text": f"→ {escaped(shown)}"}
+        # One beneath the other: neighbours are often closer than their words are long.
+        named |= {"annotation_position": "top right", "annotation_yshift": -14 * number}
+        few = len(switches) <= _MOST_SWITCHES
+        figure.add_vline(x=place, line=_SWITCH, opacity=0.6, **(named if few else {}))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
-from core.output.figures.step_runs import escaped
+from core.output.figures.step_runs import escaped, mark_switches
 
 _PAIR = ("#b5431a", "#2f6f9f")
 _MANY = [[0.0, "#2f6f9f"], [0.5, "#b08a1e"], [1.0, "#b5431a"]]
@@ -23,8 +23,12 @@ class Curve:
     values: Sequence[float | None]
 
 
-def norm_figure(curves: Sequence[Curve], frame: int, title: str) -> go.Figure:
-    """The curves over the frames, counted from 1, with a vertical line at `frame`."""
+def norm_figure(
+    curves: Sequence[Curve], frame: int, title: str, switches: Mapping[float, str] | None = None
+) -> go.Figure:
+    """The curves over the frames, counted from 1, with a vertical line at `frame`, and one where
+    the prompt is another from there on (`switches`: its text by the frame).
+    """
     count = len(curves)
     colors = list(_PAIR[:count])
     if count > len(_PAIR):
@@ -42,6 +46,7 @@ def norm_figure(curves: Sequence[Curve], frame: int, title: str) -> go.Figure:
             for curve, color in zip(curves, colors, strict=True)
         ]
     )
+    mark_switches(figure, switches or {})
     figure.add_vline(x=frame, line={"color": _CURSOR, "width": 2, "dash": "dot"})
     longest = max((len(curve.values) for curve in curves), default=1)
     figure.update_xaxes(title="Frame", range=[0.5, longest + 0.5])

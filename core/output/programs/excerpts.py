@@ -51,7 +51,7 @@ PREDICTION = "core/diffusion/sampling/prediction.py"
 EXCERPTS: Mapping[str, Excerpt] = {
     "prompt": Excerpt(
         file="core/diffusion/sampling/text_encoder.py",
-        function="PromptEncoder.embed",
+        function="PromptEncoder._embed",
         first="inputs = tokenized(",
         last="pooled = found",
     ),

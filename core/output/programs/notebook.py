@@ -16,6 +16,7 @@ from core.diffusion.recipe.prompt.weights import plain_text
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.snippet import has_own_noise, snippet, step_text
 from core.output.programs.snippet_guidance import method_lines
+from core.output.programs.snippet_marks import has_marks
 from core.output.programs.snippet_prompt import encoder_options, gives_embeddings
 
 _TITLE = """\
@@ -101,14 +102,14 @@ def notebook(
     """The .ipynb (format 4) of a whole run; its first half is `snippet`'s program, cell by cell.
 
     A `snapshot` is not one here. The loop `by_hand` is that of a Stable Diffusion model with
-    classifier-free guidance by the plain rule or none; otherwise, and for image-to-image, whose
-    loop begins in the middle, there is the program alone. Raises SettingsError for settings that
-    cannot be run.
+    classifier-free guidance by the plain rule or none and a prompt of one text; otherwise, and for
+    image-to-image, whose loop begins in the middle, there is the program alone. Raises
+    SettingsError for settings that cannot be run.
     """
     settings = replace(settings, snapshot=0)
     program = snippet(settings, model_source, info)
     setup, start, make = _parts(program)
-    has_loop = by_hand and not settings.init_image and is_plain(settings)
+    has_loop = by_hand and not settings.init_image and _is_plain(settings)
     cells = [
         (
             "markdown",
@@ -122,6 +123,11 @@ def notebook(
     if has_loop:
         cells += _by_hand(settings)
     return _write(cells)
+
+
+def _is_plain(settings: GenerationSettings) -> bool:
+    """Return whether guidance is by the plain rule or none, and the prompt one text."""
+    return is_plain(settings) and not has_marks(settings)
 
 
 def lines_by_hand(settings: GenerationSettings) -> dict[str, str]:

@@ -19,6 +19,7 @@ SOURCES: Mapping[str, str] = {
     "apg": GUIDANCE,
     "averaged": GUIDANCE,
     "cfg": GUIDANCE,
+    "composed": GUIDANCE,
     "pag": GUIDANCE,
     "renoised": GUIDANCE,
     "to_epsilon": PREDICTION,

@@ -17,6 +17,7 @@ from core.diffusion.recipe.variations import Variation, read_region, variations_
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.quoted import quoted
 from core.output.programs.snippet_guidance import guided_text, guides_itself
+from core.output.programs.snippet_marks import telling_text
 from core.output.programs.snippet_model import (
     class_of,
     family_of,
@@ -65,6 +66,7 @@ def snippet(
     begin = program_step_range(settings, model_source)
     opened = source_text(settings)
     guided = guided_text(settings, info, begin.calls(row), begin.first_call(row))
+    guided += telling_text(settings)
     stepped = step_text(settings, "pipe.scheduler", called_by_pipeline=True)
     written = variation + (SNAPSHOT if snapshot else "") + guided + stepped
     imports = [name for name in ("functools", "math", "sys") if f"{name}." in written]
@@ -83,7 +85,7 @@ def snippet(
         ),
         seed=settings.seed,
         variation=variation,
-        blend=blend_text(settings, info),
+        blend=blend_text(settings, info, begin.num_executed_steps, begin.calls(row)),
         imports="".join(f"import {name}\n" for name in imports)
         + "\n" * bool(imports)
         + ("import numpy as np\n" if "np." in opened else ""),

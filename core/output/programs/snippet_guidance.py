@@ -16,6 +16,7 @@ from core.diffusion.recipe.guidance.methods import (
     guided_calls,
     is_plain,
 )
+from core.diffusion.recipe.prompt.texts import joins, parts_of
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.quoted import quoted
@@ -37,7 +38,7 @@ def guided_unet(sample, timestep, **options):
         told["encoder_hidden_states"] = options["encoder_hidden_states"][[*rows]]
         if added := options.get("added_cond_kwargs"):
             told["added_cond_kwargs"] = {{name: value[[*rows]] for name, value in added.items()}}
-        return plain_unet(sample[[*rows]], timestep, **told)[0].split(1)
+        return plain_unet(sample[[0] * len(rows)], timestep, **told)[0].split(1)
 
 {body}
     state.call += 1
@@ -94,6 +95,8 @@ def guides_itself(settings: GenerationSettings, info: ModelInfo | None) -> bool:
     """Return whether the program guides in place of the pipeline."""
     if len(family_of(info).rows_of_call(settings)) == 1:
         return False
+    if joins(settings.prompt):
+        return True
     # diffusers' image-to-image pipelines have no guidance_rescale.
     is_rescaled = bool(settings.init_image) and settings.matters("guidance_rescale")
     return is_rescaled or not is_plain(settings)
@@ -115,6 +118,8 @@ def guided_text(
     acts = guided_calls(settings, calls)
     if acts != range(calls):
         otherwise = "guided = predict(1)[0]"
+        if joins(settings.prompt):
+            otherwise = f"{_joined_lines(settings)}\nguided = cond"
         if settings.guidance_method == CFG_PP:
             otherwise += "\nstate.uncond = None"
         body = (
@@ -139,6 +144,9 @@ def guided_text(
 
 def _call_lines(settings: GenerationSettings, rows: tuple[Row, ...]) -> str:
     """The UNet's call of a guided step."""
+    if joins(settings.prompt):
+        told = "uncond=uncond, cond=cond, carried=state.carried"
+        return f"{_joined_lines(settings)}\nsaid = SimpleNamespace({told})\n"
     names = ", ".join(rows)
     call = f"{names} = predict({', '.join(_ROW[row] for row in rows)})"
     if "perturbed" in rows:
@@ -151,13 +159,20 @@ def _call_lines(settings: GenerationSettings, rows: tuple[Row, ...]) -> str:
     return f"{call}\nsaid = SimpleNamespace({told}, carried=state.carried)\n"
 
 
+def _joined_lines(settings: GenerationSettings) -> str:
+    """The UNet's call of the prompts that AND joins, and their predictions as one."""
+    weights = [weight for _, weight in parts_of(settings.prompt)]
+    rows = ", ".join(map(str, range(1, len(weights) + 1)))
+    return f"uncond, *conds = predict(0, {rows})\ncond = composed(conds, {weights!r}, uncond)"
+
+
 def method_lines(settings: GenerationSettings) -> tuple[str, str]:
     """The functions of a method with the settings that they read, and the lines that make `guided`
     of `said`.
     """
     name = acting_method(settings)
     method = METHODS[name]
-    wanted = [method.function]
+    wanted = [*(["composed"] if joins(settings.prompt) else []), method.function]
     lines = [f"guided = {method.function}(said, settings)"]
     imports = ["from types import SimpleNamespace"]
     if name == APG:

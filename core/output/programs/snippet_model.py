@@ -201,12 +201,9 @@ def xl_blend(
     )
 
 
-def xl_weighed(
-    first: str, second: str, uncond: str, *, share: float, is_zero: bool, skip: str = ""
-) -> str:
+def xl_weighed(first: str, second: str, uncond: str, *, share: float, is_zero: bool) -> str:
     """Prompts with weights: `first`, `second` and `uncond` are calls of `embed` as source text,
-    "" where there is none. With `is_zero` an empty negative prompt is told as zeros. `skip` is the
-    parameter of `embed` that counts the layers left out before the last but one, if any.
+    "" where there is none. With `is_zero` an empty negative prompt is told as zeros.
     """
     lines = [f"prompt_embeds, pooled_prompt_embeds = {first}"]
     if share:
@@ -221,9 +218,16 @@ def xl_weighed(
         lines.append("unconditional_pooled = torch.zeros_like(pooled_prompt_embeds)")
     elif uncond:
         lines.append(f"unconditional, unconditional_pooled = {uncond}")
+    return "\n".join(lines) + "\n"
+
+
+def xl_embed(lines: str, *, skip: str = "") -> str:
+    """`embed` of both text encoders, and the `lines` that use it. `skip` is its parameter that
+    counts the layers left out before the last but one, if any.
+    """
     return _XL_WEIGHED.format(
         weigh=quoted("weigh"),
-        lines="\n".join(lines) + "\n",
+        lines=lines,
         parameter=f", {skip}=0" if skip else "",
         layer=f"-2 - {skip}" if skip else "-2",
     )

@@ -9,10 +9,12 @@ from core.diffusion.recipe.prompt.weights import has_weights, parse_weights, pla
 from core.diffusion.recipe.settings_table import SETTINGS
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.quoted import quoted
+from core.output.programs.snippet_marks import has_marks, told_text
 from core.output.programs.snippet_model import (
     family_of,
     is_guided,
     xl_blend,
+    xl_embed,
     xl_weighed,
 )
 
@@ -48,8 +50,7 @@ def embed(pieces{parameter}):
     return weigh(hidden, [1.0 if word is None else pieces[word][1] for word in words])
 
 
-prompt_embeds = {cond}
-{uncond}
+{lines}
 """
 
 
@@ -67,7 +68,11 @@ def gives_embeddings(settings: GenerationSettings) -> bool:
     """Return whether the pipeline is given `prompt_embeds` (and `unconditional`) in place of
     texts.
     """
-    return settings.matters("prompt_blend") or any(has_weights(text) for text in texts_of(settings))
+    return (
+        settings.matters("prompt_blend")
+        or has_marks(settings)
+        or any(has_weights(text) for text in texts_of(settings))
+    )
 
 
 def texts_of(settings: GenerationSettings) -> tuple[str, str, str]:
@@ -79,32 +84,40 @@ def texts_of(settings: GenerationSettings) -> tuple[str, str, str]:
     )
 
 
-def blend_text(settings: GenerationSettings, info: ModelInfo | None) -> str:
-    """Return what makes the embeddings, as source text; "" where the pipeline gets texts."""
+def blend_text(settings: GenerationSettings, info: ModelInfo | None, steps: int, calls: int) -> str:
+    """Return what makes the embeddings of a run, as source text; "" where the pipeline gets
+    texts.
+    """
     prompt, prompt_2, negative = texts_of(settings)
     if not gives_embeddings(settings):
         return ""
     is_xl, guided = family_of(info).base == "SDXL", is_guided(settings, info)
     share = settings.prompt_blend
-    if any(has_weights(text) for text in (prompt, prompt_2, negative)):
+    is_marked = has_marks(settings)
+    if is_marked or any(has_weights(text) for text in (prompt, prompt_2, negative)):
         skip = "clip_skip" if settings.matters("clip_skip") else ""
         told = f", {settings.clip_skip}" if skip else ""  # of the prompts, not of the negative one
         first, second, uncond = (
             f"embed({[(piece.text, piece.weight) for piece in parse_weights(text)]!r}{more})"
             for text, more in ((prompt, told), (prompt_2, told), (negative, ""))
         )
-        if is_xl:
+        if is_marked:
+            lines = told_text(settings, info, steps, calls)
+        elif is_xl:
             is_zero = guided and not negative and bool(info and info.zeroes_empty_negative)
-            return xl_weighed(
-                first, second, uncond if guided else "", share=share, is_zero=is_zero, skip=skip
+            lines = xl_weighed(
+                first, second, uncond if guided else "", share=share, is_zero=is_zero
             )
-        if share:
-            first = f"(1 - {share!r}) * {first} + {share!r} * {second}"
-        unconditional = f"unconditional = {uncond}\n" if guided else ""
+        else:
+            if share:
+                first = f"(1 - {share!r}) * {first} + {share!r} * {second}"
+            lines = f"prompt_embeds = {first}\n"
+            lines += f"unconditional = {uncond}\n" if guided else ""
+        if is_xl:
+            return xl_embed(lines, skip=skip)
         return _WEIGHED.format(
             weigh=quoted("weigh"),
-            cond=first,
-            uncond=unconditional,
+            lines=lines,
             parameter=", clip_skip=0" if skip else "",
             hidden=_SKIPPED_HIDDEN if skip else _HIDDEN,
         )

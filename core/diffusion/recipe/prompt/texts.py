@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from core.diffusion.recipe.prompt.editing import changes, texts_by_step
-from core.diffusion.recipe.prompt.weights import canonical_prompt
+from core.diffusion.recipe.prompt.weights import BREAKS, canonical_prompt
+from core.diffusion.recipe.schedulers import SCHEDULERS
 
 MOST_PARTS = 8
 """Prompts that AND joins, each a row of the UNet in every call, and parts between BREAKs."""
 
 _AND = re.compile(r"\bAND\b")
-_BREAK = re.compile(r"\bBREAK\b")
 _WEIGHT = re.compile(r"\s*([-+]?(?:\d{1,6}\.?|\d{0,6}\.\d{1,9}))")
 
 Part = tuple[str, float]
@@ -35,6 +35,8 @@ class PromptSettings(Protocol):
     def negative_prompt(self) -> str: ...
     @property
     def prompt_2(self) -> str: ...
+    @property
+    def scheduler(self) -> str: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +99,7 @@ def canonical_texts(texts: Mapping[str, str], steps: int | None) -> dict[str, An
 
 def parts_problem(prompt: str) -> str:
     """Why a prompt has more parts than are run; "" where it has not."""
-    count, chunks = len(parts_of(prompt)), len(_BREAK.findall(prompt)) + 1
+    count, chunks = len(parts_of(prompt)), len(BREAKS.findall(prompt)) + 1
     if count > MOST_PARTS:
         return f"joins {count} prompts by AND: at most {MOST_PARTS} are run"
     if chunks > MOST_PARTS:
@@ -119,10 +121,20 @@ def every_text(prompt: str, steps: int, name: str = "prompt") -> tuple[tuple[str
     )
 
 
-def switches(settings: PromptSettings, steps: int) -> tuple[int, ...]:
-    """The steps, counted from 1, at which any text is another than the step before."""
-    texts = prompts_by_step(settings, steps)
-    return tuple(step for step in range(2, len(texts) + 1) if texts[step - 1] != texts[step - 2])
+def switches(settings: PromptSettings, calls: int) -> dict[int, str]:
+    """The calls of a run of so many, counted from 0, in which any text is another than in the call
+    before, and the prompt's from there on.
+    """
+    if is_one_text(settings) or calls == 0:
+        return {}
+    step_of = SCHEDULERS[settings.scheduler].step_of
+    by_step = prompts_by_step(settings, step_of(calls - 1))
+    told = [by_step[step_of(call) - 1] for call in range(calls)]
+    return {
+        call: " AND ".join(text.strip() for text, _ in told[call].parts)
+        for call in range(1, calls)
+        if told[call] != told[call - 1]
+    }
 
 
 def _canonical_text(text: str, steps: int | None) -> Any:

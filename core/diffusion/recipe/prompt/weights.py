@@ -30,7 +30,8 @@ _PIECE = re.compile(
     r"|(?P<text>[^\\()\[\]:]+|:|\\)"
 )
 _BRACKET = re.compile(r"[()\[\]]")
-_BREAK = re.compile(r"(?<!\s)\s*\bBREAK\b\s*")
+BREAKS = re.compile(r"(?<!\s)\s*\bBREAK\b\s*")
+"""What ends a chunk of a prompt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,7 @@ def parse_chunks(prompt: str) -> tuple[Pieces, ...]:
         return (parse_weights(prompt),)
     chunks: list[list[Weighted]] = [[]]
     for piece in parse_weights(prompt):
-        for number, text in enumerate(_BREAK.split(piece.text)):
+        for number, text in enumerate(BREAKS.split(piece.text)):
             if number:
                 chunks.append([])
             if text:

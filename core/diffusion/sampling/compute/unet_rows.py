@@ -26,7 +26,7 @@ from core.diffusion.sampling.compute.threads import one_thread_each
 
 AS_DIFFUSERS = 2
 """Rows of one cell, with and without the prompt: always computed as diffusers computes them. So is
-a third of perturbed attention.
+a third of perturbed attention, and what is said to be one cell's.
 """
 
 _CODES = ("", *PAG_LAYERS)
@@ -75,6 +75,7 @@ class UNetRows:
         self._measured: dict[tuple[int, ...], int] = {}
         """(C, h, w) -> the rows of that size that fit."""
         self._calls_since_out = 0
+        self._plain = AS_DIFFUSERS
         is_cpu = model.device.type == "cpu"
         self._cores = (cores or torch.get_num_threads()) if is_cpu else 1
         self._threads = one_thread_each(self._cores) if self._cores > 1 else None
@@ -91,14 +92,16 @@ class UNetRows:
         embeddings: torch.Tensor,
         *added: torch.Tensor,
         perturbed: Sequence[str] = (),
+        is_one_cell: bool = False,
     ) -> torch.Tensor:
         """What the UNet predicts, (rows, C, h, w), for sample (rows, C, h, w), timesteps (rows,),
         embeddings (rows, tokens, width) and what else its family is told, each (rows, ...).
         `perturbed` has for each row the layers whose attention is perturbed, "" for none; empty is
-        none at all.
+        none at all. The rows that are one cell's run in one call of the UNet, where they fit.
 
         Raises RowTooLargeError; fewer rows go together each time the memory is not enough.
         """
+        self._plain = len(sample) if is_one_cell else AS_DIFFUSERS
         if not any(perturbed):
             return self._together(sample, timesteps, embeddings, *added)
         with perturbable(self._model.unet):
@@ -152,10 +155,10 @@ class UNetRows:
 
     def _run(self, *whole: torch.Tensor) -> torch.Tensor:
         rows = len(whole[0])
-        if self._is_compiled(whole):
+        plain = self._plain + self._has_codes(whole)
+        if rows > plain and self._is_compiled(whole):
             parts = zip(*(tensor.split(TILE) for tensor in whole), strict=True)
             return torch.cat([self._tile(*part) for part in parts])
-        plain = AS_DIFFUSERS + self._has_codes(whole)
         if self._model.device.type != "cpu" or rows <= plain:
             return self._call(*whole)
         tile = min(max(-(-rows // self._cores), FEWEST_ROWS), MOST_ROWS)

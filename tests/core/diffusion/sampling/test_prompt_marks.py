@@ -61,10 +61,12 @@ def test_each_text_and_when_it_is_there() -> None:
     assert every_text("a cat", 3) == (("", "a cat"),)
 
 
-def test_switches_are_the_steps_at_which_a_text_is_another() -> None:
+def test_switches_are_the_calls_at_which_a_text_is_another() -> None:
     settings = replace(BASE, prompt="[a:b:0.5] [c:d:2]", negative_prompt="[x:y:5]")
-    assert switches(settings, 6) == (3, 4, 6)
-    assert switches(BASE, 6) == ()
+    assert switches(settings, 6) == {2: "a d", 3: "b d", 5: "b d"}
+    assert switches(replace(settings, scheduler="Heun"), 11) == {4: "a d", 6: "b d", 10: "b d"}
+    assert switches(replace(settings, scheduler="PNDM"), 7) == {3: "a d", 4: "b d", 6: "b d"}
+    assert switches(BASE, 6) == switches(settings, 0) == {}
     assert is_one_text(BASE)
     assert not is_one_text(settings)
     assert not is_one_text(replace(BASE, prompt="a AND b"))

@@ -115,6 +115,29 @@ GUIDED = [
 ]
 
 # One scheduler for each place where the noise level of a call stands.
+MARKED = [
+    replace(PLAIN, prompt="a [red:blue:0.5] apple [on a table|in a tree]"),
+    replace(PLAIN, prompt="a (red:1.3) apple BREAK on a [table::1]", negative_prompt="[a:b:1]"),
+    replace(PLAIN, prompt="an apple AND a (robot:1.2) :0.5 AND [owl|dog]", guidance_scale=1.0),
+    replace(
+        PLAIN,
+        prompt="an apple AND a robot :-0.3",
+        guidance_end=0.5,
+        guidance_rescale=0.4,
+        scheduler="Heun",
+    ),
+    replace(PLAIN, prompt="an apple AND a robot BREAK blue", guidance_method="APG"),
+    replace(
+        PLAIN,
+        prompt="[an apple:a robot:1]",
+        prompt_2="an owl BREAK blue",
+        prompt_blend=0.4,
+        clip_skip=1,
+        scheduler="PNDM",
+        num_inference_steps=3,
+    ),
+    replace(PLAIN, prompt="[an apple:a robot:1]", snapshot=2, guidance_scale=1.0),
+]
 SNAPSHOTS = [
     replace(PLAIN, scheduler=name, num_inference_steps=4, snapshot=call)
     for name, call in [
@@ -147,6 +170,7 @@ def test_the_program_makes_the_engines_pixels(tmp_path: Path) -> None:
             *SNAPSHOTS,
             *SAMPLED,
             *GUIDED,
+            *MARKED,
         ],
         strict=True,
     )
@@ -243,6 +267,7 @@ def test_the_samplers_own_functions_are_quoted() -> None:
         "renoised": (guidance.renoised, GUIDED[5]),
         "to_epsilon": (prediction.to_epsilon, GUIDED[5]),
         "pag": (guidance.pag, GUIDED[7]),
+        "composed": (guidance.composed, MARKED[2]),
     }
     assert set(bodies) == set(SOURCES)
     for name, (function, settings) in bodies.items():
@@ -254,7 +279,7 @@ def test_the_samplers_own_functions_are_quoted() -> None:
 
 def test_what_is_quoted_brings_what_it_calls() -> None:
     of_scheduler = {"config", "prediction_type", "sigmas", "step_index", "_step_index"}
-    of_scheduler |= {"_init_step_index"}
+    of_scheduler |= {"_init_step_index", "zip"}
     for name in SOURCES:
         names: dict[str, object] = {"torch": torch}
         exec(quoted(name), names)

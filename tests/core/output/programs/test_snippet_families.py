@@ -47,6 +47,11 @@ SDXL = [
     replace(PLAIN, guidance_method="PAG", guidance_start=0.5, negative_prompt="green"),
     replace(PLAIN, guidance_method="PAG", guidance_scale=1.0, prompt="a (red:1.4) apple"),
     replace(PLAIN, guidance_method="APG", prompt_2="a glass sphere", prompt_blend=0.3),
+    replace(
+        PLAIN, prompt="a [red:blue:1] apple BREAK a robot", prompt_2="an owl", prompt_blend=0.3
+    ),
+    replace(PLAIN, prompt="a (red:1.3) apple AND a robot :0.5", negative_prompt="[a|b]"),
+    replace(PLAIN, prompt="a [red|blue] apple", guidance_scale=1.0, clip_skip=1),
 ]
 VELOCITY = [
     replace(PLAIN, guidance_method="CFG++", guidance_scale=0.7),
@@ -57,6 +62,7 @@ LCM = [
     replace(PLAIN, scheduler="LCM", num_inference_steps=3, guidance_scale=8.0, prompt_blend=0.4),
     replace(PLAIN, scheduler="LCM", guidance_scale=0.5, negative_prompt="green"),
     replace(PLAIN, scheduler="LCM", guidance_method="PAG", guidance_start=0.5),
+    replace(PLAIN, scheduler="LCM", prompt="a [red|blue] apple BREAK green"),
 ]
 
 
