@@ -31,8 +31,8 @@ MOST_TEXTS = 6
 """Texts of a prompt that changes whose tokens are shown."""
 SYNTAX = (
     "(word:1.3) weighs a word. [red:blue:0.5] changes it after half of the steps, [red:blue:8] "
-    "after step 8; [cow|horse] takes turns. BREAK begins a part that is read by itself, AND adds up "
-    "prompts: a cat AND a dog :0.5."
+    "after step 8; [cow|horse] takes turns. BREAK begins a part that is read by itself; AND adds "
+    "up prompts: a cat AND a dog :0.5."
 )
 
 
@@ -103,7 +103,7 @@ def count_tokens(
         st.caption("The pieces that the text encoder reads. Commas and endings count too.")
         for when, text in texts[:MOST_TEXTS]:
             if len(texts) > 1:
-                st.caption(f"**Steps {when}**" if when else "**All steps**")
+                st.caption(f"Steps {when}" if when else "All steps")
             _show_tokens(counter, text)
         if len(texts) > MOST_TEXTS:
             st.caption(f"and {len(texts) - MOST_TEXTS} more texts")
@@ -121,16 +121,17 @@ def count_tokens(
 
 def _show_tokens(counter: Tokenizer, text: str) -> None:
     """The tokens of one text, each chunk on a line of its own; red is what is cut off."""
+    lines: list[str] = []
     for chunk in BREAKS.split(text):
         words = (
             token.text + (f" ×{token.weight:g}" if token.weight != 1 else "")
             for token in counter.tokens(chunk)
         )
-        read = " · ".join(itertools.islice(words, counter.limit))
-        if lost := counter.cut_off(chunk):
-            st.markdown(f"{plain(read)} :red-background[{plain(lost)}]")
-        else:
-            st.code(read or "–", wrap_lines=True)
+        lines.append(" · ".join(itertools.islice(words, counter.limit)) or "–")
+    if lost := counter.cut_off(text):
+        st.markdown(f"{plain(' BREAK '.join(lines))} :red-background[{plain(lost)}]")
+    else:
+        st.code("\n".join(lines), wrap_lines=True)
 
 
 def _warn(counter: Tokenizer, prefix: str) -> None:
@@ -184,9 +185,9 @@ def _take_loras(prefix: str) -> None:
         st.toast(plain(note))
 
 
-def _show_vocabulary(place: DeltaGenerator, vocabulary: Vocabulary, name: str, words: str) -> None:
+def _show_vocabulary(place: DeltaGenerator, vocabulary: Vocabulary, name: str, read: str) -> None:
     """The words that a small model has never learned, and those that it has."""
-    unknown = vocabulary.unknown(plain_text(words))
+    unknown = vocabulary.unknown(plain_text(read))
     shown = ", ".join(unknown[:MOST_UNKNOWN]) + (", …" if len(unknown) > MOST_UNKNOWN else "")
     with place.popover(
         plain(f"Unknown: {shown}") if unknown else "Vocabulary",

@@ -351,3 +351,21 @@ def test_a_guided_run_whose_guidance_was_not_recorded_is_not_called_unguided() -
     figure = step_figure([bare], "std_inflation", "step", colouring([bare], "seed"))
     (note,) = figure.layout.annotations
     assert note.text.replace("<br>", " ") == NOT_RECORDED
+
+
+def test_a_line_marks_each_step_at_which_the_prompt_is_another(engine: Engine) -> None:
+    settings = GenerationSettings(
+        prompt="a [red:blue:2] apple [on|in] it",
+        width=64,
+        height=64,
+        num_inference_steps=4,
+        scheduler="Heun",
+    )
+    trajectory = engine.generate([settings])[0].trajectory
+    assert trajectory is not None
+    still = replace(settings, prompt="a red apple")
+    for run_settings, places in ((settings, [3, 5, 7]), (still, [])):
+        run = Run(digest="one", settings=run_settings, records=trajectory.records)
+        figure = draw([run], "latent_rms")
+        assert [shape.x0 for shape in figure.layout.shapes] == places
+        assert len(figure.layout.annotations) == len(places)
