@@ -88,17 +88,19 @@ def write_cell(value: Any) -> str:
 def read_rows(
     rows: Sequence[Mapping[str, Any]],
     *,
+    numbers: Sequence[int] = (),
     base: GenerationSettings | None = None,
     vae_scale_factor: int = 8,
 ) -> SettingsTable:
-    """A table from rows of values by the settings' names or labels; the first is row 1.
+    """A table from rows of values by the settings' names or labels, with the `numbers` by which
+    problems name them, from 1 where there are none.
 
     None, NaN and "" leave the value of the base settings; a row without any value is left out.
     Raises TableError.
     """
     names = list(dict.fromkeys(str(name) for row in rows for name in row))
     read = TableReader(names, header_row=0)
-    for number, row in enumerate(rows, start=1):
+    for number, row in zip(numbers or range(1, len(rows) + 1), rows, strict=True):
         if read.is_full():
             break
         read.add(number, [row.get(name) for name in names])
@@ -140,7 +142,7 @@ class TableReader:
 
     def add(self, number: int, cells: Sequence[Any]) -> None:
         """Read a row; one without any value is left out."""
-        if all(_is_blank(cell) for cell in cells):
+        if not self._columns or all(_is_blank(cell) for cell in cells):
             return
         values: dict[str, Any] = {}
         self._rows[number] = values

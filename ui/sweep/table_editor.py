@@ -15,7 +15,7 @@ from core.sweeps.sweep import Sweep
 from core.sweeps.table import SettingsTable, TableError, read_rows, write_cell
 from ui.frame import safe
 from ui.sweep.form import PREFIX
-from ui.sweep.table_use import scale_factor, show_problems, sweep_of
+from ui.sweep.table_use import say_notes, scale_factor, show_problems, sweep_of
 from ui.sweep_link import take_sweep
 
 OPEN = f"{PREFIX}:table_open"
@@ -46,6 +46,7 @@ def open_editor(sweep: Sweep, table: SettingsTable) -> None:
         st.session_state[_DRAFT] = Draft(sweep=sweep, frame=frame, version=version)
     else:
         edited = st.session_state.get(_EDITED, draft.frame)
+        edited = _typed(edited, list(edited.columns))
         st.session_state[_DRAFT] = replace(draft, frame=edited, version=draft.version + 1)
     st.session_state[COLUMNS] = list(st.session_state[_DRAFT].frame.columns)
     st.session_state[OPEN] = True
@@ -77,7 +78,7 @@ def edit_table() -> None:
         hide_index=False,
         column_config={name: _column(SETTINGS[name]) for name in columns},
         key=f"{PREFIX}:table_rows:{draft.version}",
-        placeholder="base",
+        placeholder="",
     )
     st.session_state[_EDITED] = edited
     st.caption(
@@ -103,11 +104,18 @@ def _read(sweep: Sweep, frame: pd.DataFrame) -> Sweep | None:
         for row in frame.to_dict("records")
     ]
     try:
-        table = read_rows(rows, base=sweep.base, vae_scale_factor=scale_factor(sweep.base))
-        return sweep_of(sweep.base, table)
+        table = read_rows(
+            rows,
+            numbers=list(frame.index),
+            base=sweep.base,
+            vae_scale_factor=scale_factor(sweep.base),
+        )
+        made = sweep_of(sweep.base, table)
     except TableError as error:
         show_problems("This table cannot be used yet", error.problems)
         return None
+    say_notes(table)
+    return made
 
 
 def _typed(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

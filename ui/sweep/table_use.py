@@ -43,7 +43,7 @@ def scale_factor(base: GenerationSettings) -> int:
 
 def show_problems(title: str, problems: Sequence[TableProblem]) -> None:
     """A line each, of not too many."""
-    lines = [f"{str(problem)[0].upper()}{str(problem)[1:]}." for problem in problems[:MOST_LINES]]
+    lines = [_sentence(str(problem)) for problem in problems[:MOST_LINES]]
     if len(problems) > MOST_LINES:
         lines.append(f"And {len(problems) - MOST_LINES} more.")
     show_error(title, "\n\n".join(lines))
@@ -54,7 +54,16 @@ def say_table(table: SettingsTable) -> None:
     count = len(table.rows)
     columns = ", ".join(map(label_of, table.columns))
     st.caption(plain(f"{count:,} row{'s' * (count != 1)}: {columns}"))
+    say_notes(table)
+
+
+def say_notes(table: SettingsTable) -> None:
+    """What was taken together or left as it was."""
     for note in table.notes[:MOST_LINES]:
-        st.caption(f":orange[{plain(note[0].upper() + note[1:])}.]")
+        st.caption(f":orange[{plain(_sentence(note))}]")
     if len(table.notes) > MOST_LINES:
         st.caption(f"And {len(table.notes) - MOST_LINES} notes more.")
+
+
+def _sentence(words: str) -> str:
+    return words[0].upper() + words[1:] + "." * (not words.endswith("?"))
