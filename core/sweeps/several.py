@@ -125,11 +125,10 @@ def _told(values: Mapping[str, Any]) -> str:
 def _labels(values: tuple[str, ...]) -> tuple[str, ...]:
     """What differs between the values, of each: the rest is said once, in the legend."""
     read = [_known(value) for value in values]
-    names = dict.fromkeys(name for one in read for name in one)
-    apart = {n for n in names if len({repr(one.get(n)) for one in read}) > 1} or set(names)
-    return tuple(
-        _told({name: value for name, value in one.items() if name in apart}) or BASE for one in read
-    )
+    named = dict.fromkeys(name for one in read for name in one)
+    apart = [n for n in named if len({repr(one.get(n)) for one in read}) > 1] or list(named)
+    apart.sort(key=lambda name: SETTINGS[name].is_prompt)  # where a long label is cut, its end goes
+    return tuple(_told({n: one[n] for n in apart if n in one}) or BASE for one in read)
 
 
 SEVERAL = SeveralRow(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import TimeoutError as NotInTime
 
 from tests.browser.conftest import Server, Visitor, settle, wait_until
 from tests.browser.measure import overflow
@@ -42,19 +44,29 @@ def test_a_file_of_three_rows_runs_as_three_cells(
     made = [(one.num_inference_steps, one.seed, one.prompt) for one in server.asked()]
     assert made == [(2, 5, "an owl, sitting"), (3, 6, "a robot"), (2, 7, "a red apple")]
     assert {one.width for one in server.asked()} == {64}
-    expect(page.get_by_text("Steps 3, Seed 6, Prompt a robot")).to_be_visible()
+    expect(
+        page.locator(".cell .caption", has_text="Steps 3, Seed 6, Prompt a robot")
+    ).to_be_visible()
     page.reload()
     finish(page, 3)
 
 
 def type_into(page: Page, table: Locator, row: int, across: float, text: str) -> None:
     """Type into a cell; `row` 0 is the header, `across` a share of the width."""
-    box = table.bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + box["width"] * across, box["y"] + 35 * row + 17)
-    page.keyboard.press("Enter")
-    editor = page.locator("#portal input, #portal textarea").first
-    editor.wait_for()
+    editor = page.locator(".gdg-input")
+
+    def opens() -> bool:
+        """The table hears no click until it has been drawn."""
+        box = table.bounding_box()
+        assert box is not None
+        page.mouse.click(box["x"] + box["width"] * across, box["y"] + 35 * row + 17)
+        page.keyboard.press("Enter")
+        with suppress(NotInTime):
+            editor.wait_for(timeout=3000)
+            return True
+        return False
+
+    wait_until(opens, "the cell's own field")
     editor.fill(text)
     page.keyboard.press("Enter")
     settle(page)

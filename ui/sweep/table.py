@@ -25,7 +25,7 @@ FIRST_COLUMNS = ("num_inference_steps", "guidance_scale", "seed")
 def show_table(sweep: Sweep, plan: Plan) -> None:
     """The ways to a table of settings and from one."""
     st.caption("Each row of the table is a picture, each column a setting.")
-    table, cells = _table(sweep, plan), len(plan.cells)
+    cells = len(plan.cells)
     with st.container(horizontal=True, gap="small"):
         st.button(
             "Edit as a table",
@@ -35,12 +35,12 @@ def show_table(sweep: Sweep, plan: Plan) -> None:
             help=f"A table has up to {MAX_ROWS:,} rows; this sweep has {cells:,} cells."
             if cells > MAX_ROWS
             else None,
-            on_click=open_editor,
-            args=(sweep, table),
+            on_click=_edit,
+            args=(sweep, plan),
         )
         st.download_button(
             "Download as CSV",
-            partial(write_csv, table),
+            partial(_csv, sweep, plan),
             file_name="lightbox-table.csv",
             mime="text/csv",
             key=f"{PREFIX}:table_csv",
@@ -81,6 +81,14 @@ def _open_file(sweep: Sweep) -> None:
         on_click=take_sweep,
         args=(made,),
     )
+
+
+def _edit(sweep: Sweep, plan: Plan) -> None:
+    open_editor(sweep, _table(sweep, plan))
+
+
+def _csv(sweep: Sweep, plan: Plan) -> bytes:
+    return write_csv(_table(sweep, plan))
 
 
 def _table(sweep: Sweep, plan: Plan) -> SettingsTable:

@@ -83,3 +83,9 @@ def test_rows_are_judged_with_the_base_settings_of_the_spec(
     spec.write_text('[base]\nprompt = "a"\nscheduler = "DPM++ 2M"\n')
     assert main(["sweep", str(spec), "--table", file, "--data", str(data), "--plan"]) == 2
     assert "row 2, Eta: is not available with DPM++ 2M" in capsys.readouterr().err
+
+
+def test_the_example_is_sound(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = Path(__file__).resolve().parents[3] / "examples" / "table.csv"
+    assert main(["sweep", "--table", str(file), "--data", str(data), "--plan"]) == 0
+    assert "4 x 1 cells: 0 stored, 4 to compute" in capsys.readouterr().err

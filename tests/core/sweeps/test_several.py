@@ -79,7 +79,7 @@ def test_what_is_written_is_read_back_also_within_a_list(rows: list[dict[str, ob
 
 
 def test_labels_say_what_differs_and_the_legend_the_rest() -> None:
-    axis = parse_axis("settings", "steps=5; seed=1; prompt=an owl, steps=5; seed=2, seed=2")
+    axis = parse_axis("settings", "prompt=an owl; steps=5; seed=1, steps=5; seed=2, seed=2")
     values = ("steps=5; seed=1; eta=0.5", "steps=5; seed=2; eta=0.5")
     assert [axis.value_label(index) for index in range(3)] == [
         "Steps 5, Seed 1, Prompt an owl",
