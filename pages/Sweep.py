@@ -15,9 +15,12 @@ from ui.sweep.form import PREFIX, STATE, defaults, parameters, sweep_form
 from ui.sweep.others import show_others
 from ui.sweep.prompt import prompt_box, run_button
 from ui.sweep.saved import drop_sweep, show_recent, show_saved
+from ui.sweep.table import show_table
+from ui.sweep.table_editor import take_edited
 from ui.sweep.views import looks, places, show_views, show_waiting
 
 with open_page(SWEEP) as runtime:
+    take_edited()
     st.title("Sweep", anchor=False)
     mend_address(PREFIX, defaults(runtime.model))
     broken = check_address(PREFIX, (*parameters(), *looks()))
@@ -28,11 +31,14 @@ with open_page(SWEEP) as runtime:
         saved = st.expander("Recent and saved sweeps", icon=":material/bookmarks:")
         with st.expander("Sweep from a picture", icon=":material/upload_file:"):
             drop_sweep()
+        table = st.expander("Table of settings", icon=":material/table:")
     plan, job = prepare(runtime, STATE, form)
     run_button(run, plan, job)
     with saved:
         show_recent(runtime)
         show_saved(runtime, form.sweep, can_save=not plan.problems)
+    with table:
+        show_table(form.sweep, plan)
     with stage:
         show_others(runtime, job)
         show_plan(form, plan, job)

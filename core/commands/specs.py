@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.commands.console import UsageError, is_file
+from core.commands.console import UsageError, is_file, say
 from core.commands.generate import complete
 from core.diffusion.models.load import describe
 from core.diffusion.sampling.text_encoder import Tokenizer
@@ -18,6 +19,8 @@ from core.runs.store.store import Store
 from core.sweeps.axis import SweepError
 from core.sweeps.plan import Plan, make_plan
 from core.sweeps.sweep import Sweep
+from core.sweeps.table import TableError
+from core.sweeps.table_csv import read_csv
 
 NESTED = "{path} is nested too deep to be a sweep: it has tables of plain values"
 
@@ -59,6 +62,30 @@ def read_spec(path: Path) -> Sweep:
         raise UsageError(f"{path}: base: {error}") from error
     except RecursionError as error:
         raise UsageError(NESTED.format(path=path)) from error
+
+
+def default_sweep() -> Sweep:
+    """A sweep without axes, of the default model's own settings."""
+    return Sweep(base=complete({}, describe(GenerationSettings().model)))
+
+
+def with_table(sweep: Sweep, path: Path) -> Sweep:
+    """The sweep with a CSV file's rows as its columns. Raises UsageError, a line a problem."""
+    if sweep.x is not None:
+        words = "the columns of the sweep: leave out --table, or [x] of the spec"
+        raise UsageError(f"{path} and {sweep.x.label()} are both {words}")
+    try:
+        factor = describe(sweep.base.model).vae_scale_factor
+        with path.open("rb") as file:
+            table = read_csv(file, base=sweep.base, vae_scale_factor=factor)
+    except (OSError, ValueError) as error:  # a TableError, or a NUL in the file's name
+        if isinstance(error, TableError):
+            raise UsageError("\n".join(f"{path}: {one}" for one in error.problems)) from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{path} cannot be read: {why}") from error
+    for note in table.notes:
+        say(f"note: {path}: {note}")
+    return replace(sweep, x=table.axis())
 
 
 def plan_of(sweep: Sweep, store: Store, *, runs: bool = False) -> Plan:

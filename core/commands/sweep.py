@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from core.commands.console import FAILED, OK, folder, say
+from core.commands.console import FAILED, OK, UsageError, folder, say
 from core.commands.export import SUFFIXES, check_targets, needs_steps, write_exports
 from core.commands.jobs import compute
-from core.commands.specs import find_sweep, plan_of
+from core.commands.specs import default_sweep, find_sweep, plan_of, with_table
 from core.exports.sweep import SweepExport, planned_sheet
 from core.output.sheet.sheet import SheetError, SheetOptions
 from core.runs.store.store import Store
@@ -21,7 +21,14 @@ def add_to(commands: Any) -> None:
     """Add the command to argparse's subparsers."""
     sweep = commands.add_parser("sweep", help="compute the grid of a spec file; see examples/")
     sweep.set_defaults(run=run)
-    sweep.add_argument("spec", help="a TOML file, or the name of a saved sweep")
+    sweep.add_argument("spec", nargs="?", help="a TOML file, or the name of a saved sweep")
+    sweep.add_argument(
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="a CSV file of settings, a row for each picture: the columns of the grid; the spec "
+        "then gives the base settings, or the model's own defaults are taken",
+    )
     sweep.add_argument(
         "--export",
         type=Path,
@@ -45,8 +52,12 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carries the command out and returns its exit code."""
     check_targets(options.export)
+    if options.spec is None and options.table is None:
+        raise UsageError("what to compute is missing: give a spec file, a saved sweep or --table")
     store = Store(options.data)
-    sweep = find_sweep(options.spec, store)
+    sweep = find_sweep(options.spec, store) if options.spec is not None else default_sweep()
+    if options.table is not None:
+        sweep = with_table(sweep, options.table)
     plan = plan_of(sweep, store, runs=True)
     _say_plan(sweep, plan)
     if options.save:
@@ -58,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         plan.submission(),
         strict=options.strict,
         record="latents" if needs_steps(options.export) else "norms",
-        label=f"sweep {Path(options.spec).stem}",
+        label=f"sweep {Path(str(options.spec or options.table)).stem}",
     )
     ended = {cell.digest: cell for cell in cells}
     reasons: dict[int, str] = {}

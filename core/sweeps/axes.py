@@ -2,61 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import cast
 
 from core.diffusion.recipe.setting import AxisError, Setting, Swept, replacing
 from core.diffusion.recipe.settings_table import SETTINGS
-from core.diffusion.settings import GenerationSettings
+from core.sweeps.axis_row import AxisRow
+from core.sweeps.several import SEVERAL
 
 __all__ = ["AXES", "AxisError", "AxisRow", "axis_name"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class AxisRow:
-    """A parameter as an axis.
-
-    `apply` gives the settings with one value of the axis, or raises AxisError; `first` is the
-    axis' first value (the term that a search-and-replace looks for). `field` is the setting it
-    changes and `also` are others, by which a problem of the settings is told as a problem of this
-    axis. `after` names axes on which it depends where they are used too, and `is_relative` says
-    that it depends on all: it is then judged cell by cell. `shared` gives what all cells still
-    share of the base's value, where they do. `bounds` and a sensible `step` are for the reader;
-    the settings' own validation has the last word. `examples` is a list in the value syntax.
-    """
-
-    name: str
-    label: str
-    field: str
-    kind: type[int | float | str]
-    apply: Callable[[GenerationSettings, Any, Any], GenerationSettings]
-    show: Callable[[Any], str]
-    examples: str
-    also: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
-    is_relative: bool = False
-    shared: Callable[[str, Sequence[Any]], str] | None = None
-    bounds: tuple[float, float] | None = None
-    step: float | None = None
-    choices: tuple[str, ...] = ()
-    cost: str = "one image a value"
-    note: str = ""
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """Every setting that it changes."""
-        return (self.field, *self.also)
-
-    def about(self) -> str:
-        """What its values may be, and what one value more costs."""
-        words = [self.note] if self.note else []
-        if self.choices:
-            words.append(f"One of {', '.join(self.choices)}.")
-        if self.bounds is not None:
-            by = f", by {self.step:g} for instance" if self.step not in (None, 1) else ""
-            words.append(f"From {self.bounds[0]:g} to {self.bounds[1]:.10g}{by}.")
-        return " ".join([*words, f"Cost: {self.cost}."])
 
 
 def _row(setting: Setting, swept: Swept) -> AxisRow:
@@ -85,10 +39,13 @@ def _row(setting: Setting, swept: Swept) -> AxisRow:
 
 
 # In the order in which they are applied: a whole prompt comes before search and replace in it,
-# steps before a snapshot of them.
+# steps before a snapshot of them, and several settings at once before all.
 AXES: Mapping[str, AxisRow] = {
     row.name: row
-    for row in (_row(setting, swept) for setting in SETTINGS.values() for swept in setting.swept)
+    for row in (
+        SEVERAL,
+        *(_row(setting, swept) for setting in SETTINGS.values() for swept in setting.swept),
+    )
 }
 
 
@@ -96,4 +53,7 @@ def axis_name(name: str) -> str:
     """The name that an axis has now, for one that its setting had before; else the name itself."""
     if name in AXES:
         return name
-    return next((row.name for row in AXES.values() if name in SETTINGS[row.field].earlier), name)
+    earlier = (
+        row.name for row in AXES.values() if row.field and name in SETTINGS[row.field].earlier
+    )
+    return next(earlier, name)

@@ -43,6 +43,11 @@ class Axis:
         return " with ".join(row_of(part).label for part in self.parts())
 
     def value_label(self, index: int) -> str:
+        """What tells a value from the others."""
+        return ", ".join(row_of(part).label_at(part.values, index) for part in self.parts())
+
+    def whole_value(self, index: int) -> str:
+        """All that a value says, also what the others say too."""
         return ", ".join(row_of(part).show(part.values[index]) for part in self.parts())
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from core.diffusion.recipe.prompt.foreign import foreign_words
 from core.diffusion.recipe.prompt.texts import every_text
 from core.diffusion.recipe.settings_table import PROMPTS, SETTINGS
 from core.diffusion.settings import GenerationSettings, PromptReader
-from core.sweeps.axes import AXES
+from core.sweeps.axes import AXES, AxisError
+from core.sweeps.axis import Axis, row_of
 from core.sweeps.pace import Estimate, FindPace, estimate
 from core.sweeps.sweep import Sweep, SweepCell, SweepProblem
 from core.sweeps.work import runs_of
@@ -165,14 +167,21 @@ def _cut_texts(
     )
 
 
+def _models_of(sweep: Sweep, part: Axis) -> Iterator[str]:
+    """The model of each value that can be read; the sweep says which cannot."""
+    for value in part.values:
+        with suppress(AxisError):
+            yield row_of(part).apply(sweep.base, value, part.values[0]).model
+
+
 def _describe_models(
     sweep: Sweep, describe: Callable[[str], ModelInfo]
 ) -> tuple[list[SweepProblem], dict[str, ModelInfo]]:
     sources: list[str] = [sweep.base.model]
     for axis in sweep.axes().values():
         for part in axis.parts():
-            if part.name in AXES and AXES[part.name].field == "model":
-                sources = [str(value) for value in part.values]
+            if part.name in AXES and "model" in AXES[part.name].changes(part.values):
+                sources = list(_models_of(sweep, part))
     problems: list[SweepProblem] = []
     infos: dict[str, ModelInfo] = {}
     for source in dict.fromkeys(sources):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import product
@@ -22,28 +22,11 @@ from core.sweeps.axis import (
     in_order,
     row_of,
 )
+from core.sweeps.problems import NO_RANDOM_SEED, SweepProblem, grouped
 
 MAX_CELLS = 10_000
 NewSeed = Literal["", "column", "row", "page"]
 NEW_SEEDS: tuple[NewSeed, ...] = ("", "column", "row", "page")
-
-NO_RANDOM_SEED = (
-    "is a random seed, which no cell could be computed from again: list seeds, such as 1-4, or "
-    "choose new seeds per column or row"
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SweepProblem:
-    """What is wrong: with which axis, with which of its values ("" for all), and why."""
-
-    axis: str
-    value: str
-    reason: str
-
-    def __str__(self) -> str:
-        where = f"{self.axis}: {self.value}" if self.value else self.axis
-        return f"{where}: {self.reason}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +89,9 @@ class Sweep:
             *self._value_problems(vae_scale_factor),
         ]
         if found:
-            return _grouped(found, "value"), []
+            return grouped(found, "value"), []
         found, cells = self._cells(vae_scale_factor)
-        return (_grouped(found, "cell"), []) if found else ([], cells)
+        return (grouped(found, "cell"), []) if found else ([], cells)
 
     def _structure_problems(self) -> list[SweepProblem]:
         found: list[SweepProblem] = []
@@ -134,14 +117,32 @@ class Sweep:
         for name, count in names.items():
             if count > 1:
                 add(AXES[name].label, f"is used {count} times: an axis can vary one way only")
+        for name, other in self._set_twice():
+            add(AXES["settings"].label, f"{name} is set by {other} too: leave it out of one")
         if self.new_seed not in NEW_SEEDS:
             add("new_seed", f"{self.new_seed!r} is none of column, row, page")
-        elif self.new_seed and names["seed"]:
+        elif self.new_seed and "seed" in self.varied():
             add("Seed", "is an axis already: switch the new seeds off")
         if self.size() > MAX_CELLS:
             columns, rows, pages = self.shape()
             add("Sweep", f"{columns} x {rows} x {pages} are more than {MAX_CELLS} cells")
         return found
+
+    def _set_twice(self) -> list[tuple[str, str]]:
+        """Labels of the settings that an axis of several settings names and of the axis that sets
+        them too; an axis that only replaces a word in them is none.
+        """
+        known = [
+            part for axis in self.axes().values() for part in axis.parts() if part.name in AXES
+        ]
+        named = {name for part in known for name in _named(part)}
+        return [
+            (SETTINGS[name].label, row_of(part).label)
+            for part in known
+            if part.name != "settings" and not row_of(part).after
+            for name in row_of(part).changes(part.values)
+            if name in named
+        ]
 
     def _base_problems(self, vae_scale_factor: int) -> list[SweepProblem]:
         """What no axis sets: those settings are judged by their values, and those that depend on
@@ -183,11 +184,11 @@ class Sweep:
                     axis=row.label,
                     value=row.show(value),
                     reason=NO_RANDOM_SEED
-                    if row.field == "seed" and value == -1
-                    else problem.reason,
+                    if problem.field == "seed" and settings.seed == -1
+                    else row.reason(problem),
                 )
                 for problem in settings.validate(vae_scale_factor=vae_scale_factor)
-                if problem.field in row.fields and problem.severity == "error"
+                if problem.field in row.judged(value) and problem.severity == "error"
             ]
         return found
 
@@ -216,7 +217,7 @@ class Sweep:
     def varied(self) -> set[str]:
         """The settings that an axis changes."""
         parts = [part for axis in self.axes().values() for part in axis.parts()]
-        return {name for part in parts if part.name in AXES for name in AXES[part.name].fields}
+        return {n for p in parts if p.name in AXES for n in AXES[p.name].changes(p.values)}
 
     def effective(self) -> set[str]:
         """The settings that have an effect in any of the cells; those that cannot be are none."""
@@ -255,7 +256,9 @@ class Sweep:
         return ", ".join(f"{axis.label()} {axis.value_label(at[side])}" for side, axis in sides)
 
     def _has(self, name: str) -> bool:
-        return any(part.name == name for axis in self.axes().values() for part in axis.parts())
+        """Whether an axis of that name is used, or one of several settings that names it."""
+        parts = [part for axis in self.axes().values() for part in axis.parts()]
+        return any(p.name == name or name in _named(p) for p in parts)
 
     def to_dict(self) -> dict[str, Any]:
         axes = {side: axis_to_dict(axis) for side, axis in self.axes().items()}
@@ -280,14 +283,6 @@ class Sweep:
         )
 
 
-def _grouped(found: Sequence[SweepProblem], what: Literal["value", "cell"]) -> list[SweepProblem]:
-    """One problem a cause: its first place stands for the others, which are counted."""
-    by_cause: dict[tuple[str, str], list[SweepProblem]] = {}
-    for problem in found:
-        by_cause.setdefault((problem.axis, problem.reason), []).append(problem)
-    return [
-        replace(first, value=f"{first.value} and {len(more)} more {what}{'s' * (len(more) > 1)}")
-        if more
-        else first
-        for first, *more in by_cause.values()
-    ]
+def _named(part: Axis) -> tuple[str, ...]:
+    """The settings that an axis of several settings names."""
+    return row_of(part).changes(part.values) if part.name == "settings" else ()

@@ -87,7 +87,7 @@ class Board:
         """ "Guidance scale 3 · Seed 1"."""
         places = {"x": cell.at.x, "y": cell.at.y, "z": cell.at.z}
         return " · ".join(
-            f"{axis.label()} {axis.value_label(places[side])}"
+            f"{axis.label()} {axis.whole_value(places[side])}"
             for side, axis in self.sweep.axes().items()
         )
 

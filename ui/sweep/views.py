@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.sweeps.axis import SIDES
+from core.diffusion.recipe.settings_table import label_of
+from core.sweeps.axis import SIDES, SweepError, parse_axis, row_of
 from core.sweeps.sweep import Sweep
 from ui.catalog import SWEEP
 from ui.grid.board import Board
@@ -69,12 +70,24 @@ def places() -> tuple[DeltaGenerator, DeltaGenerator]:
 def summary() -> str:
     """What varies, in one line: the label of the folded controls."""
     said = [
-        f"**{TITLES[side]}** {plain(f'{axis_label(name)} {values}')}"
+        f"**{TITLES[side]}** {plain(f'{axis_label(name)} {_values(name, values)}')}"
         for side in SIDES
         if (name := st.session_state.get(key(side), NOTHING)) != NOTHING
         and (values := st.session_state.get(key(f"{side}_values"), "")) is not None
     ]
     return " · ".join(said) or "What varies, and the base settings"
+
+
+def _values(name: str, text: str) -> str:
+    """The values as they were typed; of a table of settings which they are."""
+    if name != "settings":
+        return text
+    try:
+        axis = parse_axis(name, text)
+    except SweepError:
+        return text
+    settings = ", ".join(map(label_of, row_of(axis).changes(axis.values)))
+    return f"({len(axis.values)}): {settings}"
 
 
 def show_views(runtime: Runtime, board: Board) -> None:

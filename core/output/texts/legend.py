@@ -49,8 +49,8 @@ def _shared_text(sweep: Sweep, name: str) -> str:
     for axis in sweep.axes().values():
         for part in axis.parts():
             row = AXES[part.name]
-            if name in row.fields:
-                text = row.shared(text, part.values) if row.shared else ""
+            if name in row.changes(part.values):
+                text = row.common(name, text, part.values)
     return text
 
 
