@@ -19,8 +19,8 @@ from core.runs.store.store import Store
 from core.sweeps.axis import SweepError
 from core.sweeps.plan import Plan, make_plan
 from core.sweeps.sweep import Sweep
-from core.sweeps.table import TableError
-from core.sweeps.table_csv import read_csv
+from core.sweeps.tables.table import TableError
+from core.sweeps.tables.table_csv import read_csv
 
 NESTED = "{path} is nested too deep to be a sweep: it has tables of plain values"
 

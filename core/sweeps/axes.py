@@ -8,7 +8,7 @@ from typing import cast
 from core.diffusion.recipe.setting import AxisError, Setting, Swept, replacing
 from core.diffusion.recipe.settings_table import SETTINGS
 from core.sweeps.axis_row import AxisRow
-from core.sweeps.several import SEVERAL
+from core.sweeps.tables.several import SEVERAL
 
 __all__ = ["AXES", "AxisError", "AxisRow", "axis_name"]
 

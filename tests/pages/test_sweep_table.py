@@ -12,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.sweeps.sweep import Sweep
-from core.sweeps.table_csv import read_csv
+from core.sweeps.tables.table_csv import read_csv
 from tests.pages.conftest import App, messages, unescaped
 from ui.catalog import SWEEP
 from ui.sweep import table_editor

@@ -11,8 +11,8 @@ import streamlit as st
 from core.sweeps.axes import AxisError
 from core.sweeps.plan import Plan
 from core.sweeps.sweep import Sweep
-from core.sweeps.table import MAX_ROWS, SettingsTable, TableError, table_in, table_of
-from core.sweeps.table_csv import read_csv, write_csv
+from core.sweeps.tables.table import MAX_ROWS, SettingsTable, TableError, table_in, table_of
+from core.sweeps.tables.table_csv import read_csv, write_csv
 from ui.sweep.form import PREFIX
 from ui.sweep.table_editor import OPEN, edit_table, open_editor
 from ui.sweep.table_use import say_table, scale_factor, show_problems, sweep_of

@@ -12,7 +12,7 @@ import streamlit as st
 from core.diffusion.recipe.setting import Setting
 from core.diffusion.recipe.settings_table import SETTINGS, label_of
 from core.sweeps.sweep import Sweep
-from core.sweeps.table import SettingsTable, TableError, read_rows, write_cell
+from core.sweeps.tables.table import SettingsTable, TableError, read_rows, write_cell
 from ui.frame import safe
 from ui.sweep.form import PREFIX
 from ui.sweep.table_use import say_notes, scale_factor, show_problems, sweep_of

@@ -11,7 +11,7 @@ from core.diffusion.recipe.limits import MAX_TEXT
 from core.diffusion.recipe.settings_table import label_of
 from core.diffusion.settings import GenerationSettings
 from core.sweeps.sweep import Sweep
-from core.sweeps.table import SettingsTable, TableError, TableProblem
+from core.sweeps.tables.table import SettingsTable, TableError, TableProblem
 from core.sweeps.values import format_values
 from ui.views import plain, show_error
 

@@ -17,7 +17,7 @@ from core.diffusion.recipe.settings_table import SETTINGS
 from core.diffusion.settings import GenerationSettings
 from core.sweeps.axis import parse_axis
 from core.sweeps.sweep import Sweep
-from core.sweeps.table import (
+from core.sweeps.tables.table import (
     MAX_ROWS,
     SettingsTable,
     TableError,
@@ -26,7 +26,7 @@ from core.sweeps.table import (
     table_of,
     write_cell,
 )
-from core.sweeps.table_csv import NOT_TEXT, read_csv, write_csv
+from core.sweeps.tables.table_csv import NOT_TEXT, read_csv, write_csv
 from core.sweeps.values import format_values
 
 BASE = GenerationSettings(prompt="a red apple", negative_prompt="blurry", seed=9)

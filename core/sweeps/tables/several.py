@@ -14,7 +14,7 @@ from core.diffusion.recipe.setting import AxisError
 from core.diffusion.recipe.settings_table import SETTINGS, label_of
 from core.diffusion.settings import GenerationSettings
 from core.sweeps.axis_row import AxisRow
-from core.sweeps.named_values import find_setting, no_setting, read_setting, write_setting
+from core.sweeps.tables.named_values import find_setting, no_setting, read_setting, write_setting
 
 BASE = "Base settings"
 """The label of a value that changes nothing."""

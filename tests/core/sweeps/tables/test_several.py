@@ -15,9 +15,9 @@ from core.diffusion.settings import GenerationSettings
 from core.output.texts.legend import legend
 from core.sweeps.axis import SweepError, parse_axis
 from core.sweeps.link import from_word, to_word
-from core.sweeps.named_values import find_setting, read_setting
-from core.sweeps.several import format_several, parse_several
 from core.sweeps.sweep import Sweep
+from core.sweeps.tables.named_values import find_setting, read_setting
+from core.sweeps.tables.several import format_several, parse_several
 from core.sweeps.values import format_values, parse_values
 from tests.core.sweeps.test_sweep import plan_of
 from tests.core.sweeps.test_table import a_row

@@ -11,10 +11,10 @@ from core.diffusion.recipe.setting import Setting
 from core.diffusion.recipe.settings_table import SETTINGS, label_of
 from core.diffusion.settings import GenerationSettings
 from core.sweeps.axis import Axis
-from core.sweeps.named_values import find_setting, no_setting, read_setting, write_setting
 from core.sweeps.problems import NO_RANDOM_SEED
-from core.sweeps.several import format_several, parse_several
 from core.sweeps.sweep import Sweep, SweepCell
+from core.sweeps.tables.named_values import find_setting, no_setting, read_setting, write_setting
+from core.sweeps.tables.several import format_several, parse_several
 from core.sweeps.values import MAX_VALUES
 
 MAX_ROWS = MAX_VALUES

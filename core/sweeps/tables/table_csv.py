@@ -10,8 +10,8 @@ from itertools import chain
 from typing import Any, BinaryIO
 
 from core.diffusion.settings import GenerationSettings
-from core.sweeps.named_values import find_setting
-from core.sweeps.table import SettingsTable, TableReader, write_cell
+from core.sweeps.tables.named_values import find_setting
+from core.sweeps.tables.table import SettingsTable, TableReader, write_cell
 
 DELIMITERS = (",", ";", "\t")
 NOT_TEXT = "is not text in UTF-8: save it as CSV (UTF-8) in the spreadsheet"
