@@ -342,6 +342,66 @@ def test_an_uploaded_mask(app: App) -> None:
     assert "The mask of an earlier run" in shown(again)
 
 
+def test_what_becomes_of_a_mask_reaches_the_settings(app: App) -> None:
+    at = opened(app, img2img_masked="true", img2img_mask_blur="4")
+    at.number_input(key="img2img_mask_grow").set_value(-5).run()
+    assert "14% of the picture is inpainted" in shown(at), "a disk of 32 - 5 pixels"
+    at.selectbox(key="img2img_mask_mode").set_value("differential").run()
+    run(app, settled(at))
+    found = asked(app)
+    assert (found.mask_grow, found.mask_blur, found.mask_mode) == (-5, 4, "differential")
+    kept = app.store.inputs.read(found.mask_image)
+    assert set(np.unique(kept).tolist()) == {0, 255}, "it is kept as it was made"
+    assert not messages(at)
+
+
+def test_a_grey_mask_is_kept_as_it_is_where_grey_has_a_meaning(app: App) -> None:
+    grey = Image.fromarray(np.tile(np.arange(128, dtype=np.uint8), (128, 1)))
+    buffer = io.BytesIO()
+    grey.save(buffer, "PNG")
+    at = opened(app, img2img_masked="true", img2img_mask_from="Upload")
+    at.session_state[MASK_FILE] = buffer.getvalue()
+    run(app, settled(at.run()))
+    assert app.store.inputs.read(asked(app).mask_image).max() == 0, "nowhere half white"
+    at.selectbox(key="img2img_mask_mode").set_value("differential").run()
+    run(app, settled(at))
+    assert np.array_equal(app.store.inputs.read(asked(app).mask_image), np.asarray(grey))
+
+
+def test_a_mask_that_shrinks_away_is_said_and_nothing_runs(app: App) -> None:
+    at = opened(app, img2img_masked="true", img2img_mask_grow="-40")
+    (said,) = messages(at)
+    assert "Mask grow: -40 shrinks the mask until nothing of it is left: choose a number" in said
+    assert at.button(key="img2img:run").disabled
+    at.number_input(key="img2img_mask_grow").set_value(-4).run()
+    assert not messages(settled(at))
+    assert not at.button(key="img2img:run").disabled
+
+
+def test_a_mask_that_is_not_there_yet_is_said_and_nothing_runs(app: App) -> None:
+    """Else the whole picture would be made anew."""
+    at = opened(app, img2img_masked="true", img2img_mask_from="Upload")
+    (said,) = messages(at)
+    assert "Mask: there is none yet" in said
+    assert at.button(key="img2img:run").disabled
+    at.toggle(key="img2img_masked").set_value(False).run()
+    assert not messages(settled(at))
+    assert not at.button(key="img2img:run").disabled
+
+
+def test_a_sweep_of_a_masked_picture_has_the_masks_settings(app: App) -> None:
+    at = opened(app, img2img_masked="true", img2img_mask_blur="3", img2img_view="Strength strip")
+    at.text_input(key="img2img_strengths").set_value("0.5, 1").run()
+    settled(at)
+    at.button(key="img2img:as_sweep").click().run()
+    app.turn_to(at, SWEEP.path)
+    assert at.number_input(key="sweep_mask_blur").value == 3
+    at.number_input(key="sweep_mask_blur").set_value(6).run()
+    at.button(key="sweep:run").click().run()
+    app.finish()
+    assert {one.mask_blur for one in app.asked()} == {6}
+
+
 def test_a_mask_counts_pixels_by_their_centres() -> None:
     box = MaskShape(kind="rectangle", left=0.25, top=0.0, right=0.75, bottom=0.5)
     assert (draw_mask([box], 8, 4) == 255).sum() == 4 * 2

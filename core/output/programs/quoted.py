@@ -13,12 +13,15 @@ from collections.abc import Mapping
 
 from core.output.programs.excerpts import GUIDANCE, PREDICTION, ROOT, ExcerptError
 
+MASKS = "core/diffusion/recipe/masks.py"
 PROMPT_WEIGHTS = "core/diffusion/recipe/prompt/weights.py"
 SOURCES: Mapping[str, str] = {
     "ancestral_step": "core/diffusion/sampling/sampler.py",
     "apg": GUIDANCE,
     "averaged": GUIDANCE,
     "cfg": GUIDANCE,
+    "grown": MASKS,
+    "may_change": MASKS,
     "pag": GUIDANCE,
     "renoised": GUIDANCE,
     "to_epsilon": PREDICTION,
