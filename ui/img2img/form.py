@@ -153,8 +153,10 @@ def panel(runtime: Runtime) -> Form | None:
     with places[1]:
         is_latents = source is not None and source.is_latents
         strengths = strength_controls(PREFIX, has_posterior=not is_latents)
-        mask = mask_form(source.width, source.height) if source is not None else Mask()
+        mask = mask_form(source) if source is not None else Mask()
     if source is None:
+        with places[1]:
+            st.caption("A mask goes over a picture: choose one above first.")
         return None
     settings = replace(
         base,

@@ -1,4 +1,4 @@
-"""The mask of inpainting: rectangles and ellipses with sliders, or an uploaded picture."""
+"""The mask of inpainting: shapes with sliders, an uploaded picture, or painted with a brush."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from core.diffusion.recipe.settings_table import SETTINGS, label_of
 from core.diffusion.settings import GenerationSettings
 from core.sweeps.sweep import SweepProblem
 from ui.catalog import IMAGE_TO_IMAGE
+from ui.img2img.brush import begin_anew, paint_mask
+from ui.img2img.source import Source
 from ui.links import BOUND
 from ui.runtime import open_runtime
 from ui.settings.fields import bounded
@@ -32,7 +34,7 @@ from ui.settings.source_controls import held_source
 from ui.views import show_error
 
 PREFIX = IMAGE_TO_IMAGE.prefix
-WAYS = ("Draw", "Upload")
+WAYS = ("Draw", "Upload", "Brush")
 KINDS = ("Ellipse", "Rectangle")
 MOST_SHAPES = 4
 SWITCH = "Inpaint part of the picture"
@@ -59,7 +61,7 @@ class Mask:
         return Image.fromarray(prepared_mask(self.array, settings))
 
 
-def mask_form(width: int, height: int) -> Mask:
+def mask_form(source: Source) -> Mask:
     """The switch, how the mask is made, and what becomes of it."""
     if not st.toggle(
         SWITCH,
@@ -82,12 +84,17 @@ def mask_form(width: int, height: int) -> Mask:
     inverts = st.toggle("Invert the mask", key=f"{PREFIX}_inverted", **BOUND)
     values = mask_controls(PREFIX)  # before the picture, which is read by its mode
     with place:
+        width, height = source.width, source.height
+        is_grey = values["mask_mode"] == "differential"
         if way == WAYS[1]:
-            mask = _uploaded(width, height, is_grey=values["mask_mode"] == "differential")
+            mask = _uploaded(width, height, is_grey=is_grey)
+        elif way == WAYS[2]:
+            mask = paint_mask(source, _beginning(width, height, is_grey=is_grey), is_grey=is_grey)
         else:
             mask = _drawn(width, height)
     if mask is None:
-        reason = f"there is none yet: make one, or switch {SWITCH!r} off"
+        how = "paint over the picture" if way == WAYS[2] else "choose a file"
+        reason = f"there is none yet: {how}, or switch {SWITCH!r} off"
         return Mask(problems=(SweepProblem(axis="Mask", value="", reason=reason),))
     found = Mask(array=255 - mask if inverts else mask, values=values)
     assert found.array is not None
@@ -158,6 +165,16 @@ def _uploaded(width: int, height: int, *, is_grey: bool) -> np.ndarray | None:
         return None
 
 
+def _beginning(width: int, height: int, *, is_grey: bool) -> np.ndarray | None:
+    """What the brush begins from: the mask that was uploaded, else that of an earlier run."""
+    if (data := st.session_state.get(FILE)) is None:
+        return _kept(width, height)
+    try:
+        return prepare_mask(open_picture(data), width, height, is_grey=is_grey)
+    except PictureError:
+        return None  # which is said where it was uploaded
+
+
 def _kept(width: int, height: int) -> np.ndarray | None:
     """The mask that an earlier run was made with, where it still fits the frame."""
     try:
@@ -174,3 +191,4 @@ def _take() -> None:
         st.session_state.pop(FILE, None)
     else:
         st.session_state[FILE] = file.getvalue()
+    begin_anew()
