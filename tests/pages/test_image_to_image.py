@@ -403,10 +403,10 @@ def test_a_sweep_of_a_masked_picture_has_the_masks_settings(app: App) -> None:
     assert {one.mask_blur for one in app.asked()} == {6}
 
 
-def mask_png(*box: int, size: tuple[int, int] = (128, 128)) -> bytes:
-    """A mask that is white within a box."""
+def mask_png(right: int, bottom: int, size: tuple[int, int] = (128, 128)) -> bytes:
+    """A mask that is white from the upper left to there."""
     mask = Image.new("L", size, 0)
-    mask.paste(255, box)
+    mask.paste(255, (0, 0, right, bottom))
     buffer = io.BytesIO()
     mask.save(buffer, "PNG")
     return buffer.getvalue()
@@ -416,7 +416,7 @@ def test_a_painted_mask(app: App) -> None:
     """The browser hands it over as `_take` keeps it; it outlives another page."""
     at = opened(app, img2img_masked="true", img2img_mask_from="Brush")
     assert [m for m in messages(at) if "paint over the picture" in m]
-    at.session_state[PAINTED] = mask_png(0, 0, 128, 64)
+    at.session_state[PAINTED] = mask_png(128, 64)
     settled(at.run())
     assert "50% of the picture" in shown(at)
     app.turn_to(at, SWEEP.path)
@@ -430,7 +430,7 @@ def test_a_painted_mask(app: App) -> None:
 
 def test_a_painted_mask_of_another_size_is_stretched_and_that_is_said(app: App) -> None:
     at = opened(app, img2img_masked="true", img2img_mask_from="Brush")
-    at.session_state[PAINTED] = mask_png(0, 0, 32, 64, size=(64, 64))
+    at.session_state[PAINTED] = mask_png(32, 64, size=(64, 64))
     settled(at.run())
     assert "It was painted at 64 × 64 and is stretched to 128 × 128." in shown(at)
     assert "50% of the picture" in shown(at)
@@ -438,19 +438,19 @@ def test_a_painted_mask_of_another_size_is_stretched_and_that_is_said(app: App) 
 
 def test_the_brush_begins_from_what_there_is(app: App) -> None:
     """The uploaded mask, else that of an earlier run; a new upload takes the painting's place."""
-    kept = app.store.inputs.keep(np.asarray(Image.open(io.BytesIO(mask_png(0, 0, 128, 32)))))
+    kept = app.store.inputs.keep(np.asarray(Image.open(io.BytesIO(mask_png(128, 32)))))
     brush = {"img2img_masked": "true", "img2img_mask_from": "Brush"}
     at = opened(app, img2img_mask_image=kept, **brush)
     assert "25% of the picture" in shown(at)
-    at.session_state[MASK_FILE] = mask_png(0, 0, 128, 64)
+    at.session_state[MASK_FILE] = mask_png(128, 64)
     assert "50% of the picture" in shown(settled(at.run()))
-    at.session_state[PAINTED] = mask_png(0, 0, 128, 96)
+    at.session_state[PAINTED] = mask_png(128, 96)
     assert "75% of the picture" in shown(settled(at.run()))
     at.segmented_control(key="img2img_mask_from").set_value("Upload").run()
     assert "50% of the picture" in shown(settled(at))
-    at.file_uploader(key="img2img:mask_file").upload("x.png", mask_png(0, 0, 128, 16)).run()
+    at.file_uploader(key="img2img:mask_file").upload("x.png", mask_png(128, 24)).run()
     at.segmented_control(key="img2img_mask_from").set_value("Brush").run()
-    assert "13% of the picture" in shown(settled(at))
+    assert "19% of the picture" in shown(settled(at))
 
 
 def test_a_painted_mask_that_is_no_picture_is_said(app: App) -> None:
