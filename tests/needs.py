@@ -25,4 +25,8 @@ NEEDS: Mapping[str, Mapping[str, Any]] = {
         for name in method.settings
     },
     **{name: {"init_image": DIGEST} for name, row in SETTINGS.items() if row.group == "source"},
+    **{
+        name: {"init_image": DIGEST, "mask_image": DIGEST}
+        for name in ("mask_grow", "mask_blur", "mask_mode")
+    },
 }

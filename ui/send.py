@@ -139,7 +139,7 @@ def start_from(image: StoredImage) -> dict[str, str]:
 def make_again(settings: GenerationSettings) -> dict[str, str]:
     """Set Image to image to the settings of a picture that was made from another."""
     prefix = IMAGE_TO_IMAGE.prefix
-    for uploaded in ("upload", "mask"):
+    for uploaded in ("upload", "mask", "painted"):
         st.session_state.pop(f"{prefix}:{uploaded}", None)
     masked = bool(settings.mask_image)
     mask = {"masked": masked, "mask_from": "Upload", "inverted": False} if masked else {}

@@ -63,7 +63,8 @@ class GenerationSettings:
     ("" is text to image; the fields after it then have no effect). `strength` in [0, 1] is the
     share of the steps that is run, rounded down (diffusers' rule); `exact_steps` runs
     `num_inference_steps` of a longer schedule; `match_noise` starts where DDIM would. With
-    `mask_image` only what is white in that mask is inpainted.
+    `mask_image` only what is white in that mask is inpainted; `mask_grow` and then `mask_blur`, in
+    pixels, change that mask first, and `mask_mode` says what its grey means.
 
     `loras` names LoRA files of the model roots with their weights, "ink:0.8, paper:0.5"; a weight
     of 0 is none. `clip_skip` leaves out so many of the text encoder's last layers for the prompt.
@@ -98,6 +99,9 @@ class GenerationSettings:
     match_noise: bool = False
     posterior: str = "sample"
     mask_image: str = ""
+    mask_grow: int = 0
+    mask_blur: int = 0
+    mask_mode: str = "binary"
     loras: str = ""
     clip_skip: int = 0
     sigma_schedule: str = "automatic"

@@ -69,7 +69,7 @@ WRONG: Mapping[str, Any] = {
     "mask_image": "cat.png",
 }
 NOT_SWEPT = {"height", "prompt_2", "variation_region", "variation_channel", "variation_chain"} | {
-    name for name, row in SETTINGS.items() if row.group == "source" and name != "strength"
+    name for name, row in SETTINGS.items() if row.group == "source" and not row.swept
 }
 """Settings without an axis: the height goes with the width."""
 
@@ -236,10 +236,12 @@ def test_the_program_changes_with_it(row: Setting) -> None:
 def _form() -> None:
     from core.diffusion.models.load import describe
     from ui.settings.controls import settings_form
+    from ui.settings.mask_controls import mask_controls
     from ui.settings.source_controls import strength_controls
 
     settings_form(describe("bundled"), "gen")
     strength_controls("gen", has_posterior=True)
+    mask_controls("gen")
 
 
 def test_every_setting_has_a_control(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ from tests.core.diffusion.models.lora.test_adapters import save_lora
 from tests.core.runs.doubles import Lab, generation, wait_for
 from tests.pages.conftest import GALLERY, GENERATE, App, messages, unescaped
 from ui.catalog import IMAGE_TO_IMAGE, SWEEP
+from ui.img2img.brush import PAINTED
 from ui.img2img.form import CROSSINGS, VIEWS
 from ui.img2img.mask import FILE as MASK_FILE
 from ui.img2img.samples import SAMPLES
@@ -340,6 +341,132 @@ def test_an_uploaded_mask(app: App) -> None:
         img2img_mask_image=asked(app).mask_image,
     )
     assert "The mask of an earlier run" in shown(again)
+
+
+def test_what_becomes_of_a_mask_reaches_the_settings(app: App) -> None:
+    at = opened(app, img2img_masked="true", img2img_mask_blur="4")
+    at.number_input(key="img2img_mask_grow").set_value(-5).run()
+    assert "14% of the picture is inpainted" in shown(at), "a disk of 32 - 5 pixels"
+    at.selectbox(key="img2img_mask_mode").set_value("differential").run()
+    run(app, settled(at))
+    found = asked(app)
+    assert (found.mask_grow, found.mask_blur, found.mask_mode) == (-5, 4, "differential")
+    kept = app.store.inputs.read(found.mask_image)
+    assert set(np.unique(kept).tolist()) == {0, 255}, "it is kept as it was made"
+    assert not messages(at)
+
+
+def test_a_grey_mask_is_kept_as_it_is_where_grey_has_a_meaning(app: App) -> None:
+    grey = Image.fromarray(np.tile(np.arange(128, dtype=np.uint8), (128, 1)))
+    buffer = io.BytesIO()
+    grey.save(buffer, "PNG")
+    at = opened(app, img2img_masked="true", img2img_mask_from="Upload")
+    at.session_state[MASK_FILE] = buffer.getvalue()
+    run(app, settled(at.run()))
+    assert app.store.inputs.read(asked(app).mask_image).max() == 0, "nowhere half white"
+    at.selectbox(key="img2img_mask_mode").set_value("differential").run()
+    run(app, settled(at))
+    assert np.array_equal(app.store.inputs.read(asked(app).mask_image), np.asarray(grey))
+
+
+def test_a_mask_that_shrinks_away_is_said_and_nothing_runs(app: App) -> None:
+    at = opened(app, img2img_masked="true", img2img_mask_grow="-40")
+    (said,) = messages(at)
+    assert "Mask grow: -40 shrinks the mask until nothing of it is left: choose a number" in said
+    assert at.button(key="img2img:run").disabled
+    at.number_input(key="img2img_mask_grow").set_value(-4).run()
+    assert not messages(settled(at))
+    assert not at.button(key="img2img:run").disabled
+
+
+def test_a_mask_that_is_not_there_yet_is_said_and_nothing_runs(app: App) -> None:
+    """Else the whole picture would be made anew."""
+    at = opened(app, img2img_masked="true", img2img_mask_from="Upload")
+    (said,) = messages(at)
+    assert "Mask: there is none yet" in said
+    assert at.button(key="img2img:run").disabled
+    at.toggle(key="img2img_masked").set_value(False).run()
+    assert not messages(settled(at))
+    assert not at.button(key="img2img:run").disabled
+
+
+def test_a_sweep_of_a_masked_picture_has_the_masks_settings(app: App) -> None:
+    at = opened(app, img2img_masked="true", img2img_mask_blur="3", img2img_view="Strength strip")
+    at.text_input(key="img2img_strengths").set_value("0.5, 1").run()
+    settled(at)
+    at.button(key="img2img:as_sweep").click().run()
+    app.turn_to(at, SWEEP.path)
+    assert at.number_input(key="sweep_mask_blur").value == 3
+    at.number_input(key="sweep_mask_blur").set_value(6).run()
+    at.button(key="sweep:run").click().run()
+    app.finish()
+    assert {one.mask_blur for one in app.asked()} == {6}
+
+
+def mask_png(right: int, bottom: int, size: tuple[int, int] = (128, 128)) -> bytes:
+    """A mask that is white from the upper left to there."""
+    mask = Image.new("L", size, 0)
+    mask.paste(255, (0, 0, right, bottom))
+    buffer = io.BytesIO()
+    mask.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_a_painted_mask(app: App) -> None:
+    """The browser hands it over as `_take` keeps it; it outlives another page."""
+    at = opened(app, img2img_masked="true", img2img_mask_from="Brush")
+    assert [m for m in messages(at) if "paint over the picture" in m]
+    at.session_state[PAINTED] = mask_png(128, 64)
+    settled(at.run())
+    assert "50% of the picture" in shown(at)
+    app.turn_to(at, SWEEP.path)
+    settled(app.turn_to(at, PAGE))
+    run(app, at)
+    mask = app.store.inputs.read(asked(app).mask_image)
+    assert (mask[:64] == 255).all()
+    assert (mask[64:] == 0).all()
+    assert not messages(at)
+
+
+def test_a_painted_mask_of_another_size_is_stretched_and_that_is_said(app: App) -> None:
+    at = opened(app, img2img_masked="true", img2img_mask_from="Brush")
+    at.session_state[PAINTED] = mask_png(32, 64, size=(64, 64))
+    settled(at.run())
+    assert "It was painted at 64 × 64 and is stretched to 128 × 128." in shown(at)
+    assert "50% of the picture" in shown(at)
+
+
+def test_the_brush_begins_from_what_there_is(app: App) -> None:
+    """The uploaded mask, else that of an earlier run; a new upload takes the painting's place."""
+    kept = app.store.inputs.keep(np.asarray(Image.open(io.BytesIO(mask_png(128, 32)))))
+    brush = {"img2img_masked": "true", "img2img_mask_from": "Brush"}
+    at = opened(app, img2img_mask_image=kept, **brush)
+    assert "25% of the picture" in shown(at)
+    at.session_state[MASK_FILE] = mask_png(128, 64)
+    assert "50% of the picture" in shown(settled(at.run()))
+    at.session_state[PAINTED] = mask_png(128, 96)
+    assert "75% of the picture" in shown(settled(at.run()))
+    at.segmented_control(key="img2img_mask_from").set_value("Upload").run()
+    assert "50% of the picture" in shown(settled(at))
+    at.file_uploader(key="img2img:mask_file").upload("x.png", mask_png(128, 24)).run()
+    at.segmented_control(key="img2img_mask_from").set_value("Brush").run()
+    assert "19% of the picture" in shown(settled(at))
+
+
+def test_a_painted_mask_that_is_no_picture_is_said(app: App) -> None:
+    at = opened(app, img2img_masked="true", img2img_mask_from="Brush")
+    at.session_state[PAINTED] = b""
+    at.run()
+    assert [m for m in messages(at) if "The file is empty. Paint it again." in m]
+    assert at.button(key="img2img:run").disabled
+
+
+def test_without_a_source_there_is_nothing_to_paint_on(app: App) -> None:
+    at = opened(app, img2img_from="Yours", img2img_masked="true", img2img_mask_from="Brush")
+    assert "A mask goes over a picture: choose one above first." in shown(at)
+    assert not messages(at)
+    at.file_uploader(key="img2img:file").upload("any.png", png()).run()
+    assert [m for m in messages(settled(at)) if "paint over the picture" in m]
 
 
 def test_a_mask_counts_pixels_by_their_centres() -> None:

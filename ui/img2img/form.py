@@ -20,7 +20,7 @@ from ui.catalog import IMAGE_TO_IMAGE
 from ui.grid.plan import SweepForm
 from ui.grid.state import GridState
 from ui.img2img.mask import KINDS as SHAPE_KINDS
-from ui.img2img.mask import MOST_SHAPES, WAYS, mask_form
+from ui.img2img.mask import MOST_SHAPES, WAYS, Mask, mask_form
 from ui.img2img.samples import SAMPLES
 from ui.img2img.source import FITS, KINDS, STARTS, Source, choose_source
 from ui.links import BOUND, Parameter, settings_parameters, source_parameters
@@ -46,22 +46,21 @@ class Form:
     """What the panel says. `settings` name source and mask by their digests."""
 
     source: Source
-    mask: np.ndarray | None
+    mask: Mask
     settings: GenerationSettings
 
     def read(self, digest: str) -> np.ndarray:
         """The source or the mask, by digest, also while they are not stored."""
-        return self.source.array if digest == self.settings.init_image else self._mask()
-
-    def _mask(self) -> np.ndarray:
-        assert self.mask is not None
-        return self.mask
+        if digest == self.settings.init_image:
+            return self.source.array
+        assert self.mask.array is not None
+        return self.mask.array
 
     def keep(self, runtime: Runtime) -> None:
         """Stores source and mask: before anything is asked for that needs them."""
         runtime.store.inputs.keep(self.source.array)
-        if self.mask is not None:
-            runtime.store.inputs.keep(self.mask)
+        if self.mask.array is not None:
+            runtime.store.inputs.keep(self.mask.array)
         hold_source(PREFIX, self.settings.init_image, self.settings.mask_image)
 
 
@@ -154,16 +153,19 @@ def panel(runtime: Runtime) -> Form | None:
     with places[1]:
         is_latents = source is not None and source.is_latents
         strengths = strength_controls(PREFIX, has_posterior=not is_latents)
-        mask = mask_form(source.width, source.height) if source is not None else None
+        mask = mask_form(source) if source is not None else Mask()
     if source is None:
+        with places[1]:
+            st.caption("A mask goes over a picture: choose one above first.")
         return None
     settings = replace(
         base,
         width=source.width,
         height=source.height,
         init_image=source.digest,
-        mask_image="" if mask is None else input_digest(mask),
+        mask_image="" if mask.array is None else input_digest(mask.array),
         **strengths,
+        **mask.values,
     )
     return Form(source=source, mask=mask, settings=settings)
 
@@ -171,14 +173,15 @@ def panel(runtime: Runtime) -> Form | None:
 def one_form(form: Form) -> SweepForm:
     """One picture, as a sweep of one strength."""
     axis = Axis(name="strength", values=(form.settings.strength,))
-    return SweepForm(sweep=Sweep(base=form.settings, x=axis), problems=(), draws_seed=False)
+    sweep = Sweep(base=form.settings, x=axis)
+    return SweepForm(sweep=sweep, problems=form.mask.problems, draws_seed=False)
 
 
 def strip_form(form: Form) -> SweepForm:
     """A list of strengths side by side."""
     axis, problems = _axis("strength", "strengths", STRIP, "Strengths")
     sweep = Sweep(base=form.settings, x=axis)
-    return SweepForm(sweep=sweep, problems=tuple(problems), draws_seed=False)
+    return SweepForm(sweep=sweep, problems=(*form.mask.problems, *problems), draws_seed=False)
 
 
 def grid_form(form: Form) -> SweepForm:
@@ -199,7 +202,8 @@ def grid_form(form: Form) -> SweepForm:
     with right:
         down, more = _axis(name, "rows", AXES[name].examples, AXES[name].label, per=name)
     sweep = Sweep(base=form.settings, x=across, y=down)
-    return SweepForm(sweep=sweep, problems=(*problems, *more), draws_seed=False)
+    problems = [*form.mask.problems, *problems, *more]
+    return SweepForm(sweep=sweep, problems=tuple(problems), draws_seed=False)
 
 
 def _axis(

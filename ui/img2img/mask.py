@@ -1,9 +1,14 @@
-"""The mask of inpainting: rectangles and ellipses with sliders, or an uploaded picture."""
+"""The mask of inpainting: shapes with sliders, an uploaded picture, or painted with a brush."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
 import numpy as np
 import streamlit as st
+from PIL import Image
 
 from core.diffusion.recipe.images import (
     MAX_BYTES,
@@ -14,30 +19,58 @@ from core.diffusion.recipe.images import (
     open_picture,
     prepare_mask,
 )
+from core.diffusion.recipe.masks import emptied, prepared_mask
+from core.diffusion.recipe.settings_table import SETTINGS, label_of
+from core.diffusion.settings import GenerationSettings
+from core.sweeps.sweep import SweepProblem
 from ui.catalog import IMAGE_TO_IMAGE
+from ui.img2img.brush import begin_anew, paint_mask
+from ui.img2img.source import Source
 from ui.links import BOUND
 from ui.runtime import open_runtime
 from ui.settings.fields import bounded
+from ui.settings.mask_controls import mask_controls
 from ui.settings.source_controls import held_source
 from ui.views import show_error
 
 PREFIX = IMAGE_TO_IMAGE.prefix
-WAYS = ("Draw", "Upload")
+WAYS = ("Draw", "Upload", "Brush")
 KINDS = ("Ellipse", "Rectangle")
 MOST_SHAPES = 4
+SWITCH = "Inpaint part of the picture"
 FILE = f"{PREFIX}:mask"
 
 
-def mask_form(width: int, height: int) -> np.ndarray | None:
-    """uint8 (height, width), 255 where the picture is inpainted; None for the whole picture."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Mask:
+    """What the panel says of the mask: uint8 (height, width), white where the picture is inpainted,
+    None for the whole picture; its settings, field -> value; and why it cannot be used.
+    """
+
+    array: np.ndarray | None = None
+    values: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    problems: tuple[SweepProblem, ...] = ()
+
+    @property
+    def used(self) -> Image.Image | None:
+        """The mask as it is used: grown, blurred, and cut where it is binary."""
+        if self.array is None:
+            return None
+        is_sound = all(not SETTINGS[name].problem(value) for name, value in self.values.items())
+        settings = GenerationSettings(**self.values) if is_sound else GenerationSettings()
+        return Image.fromarray(prepared_mask(self.array, settings))
+
+
+def mask_form(source: Source) -> Mask:
+    """The switch, how the mask is made, and what becomes of it."""
     if not st.toggle(
-        "Inpaint part of the picture",
+        SWITCH,
         key=f"{PREFIX}_masked",
         help="Inpainting with any model: after each step, what is outside the mask is put back "
         "from the source, with as much noise as the next step expects.",
         **BOUND,
     ):
-        return None
+        return Mask()
     way = st.segmented_control(
         "Mask",
         list(WAYS),
@@ -47,14 +80,32 @@ def mask_form(width: int, height: int) -> np.ndarray | None:
         label_visibility="collapsed",
         **BOUND,
     )
-    mask = _uploaded(width, height) if way == WAYS[1] else _drawn(width, height)
+    place = st.container(gap="small")
+    inverts = st.toggle("Invert the mask", key=f"{PREFIX}_inverted", **BOUND)
+    values = mask_controls(PREFIX)  # before the picture, which is read by its mode
+    with place:
+        width, height = source.width, source.height
+        is_grey = values["mask_mode"] == "differential"
+        if way == WAYS[1]:
+            mask = _uploaded(width, height, is_grey=is_grey)
+        elif way == WAYS[2]:
+            mask = paint_mask(source, _beginning(width, height, is_grey=is_grey), is_grey=is_grey)
+        else:
+            mask = _drawn(width, height)
     if mask is None:
-        return None
-    if st.toggle("Invert the mask", key=f"{PREFIX}_inverted", **BOUND):
-        mask = 255 - mask
-    share = float((mask > 0).mean())
+        how = "paint over the picture" if way == WAYS[2] else "choose a file"
+        reason = f"there is none yet: {how}, or switch {SWITCH!r} off"
+        return Mask(problems=(SweepProblem(axis="Mask", value="", reason=reason),))
+    found = Mask(array=255 - mask if inverts else mask, values=values)
+    assert found.array is not None
+    assert found.used is not None
+    share = float((np.asarray(found.used) > 0).mean())
     st.caption(f"{share:.0%} of the picture is inpainted. The mask has the latents' resolution.")
-    return mask
+    if share == 0 and (reason := emptied(found.array, GenerationSettings(**values))):
+        name = "mask_grow" if values["mask_grow"] < 0 else "mask_blur"
+        problem = SweepProblem(axis=label_of(name), value="", reason=reason)
+        return replace(found, problems=(problem,))
+    return found
 
 
 def _drawn(width: int, height: int) -> np.ndarray:
@@ -90,7 +141,7 @@ def _range(label: str, name: str) -> tuple[float, float]:
     return low / 100, high / 100
 
 
-def _uploaded(width: int, height: int) -> np.ndarray | None:
+def _uploaded(width: int, height: int, *, is_grey: bool) -> np.ndarray | None:
     st.file_uploader(
         "Mask",
         type=["png", "jpg", "jpeg", "webp"],
@@ -108,10 +159,20 @@ def _uploaded(width: int, height: int) -> np.ndarray | None:
         st.caption("White is inpainted, black is kept.")
         return None
     try:
-        return prepare_mask(open_picture(data), width, height)
+        return prepare_mask(open_picture(data), width, height, is_grey=is_grey)
     except PictureError as error:
         show_error("This mask cannot be used", str(error))
         return None
+
+
+def _beginning(width: int, height: int, *, is_grey: bool) -> np.ndarray | None:
+    """What the brush begins from: the mask that was uploaded, else that of an earlier run."""
+    if (data := st.session_state.get(FILE)) is None:
+        return _kept(width, height)
+    try:
+        return prepare_mask(open_picture(data), width, height, is_grey=is_grey)
+    except PictureError:
+        return None  # which is said where it was uploaded
 
 
 def _kept(width: int, height: int) -> np.ndarray | None:
@@ -130,3 +191,4 @@ def _take() -> None:
         st.session_state.pop(FILE, None)
     else:
         st.session_state[FILE] = file.getvalue()
+    begin_anew()

@@ -85,8 +85,8 @@ def show_source(runtime: Runtime, form: Form) -> DeltaGenerator:
     pictures: list[tuple[Image.Image | None, str]] = []
     if not source.is_latents:
         pictures.append((source.picture, f"What the VAE gets: {source.width} × {source.height}"))
-    if form.mask is not None:
-        pictures.append((Image.fromarray(form.mask), "The mask: white is inpainted"))
+    if form.mask.used is not None:
+        pictures.append((form.mask.used, "The mask: white is inpainted"))
     row = st.container(horizontal=True, gap="small")
     with row:
         for picture, words in pictures:
@@ -194,7 +194,7 @@ def _show_one(runtime: Runtime, form: Form, board: Board, row: DeltaGenerator) -
         st.caption("Before and after", width="stretch")
         show_actions(runtime, image, IMAGE_TO_IMAGE)
     data = picture_bytes(runtime.store, image.digest)
-    if data is not None and form.mask is not None:
+    if data is not None and form.mask.array is not None:
         _show_inpainted(form, data)
     if data is not None and form.source.picture is not None:
         before = _encoded(form.source.picture)
@@ -208,10 +208,9 @@ def _show_one(runtime: Runtime, form: Form, board: Board, row: DeltaGenerator) -
 
 def _show_inpainted(form: Form, data: bytes) -> None:
     """Show before, mask and after, side by side."""
-    assert form.mask is not None
     trio = (
         (form.source.picture, "Before"),
-        (Image.fromarray(form.mask), "Mask"),
+        (form.mask.used, "Mask"),
         (Image.open(io.BytesIO(data)), "After"),
     )
     grid = st.grid(3, min_column_width=96, gap="small")

@@ -14,6 +14,7 @@ from core.runs.store.store import Store
 from ui.links import BOUND
 from ui.runtime import open_runtime
 from ui.settings.fields import control
+from ui.settings.mask_controls import mask_controls
 
 HELD = ("init_image", "mask_image")
 """The settings that no control shows: the address and the session carry them."""
@@ -112,6 +113,8 @@ def source_form(prefix: str) -> dict[str, Any]:
             )
         is_latents = source is not None and source.ndim == 3 and source.dtype == np.float32
         values = strength_controls(prefix, has_posterior=not is_latents)
+        if held["mask_image"]:
+            values |= mask_controls(prefix)
     size: dict[str, int] = {}
     if source is not None and not is_latents:
         size = {"width": source.shape[1], "height": source.shape[0]}

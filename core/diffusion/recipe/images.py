@@ -1,7 +1,7 @@
 """Any uploaded picture -> the array that the VAE gets. Imports no torch.
 
-A source is an array: a prepared picture uint8 (H, W, 3), a mask uint8 (H, W) of 0 and 255, or
-latents float32 (C, h, w). Its name is the SHA-256 of its content.
+A source is an array: a prepared picture uint8 (H, W, 3), a mask uint8 (H, W), or latents
+float32 (C, h, w). Its name is the SHA-256 of its content.
 """
 
 from __future__ import annotations
@@ -196,13 +196,16 @@ def prepare(
     return np.asarray(made)
 
 
-def prepare_mask(picture: Image.Image, width: int, height: int) -> Array:
-    """A mask of the same frame: uint8 (height, width), 255 where it is at least half white.
+def prepare_mask(picture: Image.Image, width: int, height: int, *, is_grey: bool = False) -> Array:
+    """A mask of the same frame: uint8 (height, width), 255 where it is at least half white, or
+    as grey as it is.
 
     diffusers' mask processor cuts at one half too. It is stretched: a mask is made for its frame.
     """
-    grey = picture.convert("L").resize((width, height), Image.Resampling.LANCZOS)
-    return np.where(np.asarray(grey) >= 128, 255, 0).astype(np.uint8)
+    grey = np.asarray(
+        picture.convert("L").resize((width, height), Image.Resampling.LANCZOS), dtype=np.uint8
+    )
+    return grey if is_grey else np.where(grey >= 128, 255, 0).astype(np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)

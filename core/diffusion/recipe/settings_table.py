@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.diffusion.recipe.rows.guidance import GUIDANCE_ROWS, SCALE_ROWS
+from core.diffusion.recipe.rows.mask import MASK_ROWS
 from core.diffusion.recipe.rows.noise import NOISE_ROWS
 from core.diffusion.recipe.rows.prompt import PROMPT_ROWS, SECOND_PROMPT_ROWS
 from core.diffusion.recipe.rows.run import MODEL_ROWS, RUN_ROWS, SIZE_ROWS, SNAPSHOT_ROWS
@@ -29,6 +30,7 @@ SETTINGS: Mapping[str, Setting] = _table(
     *SECOND_PROMPT_ROWS,
     *SNAPSHOT_ROWS,
     *SOURCE_ROWS,
+    *MASK_ROWS,
 )
 
 PROMPTS = tuple(row.name for row in SETTINGS.values() if row.is_prompt)

@@ -246,7 +246,7 @@ class Batch:
         cell.call += 1
         if cell.blend is not None:
             following = cell.timesteps[cell.call : cell.call + 1]
-            cell.latents = cell.blend.apply(cell.latents, scheduler, following)
+            cell.latents = cell.blend.apply(cell.latents, scheduler, following, cell.call)
         if cell.record == "latents" and cell.is_done:
             cell.all_latents.append(cell.latents.float())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from PIL import Image
 
 from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.recipe.images import InputError, ReadInput
+from core.diffusion.recipe.masks import emptied, may_change, prepared_mask
 from core.diffusion.sampling.compute.memory import is_out_of_memory
 from core.diffusion.sampling.noise import initial_noise
 from core.diffusion.sampling.vae import encode
@@ -32,21 +34,26 @@ class Posterior:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Blend:
     """Inpainting with a plain model: after each step, outside the mask, the source's own latents
-    with as much noise as the next step expects. mask (1, 1, h, w), the others (1, C, h, w).
+    with as much noise as the next step expects. Of `masks` there is one a call of the UNet, each
+    (1, 1, h, w); the others are (1, C, h, w).
 
     Source: diffusers' StableDiffusionInpaintPipeline for a UNet of four channels.
     """
 
-    mask: torch.Tensor
+    masks: Sequence[torch.Tensor]
     source: torch.Tensor
     noise: torch.Tensor
 
-    def apply(self, latents: torch.Tensor, scheduler: Any, next_timestep: torch.Tensor) -> Any:
-        """`next_timestep` (1,), or empty after the last step, when the source is clean."""
-        kept = self.source
+    def apply(
+        self, latents: torch.Tensor, scheduler: Any, next_timestep: torch.Tensor, call: int
+    ) -> Any:
+        """The latents after `call` calls. `next_timestep` (1,), or empty after the last step, when
+        the source is clean.
+        """
+        kept, mask = self.source, self.masks[call - 1]
         if len(next_timestep):
             kept = scheduler.add_noise(self.source, self.noise, next_timestep)
-        return (1 - self.mask) * kept + self.mask * latents
+        return (1 - mask) * kept + mask * latents
 
 
 class SourceLatents:
@@ -87,7 +94,8 @@ class SourceLatents:
             torch.randn(noise.shape, generator=generator)
         # The layout in memory decides which kernels run: the last bits are diffusers' only so.
         source = source.contiguous()
-        blend = Blend(mask=self.mask(settings), source=source, noise=noise)
+        masks = self.masks(settings, len(timesteps))
+        blend = Blend(masks=masks, source=source, noise=noise)
         if first == 0:  # its inpainting pipeline begins strength 1 with noise alone
             return noise * scheduler.init_noise_sigma, generator, blend
         return scheduler.add_noise(source, noise, timesteps[:1]), generator, blend
@@ -150,9 +158,9 @@ class SourceLatents:
         raise _misfit("init_image", "does not fit into the device's memory: choose a smaller size")
 
     @torch.no_grad()
-    def mask(self, settings: GenerationSettings) -> torch.Tensor:
-        """1 where the picture is inpainted, (1, 1, h, w): the mask's pixel at each latent's
-        upper left, which is what diffusers' nearest interpolation takes.
+    def masks(self, settings: GenerationSettings, calls: int) -> Sequence[torch.Tensor]:
+        """1 where the picture is inpainted, (1, 1, h, w) for each call: the mask's pixel at each
+        latent's upper left, which is what diffusers' nearest interpolation takes.
         """
         array = self._array(settings, "mask_image")
         if array.dtype != np.uint8 or array.shape != (settings.height, settings.width):
@@ -160,8 +168,19 @@ class SourceLatents:
                 "mask_image",
                 f"was prepared for another size than {settings.width} x {settings.height}",
             )
+        if reason := emptied(array, settings):
+            raise _misfit("mask_grow" if settings.mask_grow < 0 else "mask_blur", reason)
         factor = self._model.info.vae_scale_factor
-        white = torch.from_numpy((array[::factor, ::factor] >= 128).astype(np.float32))
+        prepared = prepared_mask(array, settings)[::factor, ::factor]
+        if settings.mask_mode == "differential":
+            return [
+                self._on_device(may_change(prepared, call, calls)) for call in range(1, calls + 1)
+            ]
+        return [self._on_device(prepared > 0)] * calls
+
+    def _on_device(self, mask: np.ndarray) -> torch.Tensor:
+        """bool (h, w) as (1, 1, h, w) of the model's kind."""
+        white = torch.from_numpy(mask.astype(np.float32))
         return white[None, None].to(self._model.device, self._model.dtype)
 
     def _array(self, settings: GenerationSettings, field: str) -> np.ndarray:

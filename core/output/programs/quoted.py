@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from core.output.programs.excerpts import GUIDANCE, PREDICTION, ROOT, ExcerptError
 
+MASKS = "core/diffusion/recipe/masks.py"
 PROMPT_WEIGHTS = "core/diffusion/recipe/prompt/weights.py"
 SOURCES: Mapping[str, str] = {
     "ancestral_step": "core/diffusion/sampling/sampler.py",
@@ -20,6 +21,8 @@ SOURCES: Mapping[str, str] = {
     "averaged": GUIDANCE,
     "cfg": GUIDANCE,
     "composed": GUIDANCE,
+    "grown": MASKS,
+    "may_change": MASKS,
     "pag": GUIDANCE,
     "renoised": GUIDANCE,
     "to_epsilon": PREDICTION,

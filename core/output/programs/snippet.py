@@ -64,7 +64,8 @@ def snippet(
     snapshot = settings.snapshot
     variation = _variation(settings)
     begin = program_step_range(settings, model_source)
-    opened = source_text(settings)
+    opened = source_text(settings, begin.calls(row))
+    pillow = [name for name in ("Image", "ImageFilter") if f"{name}." in opened]
     guided = guided_text(settings, info, begin.calls(row), begin.first_call(row))
     guided += telling_text(settings)
     stepped = step_text(settings, "pipe.scheduler", called_by_pipeline=True)
@@ -90,7 +91,7 @@ def snippet(
         + "\n" * bool(imports)
         + ("import numpy as np\n" if "np." in opened else ""),
         pipeline_class=pipeline,
-        pillow="from PIL import Image\n" if "Image." in opened else "",
+        pillow=f"from PIL import {', '.join(pillow)}\n" if pillow else "",
         stepped=stepped,
         opened=opened,
         tuned=_loras(settings) + skip,

@@ -7,10 +7,10 @@ from pathlib import Path
 from core.diffusion.models.load import describe
 from core.diffusion.recipe.schedule import StepRange, step_range
 from core.diffusion.settings import GenerationSettings
+from core.output.programs.snippet_mask import mask_arguments, mask_text
 
 SOURCE_FILE = "source.png"
 LATENTS_FILE = "source.npy"
-MASK_FILE = "mask.png"
 
 _PICTURE = """\
 # The picture as it was prepared here (crop, size): SHA-256 {digest}…
@@ -27,10 +27,6 @@ _MEAN = """\
 with torch.no_grad():
     pixels = pipe.image_processor.preprocess(source).to(device, pipe.vae.dtype)
     source = pipe.vae.config.scaling_factor * pipe.vae.encode(pixels).latent_dist.mean
-"""
-
-_MASK = """\
-mask = Image.open("{file}")  # white is inpainted
 """
 
 # The two pipelines call it for the noise alone: the posterior draws elsewhere.
@@ -84,8 +80,8 @@ def program_step_range(settings: GenerationSettings, model_source: str | Path) -
     return step_range(settings, config)
 
 
-def source_text(settings: GenerationSettings) -> str:
-    """Opening the source and the mask."""
+def source_text(settings: GenerationSettings, calls: int) -> str:
+    """Opening the source and the mask, for a run of so many calls of the UNet."""
     if not settings.init_image:
         return ""
     digest = settings.init_image[:12]
@@ -95,7 +91,7 @@ def source_text(settings: GenerationSettings) -> str:
         text = _PICTURE.format(digest=digest, file=SOURCE_FILE)
     if settings.posterior == "mean":
         text += _MEAN
-    return text + (_MASK.format(file=MASK_FILE) if settings.mask_image else "") + "\n"
+    return text + mask_text(settings, calls) + "\n"
 
 
 def varied_text(settings: GenerationSettings, functions: str, steps: str) -> str:
@@ -120,7 +116,7 @@ def source_arguments(settings: GenerationSettings, begin: StepRange) -> dict[str
         return {}
     arguments = {"image": "source"}
     if settings.mask_image:
-        arguments["mask_image"] = "mask"
+        arguments |= {"mask_image": "mask"} | mask_arguments(settings)
         if settings.posterior != "sample":  # else it draws for a picture that is never looked at
             arguments["masked_image_latents"] = "source"
     steps, run = begin.schedule_steps, begin.num_executed_steps

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from core.diffusion.engine import Engine
 from core.diffusion.models.load import LoadedModel
@@ -35,7 +35,8 @@ def drawn(width: int = 64, height: int = 64) -> np.ndarray:
 SOURCE = drawn()
 MASK = np.zeros((64, 64), np.uint8)
 MASK[16:48, 8:40] = 255
-INPUTS = {input_digest(array): array for array in (SOURCE, MASK)}
+GREY = np.tile(np.linspace(0, 255, 64, dtype=np.uint8), (64, 1))
+INPUTS = {input_digest(array): array for array in (SOURCE, MASK, GREY)}
 STRENGTHS = {0.2: 1, 0.5: 3, 0.58: 4, 0.99: 6, 1.0: 7}
 """Of seven steps those that are run: rounded, 0.5 would run 4 of them and 0.99 all."""
 BASE = GenerationSettings(
@@ -306,6 +307,93 @@ def test_the_latents_under_what_is_black_in_the_mask_stay(engine: Engine) -> Non
     last = trajectory.latents[-1]
     assert np.array_equal(last[:, kept], source[:, kept])
     assert np.abs(last[:, ~kept] - source[:, ~kept]).mean() > 0.1
+
+
+def test_grow_and_blur_are_a_mask_that_was_changed_before(engine: Engine) -> None:
+    """The pipeline gets the mask that PIL blurs; its own processor cuts it at one half."""
+    settings = replace(BASE, mask_image=input_digest(MASK))
+    soft = Image.fromarray(MASK).filter(ImageFilter.GaussianBlur(9))
+    blurred = engine.generate([replace(settings, mask_blur=9)], strict=True)[0].image
+    wanted = pipeline_image(engine.model, settings, mask_image=soft)
+    assert max_difference(blurred, wanted) == 0
+    grown = engine.generate([replace(settings, mask_grow=8)], strict=True)[0].image
+    down, across = np.mgrid[:64, :64]
+    # How far each pixel lies from the square of MASK, by Pythagoras.
+    far = np.hypot(np.maximum(0, abs(down - 31.5) - 15.5), np.maximum(0, abs(across - 23.5) - 15.5))
+    wide = np.where(far <= 8, 255, 0).astype(np.uint8)
+    wanted = pipeline_image(engine.model, settings, mask_image=Image.fromarray(wide))
+    assert max_difference(grown, wanted) == 0
+    plain = engine.generate([settings], strict=True)[0].image
+    assert max_difference(plain, blurred) > 2
+    assert max_difference(plain, grown) > 2
+
+
+@pytest.mark.parametrize("strength", [0.7, 1.0])
+@pytest.mark.parametrize("scheduler", ["DDIM", "Euler a", "DPM++ 2M", "Heun"])
+def test_a_differential_mask_is_cut_by_the_share_of_calls_done(
+    engine: Engine, scheduler: str, strength: float
+) -> None:
+    """The pipeline's own loop, whose callback lays Levin and Fried's mask over what it made: the
+    source's noised latents where 1 - grey > i / n.
+    """
+    settings = replace(BASE, scheduler=scheduler, strength=strength, posterior="mean")
+    latents = torch.from_numpy(source_of(engine.model, settings))[None]
+    cell = Batch(engine.model, max_rows=2, inputs=INPUTS.__getitem__).admit(settings)
+    grey = torch.from_numpy(GREY[::8, ::8] / 255)[None, None]
+    noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(settings.seed))
+
+    def lay(pipe: Any, step: int, timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
+        following = cell.timesteps[step + 1 : step + 2]
+        kept = latents
+        if len(following):
+            kept = pipe.scheduler.add_noise(latents, noise, following)
+        is_kept = (1 - grey > (step + 1) / cell.total_calls) | (grey == 0)
+        changes = 1 - is_kept.float()
+        return {"latents": (1 - changes) * kept + changes * values["latents"]}
+
+    wanted = pipeline_image(
+        engine.model,
+        replace(settings, mask_image="is there"),
+        image=latents,
+        mask_image=Image.new("L", (64, 64), 255),
+        masked_image_latents=latents,
+        callback_on_step_end=lay,
+    )
+    masked = replace(settings, mask_image=input_digest(GREY), mask_mode="differential")
+    ours, binary = (
+        engine.generate([one], strict=True)[0].image
+        for one in (masked, replace(masked, mask_mode="binary"))
+    )
+    assert max_difference(ours, wanted) <= 1, "another layout in memory, other last bits"
+    assert max_difference(ours, binary) > 2
+
+
+def test_a_black_and_white_mask_is_the_same_in_both_modes(engine: Engine) -> None:
+    settings = replace(BASE, strength=0.8, mask_image=input_digest(MASK))
+    modes = [settings, replace(settings, mask_mode="differential")]
+    one, other = (engine.generate([mode], strict=True)[0].image for mode in modes)
+    assert max_difference(one, other) == 0
+
+
+def test_masks_of_several_modes_run_in_one_batch(engine: Engine) -> None:
+    settings = replace(BASE, strength=0.8, mask_image=input_digest(GREY))
+    cells = [
+        replace(settings, mask_mode=mode, num_inference_steps=steps)
+        for mode in ("binary", "differential")
+        for steps in (5, 8)
+    ]
+    together = engine.generate(cells)
+    for cell, made in zip(cells, together, strict=True):
+        assert max_difference(made.image, engine.generate([cell], strict=True)[0].image) <= 2
+
+
+def test_a_mask_of_which_nothing_is_left_is_refused(engine: Engine) -> None:
+    settings = replace(BASE, mask_image=input_digest(MASK))
+    with pytest.raises(SettingsError, match=r"mask_grow.*shrinks the mask until nothing"):
+        engine.generate([replace(settings, mask_grow=-20)])
+    with pytest.raises(SettingsError, match=r"mask_blur.*blurs the mask until"):
+        engine.generate([replace(settings, mask_blur=64)])
+    assert engine.active == ()
 
 
 def test_a_source_that_is_gone_or_of_another_size_is_said(model: LoadedModel) -> None:

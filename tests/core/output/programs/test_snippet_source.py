@@ -15,14 +15,16 @@ from core.diffusion.models.load import BUNDLED_FOLDER, LoadedModel
 from core.diffusion.recipe.images import input_digest
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.snippet import snippet
-from core.output.programs.snippet_source import LATENTS_FILE, MASK_FILE, SOURCE_FILE
+from core.output.programs.snippet_mask import MASK_FILE
+from core.output.programs.snippet_source import LATENTS_FILE, SOURCE_FILE
 from tests.core.output.programs.places import placed
 
 SLOPE = np.tile(np.linspace(0, 255, 64, dtype=np.uint8), (48, 1))
 SOURCE = np.stack([SLOPE, SLOPE[::-1], 255 - SLOPE], axis=-1)
 MASK = np.where(SLOPE > 128, 255, 0).astype(np.uint8)
 LATENTS = np.random.default_rng(3).standard_normal((4, 6, 8), dtype=np.float32)
-INPUTS = {input_digest(array): array for array in (SOURCE, MASK, LATENTS)}
+GREY = np.ascontiguousarray(SLOPE[:, ::-1])
+INPUTS = {input_digest(array): array for array in (SOURCE, MASK, GREY, LATENTS)}
 
 PLAIN = GenerationSettings(
     prompt='a "red" apple',
@@ -36,6 +38,7 @@ PLAIN = GenerationSettings(
     strength=0.5,
 )
 MASKED = replace(PLAIN, mask_image=input_digest(MASK), scheduler="Euler a")
+GREY_MASKED = replace(PLAIN, mask_image=input_digest(GREY), mask_mode="differential", strength=0.9)
 PROGRAMS = [
     PLAIN,
     replace(PLAIN, posterior="mean", scheduler="Heun"),
@@ -54,6 +57,13 @@ PROGRAMS = [
     replace(MASKED, guidance_method="APG", guidance_end=0.5),
     replace(MASKED, posterior="mean"),
     replace(MASKED, strength=1.0, variation_seed=9, variation_strength=0.3),
+    replace(MASKED, mask_grow=9),
+    replace(MASKED, mask_grow=-9, mask_blur=5, scheduler="DDIM"),
+    replace(GREY_MASKED, mask_mode="binary"),
+    replace(GREY_MASKED, scheduler="Heun"),
+    replace(GREY_MASKED, strength=1.0, mask_blur=4, mask_grow=3, snapshot=3),
+    replace(GREY_MASKED, strength=0.0, guidance_scale=1.0),
+    replace(GREY_MASKED, posterior="mean", guidance_scale=1.0, scheduler="PNDM"),
 ]
 
 
@@ -71,7 +81,7 @@ def test_the_program_makes_the_engines_pixels(model: LoadedModel, tmp_path: Path
         else:
             Image.fromarray(SOURCE).save(folder / SOURCE_FILE)
         if settings.mask_image:
-            Image.fromarray(MASK).save(folder / MASK_FILE)
+            Image.fromarray(INPUTS[settings.mask_image]).save(folder / MASK_FILE)
         text = placed(snippet(settings, BUNDLED_FOLDER), BUNDLED_FOLDER)
         program += f"os.chdir({str(folder)!r})\nexec({text!r}, {{}})\n"
         # A program that varies the noise is the last of its process: here another follows.
