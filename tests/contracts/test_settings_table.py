@@ -69,7 +69,9 @@ WRONG: Mapping[str, Any] = {
     "mask_image": "cat.png",
 }
 NOT_SWEPT = {"height", "prompt_2", "variation_region", "variation_channel", "variation_chain"} | {
-    name for name, row in SETTINGS.items() if row.group == "source" and name != "strength"
+    name
+    for name, row in SETTINGS.items()
+    if row.group == "source" and name not in ("init_image", "strength")
 }
 """Settings without an axis: the height goes with the width."""
 
