@@ -50,6 +50,13 @@ def has_pictures(axes: Mapping[str, Axis]) -> bool:
     return any(part.name == PICTURES for axis in axes.values() for part in axis.parts())
 
 
+def in_words(name: str, values: str) -> str:
+    """The values of an axis as typed, of pictures their names."""
+    if name != PICTURES:
+        return values
+    return ", ".join(shown_source(digest.strip()) for digest in values.split(","))
+
+
 def sample_values() -> str:
     """Values to begin with: two samples at the size of the run, kept, as text."""
     inputs, (width, height) = open_runtime().store.inputs, _size()

@@ -21,6 +21,7 @@ from ui.links import BOUND, Parameter
 from ui.runtime import Runtime
 from ui.sweep.form import PREFIX, TITLES
 from ui.sweep.layout import FOLD, is_wide, label, make_wide
+from ui.sweep.pictures import in_words
 from ui.sweep.prompt import what_to_look_for
 from ui.sweep_link import NOTHING, axis_label, key, put_sweep
 from ui.views import plain, show_empty
@@ -69,7 +70,7 @@ def places() -> tuple[DeltaGenerator, DeltaGenerator]:
 def summary() -> str:
     """What varies, in one line: the label of the folded controls."""
     said = [
-        f"**{TITLES[side]}** {plain(f'{axis_label(name)} {values}')}"
+        f"**{TITLES[side]}** {plain(f'{axis_label(name)} {in_words(name, values)}')}"
         for side in SIDES
         if (name := st.session_state.get(key(side), NOTHING)) != NOTHING
         and (values := st.session_state.get(key(f"{side}_values"), "")) is not None
