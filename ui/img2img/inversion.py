@@ -25,6 +25,9 @@ ASKED = f"{PREFIX}:inversion"
 LADDER = (5, 10, 20, 40)
 """Numbers of steps whose error is plotted, beside that of the run."""
 
+LEVELS = tuple(digit * 10.0**power for power in range(-4, 3) for digit in (1, 2, 5))
+"""Where the axis of the error has its lines."""
+
 METHOD = (
     "DDIM's steps are run backwards, from the mean of the source's latents to noise, with the "
     "prompt at guidance 1; then DDIM makes the picture again from that noise (Song et al. 2021). "
@@ -130,7 +133,7 @@ def _show_errors(runtime: Runtime, found: Inversion, settings: GenerationSetting
         lines[f"Guidance {scale:g}"] = guided
     figure = distance_figure(lines, "Steps", "RMS error of the latents")
     figure.update_xaxes(type="log", tickvals=steps, ticktext=[str(one) for one in steps])
-    figure.update_yaxes(type="log", dtick="D2")
+    figure.update_yaxes(type="log", tickvals=LEVELS, ticktext=[f"{one:g}" for one in LEVELS])
     st.plotly_chart(figure, key=f"{PREFIX}:inversion error", width="stretch")
     st.caption(OVER_STEPS)
 
