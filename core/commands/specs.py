@@ -11,7 +11,9 @@ from typing import Any
 
 from core.commands.console import UsageError, is_file, say
 from core.commands.generate import complete
+from core.commands.source_files import Keep, with_source_files
 from core.diffusion.models.load import describe
+from core.diffusion.recipe.images import input_digest
 from core.diffusion.sampling.text_encoder import Tokenizer
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.runs.queue.queue import Queue
@@ -29,7 +31,7 @@ def find_sweep(spec: str, store: Store) -> Sweep:
     """The sweep of a TOML file, else the one saved under that name. Raises UsageError."""
     path = Path(spec)
     if path.suffix.lower() == ".toml" or is_file(path):
-        return read_spec(path)
+        return read_spec(path, keep=store.inputs.keep)
     saved = {one.name: one.sweep for one in store.sweeps()}
     if spec not in saved:
         known = f"; saved are: {', '.join(saved)}" if saved else ""
@@ -37,10 +39,11 @@ def find_sweep(spec: str, store: Store) -> Sweep:
     return saved[spec]
 
 
-def read_spec(path: Path) -> Sweep:
+def read_spec(path: Path, *, keep: Keep = lambda array, name: input_digest(array)) -> Sweep:
     """A sweep from TOML: [base] with settings, [x], [y], [z] with axis and values.
 
-    What [base] does not name is the model's own default. Raises UsageError.
+    What [base] does not name is the model's own default. A source picture may be named by its
+    file, which `keep` keeps. Raises UsageError.
     """
     try:
         spec = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -55,7 +58,8 @@ def read_spec(path: Path) -> Sweep:
         raise UsageError(f"{path}: base must be a table of settings")
     try:
         info = describe(str(base.get("model", GenerationSettings().model)))
-        return Sweep.from_dict({**spec, "base": complete(base, info).to_dict()})
+        sweep = Sweep.from_dict({**spec, "base": complete(base, info).to_dict()})
+        return with_source_files(sweep, path.parent, keep)
     except SweepError as error:
         raise UsageError(f"{path}: {error}") from error
     except SettingsError as error:

@@ -32,7 +32,8 @@ from ui.settings.source_controls import hold_source, strength_controls
 from ui.views import plain
 
 PREFIX = IMAGE_TO_IMAGE.prefix
-VIEWS = ("One picture", "Strength strip", "Grids")
+INVERSION = "Inversion"
+VIEWS = ("One picture", "Strength strip", "Grids", INVERSION)
 LOOKS = ("Pictures", "Compare", "Distances")
 CROSSINGS = ("guidance_scale", "num_inference_steps", "seed")
 FIRST_SEED = 1
@@ -85,6 +86,7 @@ def parameters() -> tuple[Parameter, ...]:
         Parameter(field="view", kind="choice", choices=VIEWS),
         Parameter(field="look", kind="choice", choices=LOOKS),
         Parameter(field="strengths", kind="text"),
+        Parameter(field="edit", kind="text"),
         Parameter(field="cross", kind="choice", choices=crossings),
         Parameter(field="columns", kind="text"),
         *(Parameter(field=f"rows_{name}", kind="text") for name in CROSSINGS),

@@ -23,7 +23,18 @@ from ui.grid.compare import compare_pictures
 from ui.grid.grid import develop, show_end, show_grid
 from ui.grid.plan import SweepForm, prepare, show_plan
 from ui.grid.state import GridState
-from ui.img2img.form import PREFIX, STATE, VIEWS, Form, grid_form, key, one_form, strip_form
+from ui.img2img.form import (
+    INVERSION,
+    PREFIX,
+    STATE,
+    VIEWS,
+    Form,
+    grid_form,
+    key,
+    one_form,
+    strip_form,
+)
+from ui.img2img.inversion import show_inversion
 from ui.img2img.strip import noised_inputs, say_start, show_strip
 from ui.links import BOUND
 from ui.runs.media import served
@@ -52,6 +63,9 @@ def show_views(runtime: Runtime, form: Form, button: DeltaGenerator) -> None:
         label_visibility="collapsed",
         **BOUND,
     )
+    if view == INVERSION:
+        show_inversion(runtime, form, button)
+        return
     state, make, show = _VIEWS.get(view or VIEWS[0], _VIEWS[VIEWS[0]])
     sweep_form = make(form)
     if STATE.is_clicked:

@@ -25,8 +25,9 @@ from ui.links import (
     source_parameters,
 )
 from ui.settings.controls import default_values, settings_form
-from ui.settings.source_controls import source_form
+from ui.settings.source_controls import source_form, strength_controls
 from ui.sweep.layout import is_wide
+from ui.sweep.pictures import PICTURES, choose_pictures, fitted, has_pictures, sample_values
 from ui.sweep.words import fitting_words
 from ui.sweep_link import NEW_SEED_NAMES, NOTHING, axis_label, key
 from ui.views import plain
@@ -90,7 +91,12 @@ def sweep_form(model: ModelInfo) -> SweepForm:
     with st.expander("Base settings", icon=":material/tune:"):
         st.caption("What the axes do not change. The same controls as in Generate.")
         base = settings_form(model, PREFIX, seed=FIRST_SEED, has_count=False).settings
-    base = replace(base, **source_form(PREFIX))
+    held = source_form(PREFIX)
+    if has_pictures(axes):
+        held = held or _strength()
+    base = replace(base, **held)
+    axes, missing = fitted(axes, base)
+    problems += missing
     draws = base.seed == -1
     if draws:
         base = replace(base, seed=STATE.drawn_seed())
@@ -100,6 +106,13 @@ def sweep_form(model: ModelInfo) -> SweepForm:
         problems=tuple(problems),
         draws_seed=draws,
     )
+
+
+def _strength() -> dict[str, object]:
+    """The settings of image-to-image where an axis brings the sources."""
+    with st.container(border=True, gap="small"):
+        st.caption("Image-to-image: each cell starts from its own picture.")
+        return strength_controls(PREFIX, has_posterior=True)
 
 
 def put_axes(model: ModelInfo, axes: dict[str, str]) -> None:
@@ -120,7 +133,9 @@ def fill_examples(name: str) -> None:
     axis = st.session_state[key(name)]
     row = AXES.get(axis)
     text = row.examples if row else ""
-    if row is not None and "search_replace" in row.name:
+    if axis == PICTURES:
+        text = sample_values()
+    elif row is not None and "search_replace" in row.name:
         searched: str = st.session_state.get(key(row.field)) or ""
         if searched.strip():
             first = fitting_words(searched)
@@ -139,6 +154,8 @@ def _axis_control(side: str) -> tuple[Axis | None, list[SweepProblem]]:
         text, linked = _values_and_link(side, row)
         found, problems = _read(row, text)
         _say(row, text, found, problems)
+        if name == PICTURES:
+            choose_pictures(side, found.values if found else ())
         other: Axis | None = None
         if linked != NOTHING:
             other, more = _linked(side, linked)
@@ -196,6 +213,8 @@ def _linked(side: str, name: str) -> tuple[Axis | None, list[SweepProblem]]:
     )
     found, problems = _read(row, text or "")
     _say(row, text or "", found, problems)
+    if name == PICTURES:
+        choose_pictures(f"{side}_link", found.values if found else ())
     return (Axis(name=name, values=found.written) if found else None), problems
 
 

@@ -22,6 +22,7 @@ from ui.links import BOUND, Parameter
 from ui.runtime import Runtime
 from ui.sweep.form import PREFIX, TITLES
 from ui.sweep.layout import FOLD, is_wide, label, make_wide
+from ui.sweep.pictures import in_words
 from ui.sweep.prompt import what_to_look_for
 from ui.sweep_link import NOTHING, axis_label, key, put_sweep
 from ui.views import plain, show_empty
@@ -79,9 +80,11 @@ def summary() -> str:
 
 
 def _values(name: str, text: str) -> str:
-    """The values as they were typed; of a table of settings which they are."""
+    """The values as they were typed; of a table of settings which they are, of pictures what they
+    are called.
+    """
     if name != "settings":
-        return text
+        return in_words(name, text)
     try:
         axis = parse_axis(name, text)
     except SweepError:

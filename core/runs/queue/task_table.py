@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 ANATOMY = "core.diffusion.inside.anatomy"
+INVERSION = "core.diffusion.inside.inversion"
 SETTINGS = "core.diffusion.settings:GenerationSettings"
 
 
@@ -86,6 +87,18 @@ TASKS: dict[str, TaskRow] = {
             "core.diffusion.inside.round_trip:NoisedInput",
             "core.diffusion.recipe.schedule:Start",
         ),
+    ),
+    "inversion": TaskRow(
+        function=f"{_MODEL_TASKS}:inversion",
+        label="Inverting the source",
+        needs_model=True,
+        results=(f"{INVERSION}:Inversion", f"{INVERSION}:InversionError", SETTINGS),
+    ),
+    "inversion errors": TaskRow(
+        function=f"{_MODEL_TASKS}:inversion_errors",
+        label="The error over steps",
+        needs_model=True,
+        results=(f"{INVERSION}:InversionError",),
     ),
     "noise numbers": TaskRow(
         function=f"{_MODEL_TASKS}:noise_numbers",

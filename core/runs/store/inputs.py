@@ -11,11 +11,14 @@ import numpy as np
 from PIL import Image
 
 from core.diffusion.recipe.images import InputError, input_digest
+from core.diffusion.recipe.source_names import knows_name, plain_name, remember_name
 from core.runs.store.database import Database
 from core.runs.store.files import Files
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 _ENDINGS = ("png", "npy")
+_NAME = "txt"
+"""The ending of the file with a source's name, beside the source."""
 
 
 class Inputs:
@@ -24,10 +27,17 @@ class Inputs:
     def __init__(self, database: Database, files: Files) -> None:
         self._database = database
         self._files = files
+        for path in sorted((files.folder / "inputs").glob(f"??/*.{_NAME}")):
+            self._learn_name(path.stem)
 
-    def keep(self, source: np.ndarray) -> str:
-        """Stores a source once and returns its digest."""
+    def keep(self, source: np.ndarray, name: str = "") -> str:
+        """Store a source once and return its digest; `name` is that of the file it came from."""
         digest = input_digest(source)
+        if found := plain_name(name):
+            path = self._files.input(digest, _NAME)
+            if self._files.read(path) != found.encode():
+                self._files.write(path, found.encode())
+            remember_name(digest, found)
         if self._sound(digest) is not None:
             return digest
         buffer = io.BytesIO()
@@ -47,6 +57,8 @@ class Inputs:
                 "To compute again needs its source picture, which is not stored here any more "
                 f"(SHA-256 {digest[:12]}…). Choose the picture again on the Image to image page."
             )
+        if not knows_name(digest):
+            self._learn_name(digest)
         return found
 
     def holds(self, digest: str) -> bool:
@@ -69,8 +81,13 @@ class Inputs:
                 " AND instr(settings, ?) LIMIT 1"
             )
             if not any(self._database.read(sql, (named,)) for sql in (images, cells)):
-                for ending in _ENDINGS:
+                for ending in (*_ENDINGS, _NAME):
                     self._files.remove(self._files.input(digest, ending))
+
+    def _learn_name(self, digest: str) -> None:
+        data = self._files.read(self._files.input(digest, _NAME))
+        if data is not None:
+            remember_name(digest, data.decode(errors="replace"))
 
     def _sound(self, digest: str) -> np.ndarray | None:
         for ending in _ENDINGS:

@@ -5,10 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core.diffusion.recipe.setting import AxisError, Setting, Settings, Swept, WebUiText
+from core.diffusion.recipe.source_names import shown_source
 
 POSTERIORS = ("sample", "mean", "latents")
 """How a source becomes latents: a seeded draw from what the VAE's encoder says, as diffusers'
 pipelines make it; its mean; or `init_image` names latents, which need no encoder."""
+
+SAMPLE_SOURCES = (
+    "10fa1bae78891de0b0c708a5fafe25549591b03a0cc74de80036f88a704545d9, "
+    "404f847649815e9f0b73fb0a1723e9fc2308efc1a72d0bbfe7eb11f76824a3d6"
+)
+"""The app's samples "apple" and "face" at 128 x 128, by what they are kept under."""
 
 
 def _has_source(settings: Settings) -> bool:
@@ -39,8 +46,16 @@ SOURCE_ROWS = (
         group="source",
         matters=_has_source,
         check=_no_digest,
+        show=shown_source,
         tell=lambda digest: digest[:12],
         web_ui=WebUiText(keys=("Init image hash",), read=str),
+        swept=(
+            Swept(
+                examples=SAMPLE_SOURCES,
+                note="Image-to-image: every value is a picture, by the SHA-256 that it is kept "
+                "under; all of them have the size of the run.",
+            ),
+        ),
     ),
     Setting(
         name="strength",
@@ -57,6 +72,7 @@ SOURCE_ROWS = (
             Swept(
                 examples="0.1-1 [10]",
                 apply=_strengthen,
+                after=("init_image",),
                 step=0.05,
                 cost="its share of one image's steps",
                 note="Image-to-image: how much noise is added to the source, and so the share of "

@@ -66,6 +66,22 @@ def noised_inputs(
     return trips.noised_inputs(strip, context.source)(context.model)
 
 
+def inversion(context: TaskContext, settings: GenerationSettings, edit: str) -> Work:
+    """The source of these settings inverted, and made again: Inversion."""
+    from core.diffusion.inside import inversion as inversions
+
+    return inversions.invert(context.model, settings, context.source, edit)
+
+
+def inversion_errors(
+    context: TaskContext, settings: GenerationSettings, steps: Sequence[int]
+) -> Work:
+    """How near it comes with each of these numbers of steps: a list of InversionError."""
+    from core.diffusion.inside import inversion as inversions
+
+    return inversions.inversion_errors(context.model, settings, context.source, steps)
+
+
 def noise_numbers(context: TaskContext, settings: GenerationSettings) -> Work:
     """Every method's noise beside the source's: a list of NoiseNumbers."""
     from core.diffusion.inside import noise_numbers as numbers

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from core.diffusion.recipe.images import InputError, input_digest
+from core.diffusion.recipe.source_names import plain_name, shown_source
 from core.runs.queue.queue import Queue
 from core.runs.store.store import Store
 from tests.core.runs.doubles import describe, generation, info, settings
@@ -111,3 +112,28 @@ def test_a_row_of_before_image_to_image_still_loads(store: Store) -> None:
     assert found is not None
     assert found.settings == image.settings
     assert store.delete([image.digest]) == 1
+
+
+def test_a_source_is_called_by_its_file_and_the_name_goes_with_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = store.inputs.keep(PICTURE, "/home/me/cats\\my cat\n1.png")
+    assert shown_source(digest) == "my cat 1.png"
+    monkeypatch.setattr("core.diffusion.recipe.source_names._names", {})
+    assert shown_source(digest) == digest[:12]
+    Store(store.folder)  # as another start of the app opens it
+    assert shown_source(digest) == "my cat 1.png"
+    monkeypatch.setattr("core.diffusion.recipe.source_names._names", {})
+    store.inputs.read(digest)  # as a worker does that was there before the name
+    assert shown_source(digest) == "my cat 1.png"
+    store.inputs.keep(PICTURE)
+    assert shown_source(digest) == "my cat 1.png", "no name takes none away"
+    image = store.put(generation(settings(1, init_image=digest)), info())
+    store.delete([image.digest])
+    assert not [path for path in (store.folder / "inputs").rglob("*") if path.is_file()]
+
+
+def test_a_name_is_short() -> None:
+    assert plain_name("") == plain_name("\x00") == ""
+    assert plain_name("../../etc/passwd") == "passwd"
+    assert len(plain_name("a" * 300)) == 60
