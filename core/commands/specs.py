@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from core.commands.console import UsageError, is_file
-from core.commands.generate import complete
+from core.commands.generate import complete, wildcards_of
 from core.diffusion.models.load import describe
+from core.diffusion.recipe.prompt.marks import Marks
+from core.diffusion.recipe.prompt.wildcards import Wildcards
 from core.diffusion.sampling.text_encoder import Tokenizer
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.runs.queue.queue import Queue
@@ -26,7 +28,7 @@ def find_sweep(spec: str, store: Store) -> Sweep:
     """The sweep of a TOML file, else the one saved under that name. Raises UsageError."""
     path = Path(spec)
     if path.suffix.lower() == ".toml" or is_file(path):
-        return read_spec(path)
+        return read_spec(path, wildcards_of(store.folder))
     saved = {one.name: one.sweep for one in store.sweeps()}
     if spec not in saved:
         known = f"; saved are: {', '.join(saved)}" if saved else ""
@@ -34,7 +36,7 @@ def find_sweep(spec: str, store: Store) -> Sweep:
     return saved[spec]
 
 
-def read_spec(path: Path) -> Sweep:
+def read_spec(path: Path, wildcards: Wildcards | None = None) -> Sweep:
     """A sweep from TOML: [base] with settings, [x], [y], [z] with axis and values.
 
     What [base] does not name is the model's own default. Raises UsageError.
@@ -52,7 +54,8 @@ def read_spec(path: Path) -> Sweep:
         raise UsageError(f"{path}: base must be a table of settings")
     try:
         info = describe(str(base.get("model", GenerationSettings().model)))
-        return Sweep.from_dict({**spec, "base": complete(base, info).to_dict()})
+        sweep = {**spec, "base": complete(base, info).to_dict()}
+        return Sweep.from_dict(sweep, Marks((wildcards or Wildcards()).lines))
     except SweepError as error:
         raise UsageError(f"{path}: {error}") from error
     except SettingsError as error:
@@ -72,6 +75,7 @@ def plan_of(sweep: Sweep, store: Store, *, runs: bool = False) -> Plan:
         holds=store.holds,
         find_pace=Queue(store).find_pace if runs else None,
         read=functools.cache(Tokenizer) if runs else None,
+        wildcards=wildcards_of(store.folder),
     )
     if plan.problems:
         raise UsageError("\n".join(map(str, plan.problems)))

@@ -24,6 +24,8 @@ class AxisRow:
     that it depends on all: it is then judged cell by cell. `shared` gives what all cells still
     share of the base's value, where they do. `bounds` and a sensible `step` are for the reader;
     the settings' own validation has the last word. `examples` is a list in the value syntax.
+    `has_marks` says that choices and wildcards in a value stand for one value each, and `orders`
+    that the values are every order of the terms that are listed.
     """
 
     name: str
@@ -36,6 +38,8 @@ class AxisRow:
     also: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     is_relative: bool = False
+    has_marks: bool = False
+    orders: bool = False
     shared: Callable[[str, Sequence[Any]], str] | None = None
     bounds: tuple[float, float] | None = None
     step: float | None = None
@@ -70,11 +74,13 @@ def _row(setting: Setting, swept: Swept) -> AxisRow:
         field=setting.name,
         kind=kind,
         apply=swept.apply or replacing(setting.name),
-        show=plain.shown if has_own_values else setting.shown,
+        show=", ".join if swept.orders else plain.shown if has_own_values else setting.shown,
         examples=swept.examples,
         also=swept.also,
         after=swept.after,
         is_relative=setting.is_relative,
+        has_marks=setting.is_prompt and kind is str and not swept.orders,
+        orders=swept.orders,
         shared=swept.shared,
         bounds=swept.bounds or (None if has_own_values else setting.bounds),
         step=swept.step or (None if has_own_values else setting.step),

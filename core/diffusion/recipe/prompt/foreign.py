@@ -1,7 +1,6 @@
 """Marks of other tools' prompts that have no effect here: they are read as plain words, and said.
 
-The web UI's are those of its `modules/prompt_parser.py` and `modules/extra_networks.py`; wildcards
-and choices those of its extension sd-dynamic-prompts.
+They are those of the web UI's `modules/prompt_parser.py` and `modules/extra_networks.py`.
 """
 
 from __future__ import annotations
@@ -14,21 +13,17 @@ _WHEN = re.compile(r"\s{0,8}\d{1,9}(?:\.\d{1,9})?\s{0,8}")
 _MOST = 4
 _EXCERPT = 40
 
-NETWORK, BREAK, AND, EDITING, ALTERNATION, WILDCARD, CHOICE = (
+NETWORK, BREAK, AND, EDITING, ALTERNATION = (
     "the LoRA or hypernetwork",
     "BREAK",
     "AND",
     "the change between steps",
     "the words in turn",
-    "the wildcard",
-    "the choice of words",
 )
 _MARKS: Mapping[str, re.Pattern[str]] = {
     NETWORK: re.compile(r"<(?:lora|lyco|hypernet):[^<>]{1,400}>", re.I),
     BREAK: re.compile(r"\bBREAK\b"),
     AND: re.compile(r"\bAND\b"),
-    WILDCARD: re.compile(r"__[\w/ -]{1,100}?__"),
-    CHOICE: re.compile(r"\{[^{}|]{0,200}\|[^{}]{0,400}\}"),
 }
 
 
