@@ -54,19 +54,18 @@ def draw_batch(
     batch: Sequence[GenerationSettings], marks: Marks, *, vae_scale_factor: int
 ) -> list[DrawnSettings]:
     """Each of a batch drawn, ready to be run. Raises SettingsError with everything that is wrong
-    with any of them, each once.
+    with the first that cannot be.
     """
     drawn: list[DrawnSettings] = []
-    problems: dict[Problem, None] = {}
     for settings in batch:
+        problems: list[Problem] = []
         try:
             drawn.append(draw_prompts(settings, marks))
         except SettingsError as error:
-            problems |= dict.fromkeys(error.problems)
-        found = settings.validate(vae_scale_factor=vae_scale_factor)
-        problems |= dict.fromkeys(one for one in found if one.severity == "error")
-    if problems:
-        raise SettingsError(list(problems))
+            problems += error.problems
+        problems += settings.validate(vae_scale_factor=vae_scale_factor)
+        if problems:
+            raise SettingsError(problems)
     return drawn
 
 

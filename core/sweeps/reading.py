@@ -84,6 +84,8 @@ def _expanded(values: Sequence[str], marks: Marks) -> ParsedValues:
             )
         except MarkError as error:
             reason = f"cannot be read: {error}"
+            if value.count("{") > value.count("}"):
+                reason += '; quotes keep the commas of a value: "{a, b|c}"'
         problems.append(ValueProblem(place=place, text=value, reason=reason))
     if problems:
         raise ValuesError(problems)

@@ -106,8 +106,8 @@ def parse_marks(text: str) -> tuple[Pieces, tuple[str, ...]]:
         inner = groups.pop()
         if len(inner.options) > 1:
             problems.append(
-                f"the choice {_excerpt(text[inner.start :])} has no end: close it with }}, write "
-                "\\{ for the character, and put a value with commas in quotes"
+                f"the choice {_excerpt(text[inner.start :])} has no end: close it with }}, or "
+                "write \\{ for the character"
             )
         groups[-1].add("{", *inner.options[0])
     return tuple(piece for piece in groups[0].options[0] if piece != ""), tuple(problems)

@@ -76,14 +76,14 @@ class Marks:
     def draw(self, text: str, *, seed: int, name: str) -> Drawn:
         """The text with one option of each choice and one line of each wildcard.
 
-        The same on every machine: `random.Random` seeded by the text "seed name", whose `random()`
+        The same on every machine: `random.Random` seeded by the text "name:seed", whose `random()`
         Python promises to keep, gives one number in [0, 1) a mark, in the order of reading; the
         mark takes the option at that share of its list. `name` keeps two texts of one seed apart.
         Raises MarkError.
         """
         if not SPECIAL.search(text):
             return Drawn(text=text)
-        drawing = _Drawing(self, random.Random(f"{seed} {name}"))
+        drawing = _Drawing(self, random.Random(f"{name}:{seed}"))
         words: list[str] = []
         written: list[str] = []
         for piece in self._sound(text):

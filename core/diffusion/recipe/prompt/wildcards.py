@@ -5,6 +5,7 @@ The one thing of the recipe that looks on the disk, and only when it is asked fo
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class Wildcards:
         if not all(part.strip(" .") for part in parts):
             raise MarkError(f"__{name}__ is no name of a file in {self.folder}")
         path = self.folder.joinpath(*parts[:-1], parts[-1] + SUFFIX)
-        if not path.is_file():
+        if not _is_file(path):
             raise MarkError(
                 f"__{name}__ has no file: put one at {path}, or write \\__{name}__ for the words"
             )
@@ -53,11 +54,8 @@ class Wildcards:
             return []
         found: list[tuple[str, int]] = []
         for path in _files(self.folder):
-            try:
-                count = len(_read(path))
-            except MarkError:
-                count = 0
-            found.append((path.relative_to(self.folder).with_suffix("").as_posix(), count))
+            name = path.relative_to(self.folder).with_suffix("").as_posix()
+            found.append((name, _count(path)))
             if len(found) == MAX_FILES:
                 break
         return sorted(found)
@@ -72,13 +70,42 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _read(path: Path) -> tuple[str, ...]:
+    """The lines of a file, read again where it has changed."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise MarkError(f"{path} is larger than {MAX_BYTES // 1_000_000} MB: shorten it")
-        text = path.read_text(encoding="utf-8-sig")
+        found = path.stat()
+        return _lines(path, found.st_mtime_ns, found.st_size)
     except OSError as error:
         raise MarkError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _count(path: Path) -> int:
+    try:
+        found = path.stat()
+        return _line_count(path, found.st_mtime_ns, found.st_size)
+    except (OSError, MarkError):
+        return 0
+
+
+@functools.lru_cache(maxsize=64)
+def _lines(path: Path, changed: int, size: int) -> tuple[str, ...]:
+    if size > MAX_BYTES:
+        raise MarkError(f"{path} is larger than {MAX_BYTES // 1_000_000} MB: shorten it")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
     except ValueError as error:
         raise MarkError(f"{path} is not UTF-8 text: save it as that") from error
     lines = (line.strip() for line in text.split("\n"))
     return tuple(line for line in lines if line and not line.startswith(COMMENT))
+
+
+@functools.lru_cache(maxsize=4 * MAX_FILES)
+def _line_count(path: Path, changed: int, size: int) -> int:
+    return len(_lines.__wrapped__(path, changed, size))
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; False for a name that no file can have."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
