@@ -143,6 +143,7 @@ def test_a_sweep_over_seeds_draws_for_each_and_says_so(app: App, folder: Path) -
     app.finish()
     at.run()
     assert [cell["caption"] for cell in cells(at)] == [f"{n + 1} · {words[n]}" for n in range(4)]
+    assert not any("Only the noise" in one for one in captions(at)), "the words differ too"
     assert [cell["title"] for cell in cells(at)] == [f"Seed {n + 1}\n{words[n]}" for n in range(4)]
     at.segmented_control(key="sweep_view").set_value("Numbers").run()
     (table,) = (frame.value for frame in at.dataframe)
@@ -159,6 +160,7 @@ def test_a_sweep_without_marks_has_no_word_of_them(app: App) -> None:
     app.finish()
     at.run()
     assert not any(one.startswith("Drawn") for one in captions(at))
+    assert any("Only the noise" in one for one in captions(at))
     assert [cell["title"] for cell in cells(at)] == [f"Seed {n}" for n in (1, 2, 3, 4)]
 
 
