@@ -26,6 +26,6 @@ with open_page(GENERATE) as runtime:
     with stage, safely():
         submit(runtime, form)
         show_stage(runtime, form)
-    count_tokens(places, form.settings.model)
+    count_tokens(places, form.settings.model, PREFIX, runtime.wildcards)
     if broken:
         st.rerun()  # with the address mended

@@ -28,6 +28,7 @@ with open_page(IMAGE_TO_IMAGE) as runtime:
         else:
             show_views(runtime, form, button)
     with suppress(ModelError):  # the form says it
-        count_tokens(places, chosen_model(runtime.model, PREFIX).source, PREFIX)
+        source = chosen_model(runtime.model, PREFIX).source
+        count_tokens(places, source, PREFIX, runtime.wildcards)
     if broken:
         st.rerun()  # with the address mended

@@ -22,14 +22,15 @@ from ui.steps.form import (
 from ui.steps.future import show_future
 from ui.steps.mistakes import show_mistakes
 from ui.steps.run import show_run
-from ui.steps.work import offer_notebook, take_apart, turn_to
+from ui.steps.work import drawn, offer_notebook, take_apart, turn_to
 
 with open_page(STEPS) as runtime:
     st.title("Step by step", anchor=False)
     mend_address(PREFIX, defaults(runtime.model))
     broken = check_address(PREFIX, parameters())
-    settings, places = prompt_box(runtime.model)
-    count_tokens(places, settings.model, PREFIX)
+    typed, places = prompt_box(runtime.model)
+    count_tokens(places, typed.model, PREFIX, runtime.wildcards)
+    settings = drawn(runtime, typed)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         view = choose_view()
         offer_notebook(settings)

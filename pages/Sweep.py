@@ -27,7 +27,7 @@ with open_page(SWEEP) as runtime:
     run, texts = prompt_box(runtime.model)
     stage, panel = places()
     with panel:
-        form = sweep_form(runtime.model)
+        form = sweep_form(runtime.model, runtime.marks())
         saved = st.expander("Recent and saved sweeps", icon=":material/bookmarks:")
         with st.expander("Sweep from a picture", icon=":material/upload_file:"):
             drop_sweep()
@@ -47,6 +47,6 @@ with open_page(SWEEP) as runtime:
         else:
             show_views(runtime, board_of(runtime, STATE, form.sweep, plan, job))
     with suppress(ModelError):  # the plan says it, and what of each prompt is cut off
-        count_tokens(texts, form.sweep.base.model, PREFIX, warns=False)
+        count_tokens(texts, form.sweep.base.model, PREFIX, runtime.wildcards, warns=False)
     if broken:
         st.rerun()  # with the address mended

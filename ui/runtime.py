@@ -12,9 +12,12 @@ from pathlib import Path
 import streamlit as st
 
 from core.diffusion.models.load import BUNDLED, ModelInfo, describe
+from core.diffusion.recipe.prompt.marks import Marks
+from core.diffusion.recipe.prompt.wildcards import Wildcards
 from core.diffusion.sampling.text_encoder import Tokenizer
 from core.runs.queue.queue import Queue
 from core.runs.queue.tasks import Tasks
+from core.runs.store.data_folder import wildcards_folder
 from core.runs.store.store import Store, data_folder
 from core.runs.worker.worker import Worker
 
@@ -34,6 +37,15 @@ class Runtime:
     queue: Queue
     tasks: Tasks
     model: ModelInfo
+
+    @property
+    def wildcards(self) -> Wildcards:
+        """The files that a prompt's wildcards are drawn from."""
+        return Wildcards(folder=wildcards_folder(self.store.folder))
+
+    def marks(self) -> Marks:
+        """A reader of choices and wildcards that looks up each file once."""
+        return Marks(self.wildcards.lines)
 
 
 def open_runtime() -> Runtime:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.diffusion.settings import GenerationSettings
 from core.runs.store.store import StoredImage
+from core.sweeps.drawn import as_typed
 from core.sweeps.link import to_word
 from core.sweeps.sweep import Sweep
 from ui.catalog import (
@@ -77,7 +78,7 @@ def send(runtime: Runtime, image: StoredImage, page: Page) -> None:
         page, query = IMAGE_TO_IMAGE, make_again(image.settings)
     elif page.receives == "settings":
         one = {"count": 1} if page is GENERATE else {}
-        query = put_settings(page.prefix, {**image.settings.to_dict(), **one})
+        query = put_settings(page.prefix, {**as_typed(image.settings).to_dict(), **one})
         st.session_state[f"{page.prefix}:job"] = None  # what was on its stage makes room
     elif page is GALLERY:
         query = {OPEN: image.digest}
@@ -131,7 +132,8 @@ def choose_runs(runtime: Runtime, prefix: str, digests: Sequence[str]) -> dict[s
 def start_from(image: StoredImage) -> dict[str, str]:
     """Set Image to image to this picture's own latents; return what the address says."""
     prefix = IMAGE_TO_IMAGE.prefix
-    settings = {name: getattr(image.settings, name) for name in TAKEN_ALONG}
+    typed = as_typed(image.settings)
+    settings = {name: getattr(typed, name) for name in TAKEN_ALONG}
     query = put_settings(prefix, {**settings, "from": "Stored", "start": "Its own latents"})
     return query | put_runs(prefix, [image.digest])
 
@@ -143,7 +145,8 @@ def make_again(settings: GenerationSettings) -> dict[str, str]:
         st.session_state.pop(f"{prefix}:{uploaded}", None)
     masked = bool(settings.mask_image)
     mask = {"masked": masked, "mask_from": "Upload", "inverted": False} if masked else {}
-    return put_settings(prefix, {"masked": False, **settings.to_dict(), "from": "Yours", **mask})
+    typed = as_typed(settings).to_dict()
+    return put_settings(prefix, {"masked": False, **typed, "from": "Yours", **mask})
 
 
 def _label(path: str, *, has_source: bool) -> str:

@@ -6,8 +6,8 @@ import streamlit as st
 
 from core.sweeps.axes import AXES
 from core.sweeps.axis import SIDES, Axis
+from core.sweeps.reading import axis_text
 from core.sweeps.sweep import NewSeed, Sweep
-from core.sweeps.values import format_values
 from ui.catalog import SWEEP
 from ui.links import put_settings
 
@@ -42,10 +42,11 @@ def put_sweep(sweep: Sweep) -> dict[str, str]:
         parts = axis.parts() if axis else ()
         for part, name in zip((*parts, None, None)[:2], (side, f"{side}_link"), strict=True):
             st.session_state[key(name)] = part.name if part else NOTHING
-            st.session_state[key(f"{name}_values")] = format_values(part.values) if part else ""
+            values = axis_text(AXES[part.name], part.values) if part else ""
+            st.session_state[key(f"{name}_values")] = values
             if part:
                 query[key(name)] = axis_label(part.name)
-                query[key(f"{name}_values")] = format_values(part.values)
+                query[key(f"{name}_values")] = values
     st.session_state[key("new_seed")] = NEW_SEED_NAMES[sweep.new_seed]
     return query | {key("new_seed"): NEW_SEED_NAMES[sweep.new_seed]}
 

@@ -24,11 +24,15 @@ from core.commands.jobs import compute
 from core.diffusion.models.load import ModelInfo, describe
 from core.diffusion.models.lora.files import wanted_loras
 from core.diffusion.recipe.prompt.foreign import foreign_words
+from core.diffusion.recipe.prompt.marks import Marks
+from core.diffusion.recipe.prompt.wildcards import Wildcards
 from core.diffusion.recipe.setting import Setting
 from core.diffusion.recipe.settings_table import FROM_MODEL, PROMPTS, SETTINGS, current_name
 from core.diffusion.settings import MAX_SEED, GenerationSettings
 from core.runs.queue.jobs import Cell
+from core.runs.store.data_folder import wildcards_folder
 from core.runs.store.store import Store
+from core.sweeps.drawn import draw_batch, said
 
 MAX_COUNT = 1000
 
@@ -75,9 +79,8 @@ def _help(row: Setting) -> str:
 def run(options: argparse.Namespace) -> int:
     """Carries the command out and returns its exit code."""
     info = describe(options.model or GenerationSettings().model)
-    wanted = _batch(_settings(options, info), options.count)
-    for one in wanted:
-        one.require_valid(vae_scale_factor=info.vae_scale_factor)
+    batch = _batch(_settings(options, info), options.count)
+    wanted = _drawn(batch, info, options.data)
     wanted_loras(wanted[0])  # says which is not here
     targets = _targets(options.out, wanted)
     _warn_of_prompts(wanted[0], info)
@@ -109,6 +112,23 @@ def _batch(settings: GenerationSettings, count: int) -> list[GenerationSettings]
     if not 1 <= count <= MAX_COUNT:
         raise UsageError(f"--count {count} is outside 1 to {MAX_COUNT}")
     return [replace(settings, seed=settings.seed + step) for step in range(count)]
+
+
+def _drawn(
+    batch: Sequence[GenerationSettings], info: ModelInfo, data: Path | None
+) -> list[GenerationSettings]:
+    """The batch with its prompts drawn, and what was drawn said. Raises SettingsError."""
+    marks = Marks(wildcards_of(data).lines)
+    drawn = draw_batch(batch, marks, vae_scale_factor=info.vae_scale_factor)
+    for one in drawn:
+        if one.words:
+            say(f"seed {one.settings.seed} drawn: {said(one.words)}")
+    return [one.settings for one in drawn]
+
+
+def wildcards_of(data: Path | None) -> Wildcards:
+    """The wildcards of a data folder, None for the usual one."""
+    return Wildcards(folder=wildcards_folder(data))
 
 
 def _targets(out: Path, wanted: Sequence[GenerationSettings]) -> list[Path]:

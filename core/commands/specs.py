@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from core.commands.console import UsageError, is_file, say
-from core.commands.generate import complete
+from core.commands.generate import complete, wildcards_of
 from core.commands.source_files import Keep, with_source_files
 from core.diffusion.models.load import describe
 from core.diffusion.recipe.images import input_digest
+from core.diffusion.recipe.prompt.marks import Marks
+from core.diffusion.recipe.prompt.wildcards import Wildcards
 from core.diffusion.sampling.text_encoder import Tokenizer
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.runs.queue.queue import Queue
@@ -31,7 +33,7 @@ def find_sweep(spec: str, store: Store) -> Sweep:
     """The sweep of a TOML file, else the one saved under that name. Raises UsageError."""
     path = Path(spec)
     if path.suffix.lower() == ".toml" or is_file(path):
-        return read_spec(path, keep=store.inputs.keep)
+        return read_spec(path, wildcards_of(store.folder), keep=store.inputs.keep)
     saved = {one.name: one.sweep for one in store.sweeps()}
     if spec not in saved:
         known = f"; saved are: {', '.join(saved)}" if saved else ""
@@ -39,7 +41,12 @@ def find_sweep(spec: str, store: Store) -> Sweep:
     return saved[spec]
 
 
-def read_spec(path: Path, *, keep: Keep = lambda array, name: input_digest(array)) -> Sweep:
+def read_spec(
+    path: Path,
+    wildcards: Wildcards | None = None,
+    *,
+    keep: Keep = lambda array, name: input_digest(array),
+) -> Sweep:
     """A sweep from TOML: [base] with settings, [x], [y], [z] with axis and values.
 
     What [base] does not name is the model's own default. A source picture may be named by its
@@ -58,7 +65,8 @@ def read_spec(path: Path, *, keep: Keep = lambda array, name: input_digest(array
         raise UsageError(f"{path}: base must be a table of settings")
     try:
         info = describe(str(base.get("model", GenerationSettings().model)))
-        sweep = Sweep.from_dict({**spec, "base": complete(base, info).to_dict()})
+        values = {**spec, "base": complete(base, info).to_dict()}
+        sweep = Sweep.from_dict(values, Marks((wildcards or Wildcards()).lines))
         return with_source_files(sweep, path.parent, keep)
     except SweepError as error:
         raise UsageError(f"{path}: {error}") from error
@@ -103,6 +111,7 @@ def plan_of(sweep: Sweep, store: Store, *, runs: bool = False) -> Plan:
         holds=store.holds,
         find_pace=Queue(store).find_pace if runs else None,
         read=functools.cache(Tokenizer) if runs else None,
+        wildcards=wildcards_of(store.folder),
     )
     if plan.problems:
         raise UsageError("\n".join(map(str, plan.problems)))

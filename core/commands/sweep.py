@@ -13,6 +13,7 @@ from core.commands.specs import default_sweep, find_sweep, plan_of, with_table
 from core.exports.sweep import SweepExport, planned_sheet
 from core.output.sheet.sheet import SheetError, SheetOptions
 from core.runs.store.store import Store
+from core.sweeps.drawn import said_of
 from core.sweeps.plan import Plan
 from core.sweeps.sweep import Sweep
 
@@ -115,5 +116,7 @@ def _say_plan(sweep: Sweep, plan: Plan) -> None:
         f"{grid} cells{merged}: {plan.stored} stored, {plan.to_compute} to compute "
         f"({plan.unet_rows} UNet rows){takes}; {picture}"
     )
+    if words := said_of(plan.cells):
+        say(f"drawn: {words}")
     for text in (*plan.cut, *plan.foreign):
         say(f"warning: {text}")

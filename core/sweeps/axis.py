@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from core.diffusion.recipe.prompt.marks import Marks
 from core.sweeps.axes import AXES, AxisRow, axis_name
-from core.sweeps.values import ValuesError, format_values, read_values
+from core.sweeps.reading import kept_values, read_axis
+from core.sweeps.values import ValuesError, format_values
 
 SIDES = ("x", "y", "z")
 
@@ -51,8 +53,10 @@ class Axis:
         return ", ".join(row_of(part).show(part.values[index]) for part in self.parts())
 
 
-def parse_axis(name: str, text: str, *, is_linked: bool = False) -> Axis:
-    """An axis from text in the value syntax. Raises SweepError with every bad value's place.
+def parse_axis(
+    name: str, text: str, *, is_linked: bool = False, marks: Marks | None = None
+) -> Axis:
+    """An axis from text as `read_axis` reads it. Raises SweepError with every bad value's place.
 
     Duplicates are dropped, unless the axis is linked with another: there each value has a partner.
     """
@@ -60,7 +64,7 @@ def parse_axis(name: str, text: str, *, is_linked: bool = False) -> Axis:
     if name not in AXES:
         raise SweepError(f"{name!r} is not an axis: use one of {', '.join(AXES)}")
     try:
-        found = read_values(text, AXES[name].kind)
+        found = read_axis(AXES[name], text, marks)
         return Axis(name=name, values=found.written if is_linked else found.values)
     except ValuesError as error:
         raise SweepError(f"{AXES[name].label}: {error}") from error
@@ -78,13 +82,15 @@ def in_order(parts: Sequence[Axis]) -> list[Axis]:
 
 def axis_to_dict(axis: Axis) -> dict[str, Any]:
     """An axis as a dictionary that `axis_from` reads."""
-    found: dict[str, Any] = {"axis": axis.name, "values": list(axis.values)}
+    found: dict[str, Any] = {"axis": axis.name, "values": kept_values(row_of(axis), axis.values)}
     if axis.linked:
         found["linked"] = axis_to_dict(axis.linked)
     return found
 
 
-def axis_from(values: Any, side: str, *, is_linked: bool = False) -> Axis:
+def axis_from(
+    values: Any, side: str, marks: Marks | None = None, *, is_linked: bool = False
+) -> Axis:
     """An axis of a side from such a dictionary, its values listed or as text. Raises SweepError."""
     if not isinstance(values, Mapping) or not {"axis", "values"} <= set(values):
         raise SweepError(f'{side}: must be a table with "axis" and "values"')
@@ -95,9 +101,10 @@ def axis_from(values: Any, side: str, *, is_linked: bool = False) -> Axis:
     if isinstance(listed, list | tuple):
         listed = format_values([v if isinstance(v, str) else _number(v, side) for v in listed])
     is_linked = is_linked or "linked" in values
-    axis = parse_axis(str(values["axis"]), str(listed), is_linked=is_linked)
-    linked = axis_from(values["linked"], side, is_linked=True) if "linked" in values else None
-    return replace(axis, linked=linked)
+    axis = parse_axis(str(values["axis"]), str(listed), is_linked=is_linked, marks=marks)
+    if "linked" not in values:
+        return axis
+    return replace(axis, linked=axis_from(values["linked"], side, marks, is_linked=True))
 
 
 def _number(value: Any, side: str) -> int | float:

@@ -21,6 +21,8 @@ class AxisRow:
     that it depends on all: it is then judged cell by cell. `shared` gives what all cells still
     share of the base's value, where they do. `bounds` and a sensible `step` are for the reader;
     the settings' own validation has the last word. `examples` is a list in the value syntax.
+    `has_marks` says that choices and wildcards in a value stand for one value each, and `orders`
+    that the values are every order of the terms that are listed.
     """
 
     name: str
@@ -33,6 +35,8 @@ class AxisRow:
     also: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     is_relative: bool = False
+    has_marks: bool = False
+    orders: bool = False
     shared: Callable[[str, Sequence[Any]], str] | None = None
     bounds: tuple[float, float] | None = None
     step: float | None = None

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.diffusion.models.load import ModelError, ModelInfo
 from core.diffusion.models.lora.files import canonical_loras, missing_loras, walked_once
 from core.diffusion.recipe.prompt.foreign import foreign_words
+from core.diffusion.recipe.prompt.marks import Marks
 from core.diffusion.recipe.prompt.texts import every_text
+from core.diffusion.recipe.prompt.wildcards import Wildcards
 from core.diffusion.recipe.settings_table import PROMPTS, SETTINGS
 from core.diffusion.settings import GenerationSettings, PromptReader
 from core.sweeps.axes import AXES, AxisError
 from core.sweeps.axis import Axis, row_of
+from core.sweeps.drawn import draw_cells, mark_problems
 from core.sweeps.pace import Estimate, FindPace, estimate
 from core.sweeps.sweep import Sweep, SweepCell, SweepProblem
 from core.sweeps.work import runs_of
@@ -32,7 +35,8 @@ class Plan:
     arithmetic. `unet_rows` counts the rows of every UNet call still to run (more with guidance);
     `estimate` is None while no pace is known. `digests` has one a cell. `cut` names each text that
     the text encoder does not read to its end: it runs, as in diffusers. `foreign` names each text
-    with marks of another tool, which are read as plain words.
+    with marks of another tool, which are read as plain words. `lines` are those of the wildcards
+    that it was drawn from, by their names.
     """
 
     problems: tuple[SweepProblem, ...]
@@ -45,6 +49,7 @@ class Plan:
     estimate: Estimate | None = None
     cut: tuple[SweepProblem, ...] = ()
     foreign: tuple[SweepProblem, ...] = ()
+    lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     @property
     def to_compute(self) -> int:
@@ -68,16 +73,22 @@ def make_plan(
     holds: Callable[[Collection[str]], Collection[str]],
     find_pace: FindPace | None = None,
     read: Callable[[Path], PromptReader] | None = None,
+    wildcards: Wildcards | None = None,
 ) -> Plan:
-    """The plan of a sweep, without any model call.
+    """The plan of a sweep, without any model call; its cells' texts are drawn, each by its seed.
 
     `holds` gives those of some digests that are stored already; `find_pace` the measured pace of a
     model, without which no time is estimated. `read` gives the tokenizer in a
-    model's folder; without it no text is found to be cut.
+    model's folder; without it no text is found to be cut. `wildcards` are those of the app.
     """
     problems, infos = _describe_models(sweep, describe)
     factor = max((info.vae_scale_factor for info in infos.values()), default=8)
+    marks = Marks((wildcards or Wildcards()).lines)
     found, cells = sweep.lay_out(vae_scale_factor=factor)
+    if found:
+        found += mark_problems(sweep, marks)
+    else:
+        found, cells = draw_cells(cells, marks)
     if problems or found:
         return Plan(problems=(*problems, *found), merged={})
     problems = _missing_loras(cells)
@@ -110,6 +121,7 @@ def make_plan(
         estimate=estimate(waiting, infos, find_pace) if find_pace and waiting else None,
         cut=_cut_texts(cells, infos, read) if read else (),
         foreign=_foreign_texts(cells),
+        lines=marks.lines,
     )
 
 
@@ -133,9 +145,9 @@ def _foreign_texts(cells: Sequence[SweepCell]) -> tuple[SweepProblem, ...]:
         if cell.settings.matters(name)
     }
     return tuple(
-        SweepProblem(axis=field, value=_excerpt(text), reason=words)
-        for field, text, steps in texts
-        if (words := foreign_words(text, field, steps))
+        SweepProblem(axis=name, value=_excerpt(text), reason=words)
+        for name, text, steps in texts
+        if (words := foreign_words(text, name, steps))
     )
 
 
@@ -158,11 +170,11 @@ def _cut_texts(
                 texts |= {(name, text, folder): None for _, text in told}
     return tuple(
         SweepProblem(
-            axis=field,
+            axis=name,
             value=f"{text[:_EXCERPT]}…",
             reason=f"is too long for the text encoder, which never sees: {lost}",
         )
-        for field, text, folder in texts
+        for name, text, folder in texts
         if len(text.encode(errors="replace")) > NEVER_CUT and (lost := read(folder).cut_off(text))
     )
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any, Literal
 
+from core.diffusion.recipe.prompt.marks import Marks
 from core.diffusion.recipe.settings_table import SETTINGS
 from core.diffusion.settings import MAX_SEED, GenerationSettings
 from core.sweeps.axes import AXES, AxisError, AxisRow
@@ -31,12 +32,15 @@ NEW_SEEDS: tuple[NewSeed, ...] = ("", "column", "row", "page")
 
 @dataclass(frozen=True, kw_only=True)
 class SweepCell:
-    """One place of the grid; x, y, z count columns, rows and pages from 0."""
+    """One place of the grid; x, y, z count columns, rows and pages from 0. `drawn` are the words
+    that were drawn for its texts, in order: () where they are as they were typed.
+    """
 
     x: int
     y: int
     z: int
     settings: GenerationSettings
+    drawn: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,9 +269,10 @@ class Sweep:
         return {"base": asdict(self.base), **axes, "new_seed": self.new_seed}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Sweep:
+    def from_dict(cls, values: Mapping[str, Any], marks: Marks | None = None) -> Sweep:
         """A sweep from `to_dict`'s form, in which an axis' values may also be text in the value
-        syntax. Raises SweepError or SettingsError.
+        syntax. With `marks` choices and wildcards in values stand for one value each; what is kept
+        has none. Raises SweepError or SettingsError.
         """
         unknown = set(values) - {"base", "new_seed", *SIDES}
         if unknown:
@@ -275,7 +280,7 @@ class Sweep:
         base = values.get("base", {})
         if not isinstance(base, Mapping):
             raise SweepError("base: must be a table of settings")
-        axes = {side: axis_from(values[side], side) for side in SIDES if side in values}
+        axes = {side: axis_from(values[side], side, marks) for side in SIDES if side in values}
         return cls(
             base=GenerationSettings.from_dict(base),
             new_seed=values.get("new_seed", ""),

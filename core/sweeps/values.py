@@ -72,8 +72,8 @@ def read_values(text: str, kind: type[int | float | str]) -> ParsedValues:
         raise ValuesError([ValueProblem(place=0, text=text, reason="there are no values")])
     if kind is str:
         if len(items) > MAX_VALUES:
-            raise ValuesError([_too_many(text)])
-        return _without_duplicates([item.text for item in items])
+            raise ValuesError([too_many(text)])
+        return without_duplicates([item.text for item in items])
     numbers: list[Decimal] = []
     problems: list[ValueProblem] = []
     plain_before = 0  # how many plain numbers stand directly before this item
@@ -95,13 +95,13 @@ def read_values(text: str, kind: type[int | float | str]) -> ParsedValues:
             problems.append(ValueProblem(place=index + 1, text=item.text, reason=bad.reason))
             skip, plain_before = bad.swallows_next, 0
     if len(numbers) > MAX_VALUES:
-        problems.append(_too_many(text))
+        problems.append(too_many(text))
     if problems:
         if hints := value_hints(text, kind):
             first = problems[0]
             problems[0] = replace(first, reason="; ".join([first.reason, *hints]))
         raise ValuesError(problems)
-    return _without_duplicates([kind(number) for number in numbers])
+    return without_duplicates([kind(number) for number in numbers])
 
 
 _HINTS: tuple[tuple[str, str], ...] = (
@@ -255,11 +255,13 @@ def _number(text: str, kind: type) -> Decimal:
     return value
 
 
-def _too_many(text: str) -> ValueProblem:
+def too_many(text: str) -> ValueProblem:
+    """What is wrong with a list that is too long."""
     return ValueProblem(place=0, text=text, reason=f"there are more than {MAX_VALUES} values")
 
 
-def _without_duplicates(values: Sequence[Any]) -> ParsedValues:
+def without_duplicates(values: Sequence[Any]) -> ParsedValues:
+    """Values as they were written, each once, and which were repeated."""
     seen: dict[Any, None] = {}
     duplicates: dict[Any, None] = {}
     for value in values:

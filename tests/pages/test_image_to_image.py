@@ -132,6 +132,16 @@ def test_a_run_starts_from_exactly_the_picture_that_is_shown(app: App) -> None:
     assert at.button(key="img2img:run").disabled
 
 
+def test_a_choice_in_the_prompt_is_drawn_and_said(app: App) -> None:
+    at = run(app, opened(app, img2img_prompt="an {owl|cat}", img2img_seed="3"))
+    word = asked(app).prompt.removeprefix("an ")
+    assert word in ("owl", "cat")
+    assert f"Drawn: {word}" in shown(at)
+    assert at.text_area(key="img2img_prompt").value == "an {owl|cat}"
+    at.segmented_control(key="img2img_view").set_value(VIEWS[1]).run()
+    assert f"Drawn: {word}" in shown(settled(at)), "one seed, one word"
+
+
 def test_every_control_reaches_the_settings(app: App) -> None:
     at = opened(app, img2img_sample="Fish", img2img_seed="5", img2img_guidance_scale="2.5")
     at.slider(key="img2img_strength").set_value(0.45).run()

@@ -145,6 +145,13 @@ def test_settings_reach_the_run(app: App) -> None:
     assert at.slider(key="steps_call").max == 3
 
 
+def test_the_run_is_of_the_words_that_its_seed_draws(app: App) -> None:
+    at = opened(app, steps_prompt="an {owl|cat}", steps_seed="8", steps_width="96")
+    word = at.dataframe[0].value["Token"].tolist()[2]
+    assert word in ("owl", "cat")
+    assert f"Drawn: {word}" in shown(at)
+
+
 def test_a_drawn_seed_is_shown(app: App) -> None:
     at = opened(app)
     at.button(key="steps:draw").click().run()

@@ -110,7 +110,9 @@ def _sweep(runtime: Runtime) -> ChosenRuns | None:
     sweep = _choose_sweep(runtime)
     if sweep is None:
         return None
-    plan = make_plan(sweep, describe=describe, holds=runtime.store.holds)
+    plan = make_plan(
+        sweep, describe=describe, holds=runtime.store.holds, wildcards=runtime.wildcards
+    )
     if plan.problems:
         show_error("This sweep cannot run", "\n\n".join(map(str, plan.problems)))
         return None

@@ -14,9 +14,10 @@ from PIL import Image
 
 from core.diffusion.models.load import describe
 from core.diffusion.models.lora.files import digest_of, wanted_loras
-from core.diffusion.settings import GenerationSettings
+from core.diffusion.settings import GenerationSettings, SettingsError
 from core.runs.queue.queue import Cell, Job
 from core.runs.store.store import StoredImage
+from core.sweeps.drawn import draw_batch, draw_prompts, said, words_of_picture
 from ui.catalog import GENERATE
 from ui.clicks import click
 from ui.generate.stopped import LONGEST_SIDE, show_stopped_cells
@@ -31,6 +32,7 @@ from ui.views import (
     ago,
     display_width,
     picture_bytes,
+    plain,
     show_empty,
     show_error,
     show_picture,
@@ -50,10 +52,9 @@ def submit(runtime: Runtime, form: Form) -> None:
     with click(GENERATE.prefix) as token:
         if token is None:
             return
-        batch = form.batch()
         factor = describe(form.settings.model).vae_scale_factor
-        for settings in batch:
-            settings.require_valid(vae_scale_factor=factor)
+        drawn = draw_batch(form.batch(), runtime.marks(), vae_scale_factor=factor)
+        batch = [one.settings for one in drawn]
         wanted_loras(batch[0])  # says which is not here
         job_id = _queue(runtime, batch, token)
         st.session_state[LAST_SEED] = batch[0].seed
@@ -75,12 +76,12 @@ def show_stage(runtime: Runtime, form: Form) -> None:
     if job is not None and not job.is_over:
         _develop(runtime, job.id)
     elif job is not None:
-        _show_finished(runtime, job)
+        _show_finished(runtime, form, job)
     elif (stored := _stored(runtime, form)) is not None:
         if LAST_SEED not in st.session_state:
             st.session_state[LAST_SEED] = stored.settings.seed
             st.rerun()  # "Reuse" was drawn before it
-        _show_result(runtime, stored)
+        _show_result(runtime, form, stored)
     else:
         show_empty(
             GENERATE.icon,
@@ -102,13 +103,24 @@ def _current_job(runtime: Runtime, form: Form) -> Job | None:
             continue
         first = cells[0].settings
         is_recent = time.time() - (job.finished_at or 0) < RECENT_SECONDS
-        is_asked = form.settings in (first, replace(first, seed=-1))
+        is_asked = _is_asked(runtime, form, first)
         if not job.is_over or (is_recent and is_asked):
             st.session_state[JOB] = job.id
             st.session_state[LAST_SEED] = first.seed
             return job
         break  # an older picture is not what was asked for last
     return None
+
+
+def _is_asked(runtime: Runtime, form: Form, made: GenerationSettings) -> bool:
+    """Whether the form says what made a picture, with its seed or a random one."""
+    if form.settings.seed not in (made.seed, -1):
+        return False
+    try:
+        asked = draw_prompts(replace(form.settings, seed=made.seed), runtime.marks())
+    except SettingsError:
+        return False
+    return asked.settings == made
 
 
 def _stored(runtime: Runtime, form: Form) -> StoredImage | None:
@@ -120,7 +132,11 @@ def _stored(runtime: Runtime, form: Form) -> StoredImage | None:
         settings = replace(settings, seed=int(drawn))
     if settings.seed < 0 or form.count > 1:
         return None
-    return runtime.store.get(digest_of(settings, describe(settings.model).fingerprint))
+    try:
+        asked = draw_prompts(settings, runtime.marks()).settings
+    except SettingsError:
+        return None  # which is said below the prompt
+    return runtime.store.get(digest_of(asked, describe(asked.model).fingerprint))
 
 
 def _develop(runtime: Runtime, job_id: str) -> None:
@@ -186,7 +202,7 @@ def _grey(width: int, height: int) -> str:
     return _inline(buffer.getvalue())
 
 
-def _show_finished(runtime: Runtime, job: Job) -> None:
+def _show_finished(runtime: Runtime, form: Form, job: Job) -> None:
     cells = runtime.queue.cells(job.id)
     done = [cell for cell in cells if cell.state == "done" and cell.digest]
     failed = [cell for cell in cells if cell.state == "failed"]
@@ -222,7 +238,8 @@ def _show_finished(runtime: Runtime, job: Job) -> None:
     if kept and len(cells) == 1:
         _note_seed(cells[0].settings)
     if kept:
-        _show_result(runtime, kept[0] if len(kept) == 1 else _pick(runtime, job, kept))
+        chosen = kept[0] if len(kept) == 1 else _pick(runtime, form, job, kept)
+        _show_result(runtime, form, chosen)
 
 
 def _run_again(runtime: Runtime, batch: Sequence[GenerationSettings]) -> None:
@@ -237,14 +254,14 @@ def _note_seed(settings: GenerationSettings) -> None:
         del st.query_params[key(MADE.field)]
 
 
-def _pick(runtime: Runtime, job: Job, images: Sequence[StoredImage]) -> StoredImage:
+def _pick(runtime: Runtime, form: Form, job: Job, images: Sequence[StoredImage]) -> StoredImage:
     """The batch side by side; a click on a picture, or its seed below, shows its details."""
     by_digest = {image.digest: image for image in images}
     by_seed = {image.settings.seed: image for image in images}
     key = f"pick:{job.id}"
     show_tiles(
         runtime.store,
-        [Tile(image=image, caption=str(image.settings.seed)) for image in images],
+        [Tile(image=image, caption=_caption(runtime, form, image)) for image in images],
         key=f"tiles:{job.id}",
         name="Pictures of this run",
         on_open=lambda digest: _choose(key, by_digest[digest].settings.seed),
@@ -259,11 +276,16 @@ def _pick(runtime: Runtime, job: Job, images: Sequence[StoredImage]) -> StoredIm
     return by_seed.get(seed, images[0])
 
 
+def _caption(runtime: Runtime, form: Form, image: StoredImage) -> str:
+    words = words_of_picture(form.settings, image.settings, runtime.marks())
+    return " · ".join([str(image.settings.seed), *([said(words)] if words else [])])
+
+
 def _choose(key: str, seed: int) -> None:
     st.session_state[key] = seed
 
 
-def _show_result(runtime: Runtime, image: StoredImage) -> None:
+def _show_result(runtime: Runtime, form: Form, image: StoredImage) -> None:
     """The row above the picture is as high as the progress was: the picture does not jump."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"Made {ago(image.created_at)}", width="stretch")
@@ -272,5 +294,7 @@ def _show_result(runtime: Runtime, image: StoredImage) -> None:
     if data is not None:
         with st.container(horizontal_alignment="center"):
             show_picture(data, image, longest=LONGEST_SIDE)
+    if words := words_of_picture(form.settings, image.settings, runtime.marks()):
+        st.caption(plain(f"Drawn: {said(words)}"))
     show_facts(image)
     show_settings(image)

@@ -7,6 +7,7 @@ import streamlit as st
 from core.output.texts.legend import settings_lines
 from core.runs.queue.jobs import StoppedCell
 from core.runs.store.store import StoredImage
+from core.sweeps.drawn import said
 from ui.catalog import GENERATE, LATENTS, Page
 from ui.frame import safe
 from ui.grid.board import Board, BoardCell
@@ -45,6 +46,8 @@ def _dialog(runtime: Runtime, board: Board, here: Page) -> None:
         return
     image = runtime.store.get(cell.digest) if cell.state == "done" else None
     st.markdown(f"**{plain(board.values_of(cell))}**")
+    if cell.at.drawn:
+        st.caption(plain(f"Drawn: {said(cell.at.drawn)}"))
     if cell.twin is not None:
         twin = plain(board.values_of(board.cells[cell.twin]))
         st.caption(f"These settings give the same image as {twin}: computed once.")

@@ -10,6 +10,7 @@ import streamlit as st
 
 from core.runs.queue.jobs import Job, StoppedCell
 from core.sweeps.axis import Axis
+from core.sweeps.drawn import said
 from core.sweeps.sweep import Sweep
 from ui.frame import POLL_SECONDS, SLOW_POLL_SECONDS
 from ui.grid.board import Board, BoardCell, make_board
@@ -207,7 +208,7 @@ def _view(
         "words": words,
         "marks": marks,
         "caption": _caption(board, cell),
-        "title": f"{values}\n{words}".strip(),
+        "title": "\n".join(one for one in (values, said(cell.at.drawn), words) if one),
         "alt": f"{values}: {cell.state}",
     }
 
@@ -238,10 +239,11 @@ def _stopped_address(
 
 
 def _caption(board: Board, cell: BoardCell) -> str:
-    """The values without their names, which the labels say."""
+    """The values without their names, which the labels say, and the words that were drawn."""
     places = {"x": cell.at.x, "y": cell.at.y}
     sides = board.sweep.axes().items()
-    return " · ".join(axis.value_label(places[side]) for side, axis in sides if side in places)
+    values = [axis.value_label(places[side]) for side, axis in sides if side in places]
+    return " · ".join([*values, *([said(cell.at.drawn)] if cell.at.drawn else [])])
 
 
 def _short(board: Board, cell: BoardCell) -> str:

@@ -21,6 +21,7 @@ from core.output.numbers.cell_numbers import (
 from core.output.sheet.sheet import SheetOptions
 from core.runs.store.store import Store, StoreError
 from core.sweeps.axis import Axis
+from core.sweeps.drawn import said
 from ui.grid.board import Board, BoardCell, reason_of
 from ui.grid.grid import choose_page
 from ui.runtime import Runtime
@@ -162,6 +163,9 @@ def _show_table(board: Board, found: Sequence[CellNumbers]) -> None:
     table: dict[str, list[Any]] = {}
     for side, axis in board.sweep.axes().items():
         table[axis.label()] = [axis.value_label(getattr(cell, side)) for cell in found]
+    drawn = {cell.place: said(cell.at.drawn) for cell in board.cells}
+    if any(drawn.values()):
+        table["Drawn"] = [drawn[cell.x, cell.y, cell.z] for cell in found]
     for quantity in QUANTITIES.values():
         table[f"{quantity.label}"] = [quantity.of(cell) for cell in found]
     st.dataframe(

@@ -8,15 +8,18 @@ from dataclasses import dataclass
 import streamlit as st
 
 from core.diffusion.models.load import describe
+from core.diffusion.recipe.prompt.marks import MarkError
+from core.diffusion.recipe.prompt.wildcards import Wildcards
 from core.exports.sweep import planned_sheet
 from core.output.sheet.sheet import SheetError
 from core.runs.queue.jobs import Job
+from core.sweeps.drawn import said_of
 from core.sweeps.plan import Plan, make_plan
 from core.sweeps.sweep import Sweep, SweepProblem
 from ui.grid.jobs import current_job, submit_sweep
 from ui.grid.state import GridState
 from ui.runtime import Runtime, tokenizer
-from ui.views import FIELD_NAMES, duration, show_error, show_warning
+from ui.views import FIELD_NAMES, duration, plain, show_error, show_warning
 
 MOST_LINES = 20
 
@@ -58,7 +61,8 @@ def _planned(runtime: Runtime, state: GridState, sweep: Sweep) -> Plan:
     kept = state.planned
     if kept is not None and kept[0] == sweep and not kept[2].problems:
         _, stored, plan = kept
-        if runtime.store.holds(plan.digests) == stored:
+        is_current = _are_current(plan, runtime.wildcards)
+        if is_current and runtime.store.holds(plan.digests) == stored:
             return plan
     plan = make_plan(
         sweep,
@@ -66,9 +70,18 @@ def _planned(runtime: Runtime, state: GridState, sweep: Sweep) -> Plan:
         holds=runtime.store.holds,
         find_pace=runtime.queue.find_pace,
         read=tokenizer,
+        wildcards=runtime.wildcards,
     )
     state.keep_plan(sweep, set(runtime.store.holds(plan.digests)), plan)
     return plan
+
+
+def _are_current(plan: Plan, wildcards: Wildcards) -> bool:
+    """Whether the wildcards that a plan was drawn from still have the same lines."""
+    try:
+        return all(wildcards.lines(name) == lines for name, lines in plan.lines.items())
+    except MarkError:
+        return False
 
 
 def show_plan(form: SweepForm, plan: Plan, job: Job | None = None) -> None:
@@ -102,6 +115,8 @@ def show_plan(form: SweepForm, plan: Plan, job: Job | None = None) -> None:
     if form.draws_seed:
         parts.append(f"random seed {form.sweep.base.seed}")
     st.caption(" · ".join(parts))
+    if words := said_of(plan.cells):
+        st.caption(plain(f"Drawn: {words}"))
 
 
 def _sheet_size(sweep: Sweep, plan: Plan) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -15,6 +15,7 @@ from core.diffusion.models.load import ModelError, describe
 from core.diffusion.settings import GenerationSettings
 from core.runs.queue.jobs import Job
 from core.runs.store.store import StoredImage
+from core.sweeps.drawn import said
 from core.sweeps.plan import Plan
 from ui.catalog import IMAGE_TO_IMAGE, SWEEP
 from ui.grid.board import Board, board_of
@@ -42,7 +43,7 @@ from ui.runs.result import show_actions, show_facts, show_settings
 from ui.runs.tasks import await_task, request_of
 from ui.runtime import Runtime
 from ui.send import send_sweep
-from ui.views import picture_bytes
+from ui.views import picture_bytes, plain
 
 if TYPE_CHECKING:
     from core.diffusion.inside.round_trip import RoundTrip
@@ -217,7 +218,7 @@ def _show_one(runtime: Runtime, form: Form, board: Board, row: DeltaGenerator) -
             _looked_at(before, "Source", image.settings),
             _looked_at(data, f"Strength {form.settings.strength:g}", image.settings),
         )
-    _below(image)
+    _below(image, cell.at.drawn)
 
 
 def _show_inpainted(form: Form, data: bytes) -> None:
@@ -235,7 +236,9 @@ def _show_inpainted(form: Form, data: bytes) -> None:
             st.caption(words)
 
 
-def _below(image: StoredImage) -> None:
+def _below(image: StoredImage, drawn: Sequence[str]) -> None:
+    if drawn:
+        st.caption(plain(f"Drawn: {said(drawn)}"))
     show_facts(image)
     show_settings(image)
 

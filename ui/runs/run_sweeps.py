@@ -6,8 +6,10 @@ import streamlit as st
 
 from core.diffusion.models.load import ModelError, describe
 from core.diffusion.models.lora.files import digest_of
+from core.diffusion.recipe.prompt.marks import Marks
 from core.runs.queue.jobs import Job
 from core.sweeps.axis import SweepError
+from core.sweeps.drawn import draw_cells
 from core.sweeps.sweep import Sweep
 from ui.catalog import SWEEP
 from ui.runs.sweeps import LABEL, describe_sweep, is_sweep
@@ -54,9 +56,11 @@ def show_sweeps(runtime: Runtime, prefix: str) -> bool:
     return clicked
 
 
-def cell_digests(sweep: Sweep) -> list[str]:
+def cell_digests(sweep: Sweep, marks: Marks) -> list[str]:
     """A digest a cell, each once. Raises ModelError or SweepError."""
-    cells = sweep.cells()
+    problems, cells = draw_cells(sweep.cells(), marks)
+    if problems:
+        raise SweepError("; ".join(map(str, problems)))
     models = {cell.settings.model for cell in cells}
     prints = {model: describe(model).fingerprint for model in models}
     return list(dict.fromkeys(digest_of(c.settings, prints[c.settings.model]) for c in cells))
@@ -72,6 +76,6 @@ def _take_job(runtime: Runtime, prefix: str, job: Job) -> None:
 
 def _take_sweep(runtime: Runtime, prefix: str, sweep: Sweep) -> None:
     try:
-        choose_runs(runtime, prefix, cell_digests(sweep))
+        choose_runs(runtime, prefix, cell_digests(sweep, runtime.marks()))
     except (ModelError, SweepError) as error:
         st.session_state[f"{prefix}:no_sweep"] = f"This sweep cannot be shown. {error}"

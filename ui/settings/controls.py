@@ -16,6 +16,7 @@ from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.recipe.settings_table import SETTINGS
 from core.diffusion.settings import MAX_SEED, MAX_SIDE, GenerationSettings
 from core.output.texts.infotext import ReadBack
+from core.sweeps.drawn import as_typed
 from ui.catalog import GENERATE
 from ui.links import BOUND, MAX_COUNT, Parameter, put_settings, settings_parameters
 from ui.settings.fields import bounded, control, default_of
@@ -132,7 +133,7 @@ def use_found(found: ReadBack, with_seed: bool) -> None:
     """A callback: sets what a picture said, and leaves what it did not say as it was."""
     if found.settings is None:
         return
-    values = found.settings.to_dict()
+    values = as_typed(found.settings).to_dict()
     wanted = [name for name in found.fields if with_seed or name not in SEEDS]
     put_settings(PREFIX, {name: values[name] for name in wanted})
     if with_seed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import streamlit as st
@@ -15,14 +16,17 @@ from core.diffusion.models.vocabulary import Vocabulary
 from core.diffusion.recipe.limits import MAX_TEXT
 from core.diffusion.recipe.prompt.foreign import foreign_words
 from core.diffusion.recipe.prompt.lora_text import Lora, LoraError, loras_text, parse_loras
+from core.diffusion.recipe.prompt.marks import MarkError, Marks
 from core.diffusion.recipe.prompt.texts import every_text
 from core.diffusion.recipe.prompt.weights import BREAKS, plain_text
+from core.diffusion.recipe.prompt.wildcards import Wildcards
 from core.diffusion.recipe.settings_table import PROMPTS, label_of
 from core.diffusion.sampling.text_encoder import Tokenizer
 from core.output.texts.a1111.prompt_words import take_loras
 from ui.links import BOUND
 from ui.runtime import tokenizer
-from ui.settings.controls import PREFIX, key
+from ui.settings.controls import key
+from ui.settings.wildcards import show_wildcards
 from ui.views import plain, show_warning
 
 MOST_UNKNOWN = 4
@@ -77,10 +81,11 @@ def prompt_box(model: ModelInfo, *, on_click: Callable[[], None]) -> PromptPlace
 
 
 def count_tokens(
-    places: PromptPlaces, source: str, prefix: str = PREFIX, *, warns: bool = True
+    places: PromptPlaces, source: str, prefix: str, wildcards: Wildcards, *, warns: bool = True
 ) -> None:
     """How many tokens the prompt has for the model of `source`, which, and what its text encoder
-    never sees; `warns` says the same of every text of the page. Raises ModelError.
+    never sees; `warns` says the same of every text of the page. A text with choices or wildcards
+    is looked at as the page's seed draws it. Raises ModelError.
     """
     prompt: str = st.session_state.get(key("prompt", prefix)) or ""
     if len(prompt) > MAX_TEXT:  # counting it would take seconds, at every run of the page
@@ -89,6 +94,8 @@ def count_tokens(
     info = describe(source)
     row = places.line.container(horizontal=True, gap="small", width="content")
     counter = tokenizer(info.folder)
+    marks, typed = Marks(wildcards.lines), prompt
+    prompt = _drawn(marks, "prompt", prefix)
     steps = int(st.session_state.get(key("num_inference_steps", prefix)) or 1)
     texts = every_text(prompt, steps)
     count = max(counter.count(text) for _, text in texts)
@@ -101,6 +108,8 @@ def count_tokens(
         icon=":material/content_cut:" if lost else None,
     ):
         st.caption("The pieces that the text encoder reads. Commas and endings count too.")
+        if prompt != typed:
+            st.caption("Of the words that this seed draws.")
         for when, text in texts[:MOST_TEXTS]:
             if len(texts) > 1:
                 st.caption(f"Steps {when}" if when else "All steps")
@@ -113,10 +122,11 @@ def count_tokens(
     if info.vocabulary is not None:
         read = BREAKS.sub(" ", " ".join(text for _, text in texts))
         _show_vocabulary(row, info.vocabulary, info.name, read)
+    show_wildcards(row, wildcards)
     with places.below:
         if warns:
-            _warn(counter, prefix)
-        _offer_loras(prompt, prefix)
+            _warn(counter, marks, prefix)
+        _offer_loras(typed, prefix)
 
 
 def _show_tokens(counter: Tokenizer, text: str) -> None:
@@ -134,13 +144,26 @@ def _show_tokens(counter: Tokenizer, text: str) -> None:
         st.code("\n".join(lines), wrap_lines=True)
 
 
-def _warn(counter: Tokenizer, prefix: str) -> None:
+def _drawn(marks: Marks, field: str, prefix: str) -> str:
+    """A text of the page as its seed draws it, 0 for a random one; as typed where it cannot be."""
+    text: str = st.session_state.get(key(field, prefix)) or ""
+    seed: int = st.session_state.get(key("seed", prefix)) or 0
+    with suppress(MarkError):
+        return marks.draw(text, seed=max(0, seed), name=field).text
+    return text
+
+
+def _warn(counter: Tokenizer, marks: Marks, prefix: str) -> None:
     """What is not read of every text of the page, or not as it is meant."""
     steps = int(st.session_state.get(key("num_inference_steps", prefix)) or 0)
     for field in PROMPTS:
-        text: str = st.session_state.get(key(field, prefix)) or ""
-        if len(text) > MAX_TEXT:
+        typed: str = st.session_state.get(key(field, prefix)) or ""
+        if len(typed) > MAX_TEXT:
             continue
+        if problems := marks.problems(typed):
+            title = f"The {label_of(field).lower()} cannot be drawn"
+            show_warning(title, "\n\n".join(f"{one[:1].upper()}{one[1:]}." for one in problems))
+        text = _drawn(marks, field, prefix)
         told = every_text(text, steps, field)
         if lost := ", ".join(filter(None, (counter.cut_off(one) for _, one in told))):
             show_warning(

@@ -13,14 +13,16 @@ import streamlit as st
 from core.diffusion.inside.anatomy import Run
 from core.diffusion.models.load import describe
 from core.diffusion.recipe.guidance.methods import is_plain as has_plain_guidance
+from core.diffusion.recipe.prompt.texts import has_marks
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.excerpts import ExcerptError, excerpt
 from core.output.programs.notebook import lines_by_hand, notebook
-from core.output.programs.snippet_marks import has_marks
 from core.runs.queue.tasks import TaskRequest
+from core.sweeps.drawn import draw_prompts, said
 from ui.runs.result import loadable
 from ui.runs.tasks import await_task, request_of
 from ui.runtime import Runtime, owner_id
+from ui.views import plain
 
 TASK = "steps:task "
 RUN = "run"
@@ -60,6 +62,14 @@ def work_on(
         tasks.submit(request, owner_id())
         st.session_state[place] = None if is_joined else name
     return await_task(runtime, request, label)
+
+
+def drawn(runtime: Runtime, typed: GenerationSettings) -> GenerationSettings:
+    """The settings with their prompts drawn, which is said. Raises SettingsError."""
+    found = draw_prompts(typed, runtime.marks())
+    if found.words:
+        st.caption(plain(f"Drawn: {said(found.words)}"))
+    return found.settings
 
 
 def take_apart(runtime: Runtime, settings: GenerationSettings) -> Run | None:

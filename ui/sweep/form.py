@@ -9,11 +9,13 @@ from typing import cast
 import streamlit as st
 
 from core.diffusion.models.load import ModelInfo, list_models
+from core.diffusion.recipe.prompt.marks import Marks
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.sweeps.axes import AXES, AxisRow
 from core.sweeps.axis import SIDES, Axis
+from core.sweeps.reading import read_axis
 from core.sweeps.sweep import NewSeed, Sweep, SweepProblem
-from core.sweeps.values import ParsedValues, ValuesError, format_values, read_values, value_hints
+from core.sweeps.values import ParsedValues, ValuesError, format_values, value_hints
 from ui.catalog import SWEEP
 from ui.grid.plan import SweepForm
 from ui.grid.state import GridState
@@ -28,7 +30,7 @@ from ui.settings.controls import default_values, settings_form
 from ui.settings.source_controls import source_form, strength_controls
 from ui.sweep.layout import is_wide
 from ui.sweep.pictures import PICTURES, choose_pictures, fitted, has_pictures, sample_values
-from ui.sweep.words import fitting_words
+from ui.sweep.words import fitting_words, terms_to_order
 from ui.sweep_link import NEW_SEED_NAMES, NOTHING, axis_label, key
 from ui.views import plain
 
@@ -43,6 +45,10 @@ SYNTAX = """\
 - `0-1 [5]` — five evenly spaced
 - `1, 2, .., 6` — the run goes on
 - `"a, b"` — quotes keep a comma"""
+
+MARKS_SYNTAX = """
+- `a {red|blue} owl` — a red owl, a blue owl
+- `__animal__` — one value per line of animal.txt"""
 
 
 def parameters() -> tuple[Parameter, ...]:
@@ -67,15 +73,17 @@ def defaults(model: ModelInfo) -> dict[str, object]:
     return {**default_values(model), "seed": FIRST_SEED, **dict.fromkeys(SIDES, NOTHING)}
 
 
-def sweep_form(model: ModelInfo) -> SweepForm:
-    """The panel: three axes, how seeds move, and the base settings."""
+def sweep_form(model: ModelInfo, marks: Marks) -> SweepForm:
+    """The panel: three axes, how seeds move, and the base settings. `marks` reads choices and
+    wildcards in values.
+    """
     _announce()
     axes: dict[str, Axis] = {}
     problems: list[SweepProblem] = []
     places = st.columns(len(SIDES)) if is_wide() else [st.container() for _ in SIDES]
     for side, place in zip(SIDES, places, strict=True):
         with place:
-            axis, found = _axis_control(side)
+            axis, found = _axis_control(side, marks)
         problems += found
         if axis is not None:
             axes[side] = axis
@@ -141,10 +149,13 @@ def fill_examples(name: str) -> None:
             first = fitting_words(searched)
             is_second = row.name.endswith("_2")
             text = format_values(fitting_words(searched, first[0]) if is_second else first)
+    if row is not None and row.orders:
+        ordered: str = st.session_state.get(key(row.field)) or ""
+        text = format_values(terms_to_order(ordered)) or text
     st.session_state[key(f"{name}_values")] = text
 
 
-def _axis_control(side: str) -> tuple[Axis | None, list[SweepProblem]]:
+def _axis_control(side: str, marks: Marks) -> tuple[Axis | None, list[SweepProblem]]:
     with st.container(gap="xxsmall"):
         name = _choose(side, TITLES[side])
         if name == NOTHING:
@@ -152,13 +163,13 @@ def _axis_control(side: str) -> tuple[Axis | None, list[SweepProblem]]:
             return None, []
         row = AXES[name]
         text, linked = _values_and_link(side, row)
-        found, problems = _read(row, text)
+        found, problems = _read(row, text, marks)
         _say(row, text, found, problems)
         if name == PICTURES:
             choose_pictures(side, found.values if found else ())
         other: Axis | None = None
         if linked != NOTHING:
-            other, more = _linked(side, linked)
+            other, more = _linked(side, linked, marks)
             problems += more
         else:
             drop_parameters([key(f"{side}_link_values")])
@@ -195,14 +206,14 @@ def _values_and_link(side: str, row: AxisRow) -> tuple[str, str]:
         with st.popover(
             "", icon=":material/link:", type="secondary" if linked != NOTHING else "tertiary"
         ):
-            st.markdown(SYNTAX)
+            st.markdown(SYNTAX + (MARKS_SYNTAX if row.has_marks else ""))
             st.caption(plain(row.about()))
     # Never inside the popover: closed, it would send its old choice again after another sweep
     # was loaded, since the browser hears of the new one only while the list is drawn.
     return text or "", _choose(f"{side}_link", "Move together with")
 
 
-def _linked(side: str, name: str) -> tuple[Axis | None, list[SweepProblem]]:
+def _linked(side: str, name: str, marks: Marks) -> tuple[Axis | None, list[SweepProblem]]:
     row = AXES[name]
     text = st.text_input(
         f"with {row.label}",
@@ -211,16 +222,16 @@ def _linked(side: str, name: str) -> tuple[Axis | None, list[SweepProblem]]:
         live=True,
         **BOUND,
     )
-    found, problems = _read(row, text or "")
+    found, problems = _read(row, text or "", marks)
     _say(row, text or "", found, problems)
     if name == PICTURES:
         choose_pictures(f"{side}_link", found.values if found else ())
     return (Axis(name=name, values=found.written) if found else None), problems
 
 
-def _read(row: AxisRow, text: str) -> tuple[ParsedValues | None, list[SweepProblem]]:
+def _read(row: AxisRow, text: str, marks: Marks) -> tuple[ParsedValues | None, list[SweepProblem]]:
     try:
-        return read_values(text, row.kind), []
+        return read_axis(row, text, marks), []
     except ValuesError as error:
         return None, [
             SweepProblem(

@@ -104,7 +104,8 @@ def show_views(runtime: Runtime, board: Board) -> None:
         show_end(runtime, board)
     if not (board.is_running and view is GRID):
         view.show(runtime, board)
-    if view is GRID and board.done() and (words := what_to_look_for(board.sweep)):
+    is_drawn = any(cell.at.drawn for cell in board.cells)  # then words differ too
+    if view is GRID and board.done() and not is_drawn and (words := what_to_look_for(board.sweep)):
         st.caption(words)
     show_opened(runtime, board, SWEEP)
 

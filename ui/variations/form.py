@@ -16,6 +16,7 @@ from core.diffusion.settings import MAX_SEED, GenerationSettings
 from core.runs.store.store import StoredImage
 from core.sweeps.axes import AXES
 from core.sweeps.axis import Axis
+from core.sweeps.drawn import as_typed
 from core.sweeps.sweep import Sweep, SweepProblem
 from core.sweeps.values import ValuesError, read_values
 from ui.catalog import VARIATIONS
@@ -104,7 +105,8 @@ def children_form(image: StoredImage, channels: int) -> SweepForm:
     layout = st.segmented_control(
         "Children", list(LAYOUTS), default=LAYOUTS[0], required=True, key=key("layout"), **BOUND
     )
-    base = replace(ready_to_vary(image.settings), variation_method=method.name, **extra)
+    base = as_typed(ready_to_vary(image.settings))
+    base = replace(base, variation_method=method.name, **extra)
     problems: list[SweepProblem] = []
     if layout == LAYOUTS[0]:
         amount = _amount(method)

@@ -11,10 +11,11 @@ from core.diffusion.models.load import ModelError, describe
 from core.diffusion.models.lora.files import digest_of
 from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.recipe.variations import Variation, variations_of
-from core.diffusion.settings import GenerationSettings
+from core.diffusion.settings import GenerationSettings, SettingsError
 from core.output.figures.genealogy_figure import TreeNode, genealogy_figure
 from core.runs.store.genealogy import Member, line_of, relatives_of
 from core.runs.store.store import StoredImage
+from core.sweeps.drawn import draw_batch
 from ui.catalog import VARIATIONS
 from ui.links import BOUND, put_runs
 from ui.runs.media import inline, smaller
@@ -94,8 +95,8 @@ def _begin_from_seed(runtime: Runtime) -> None:
     ):
         st.text_area("Prompt", key=f"{PREFIX}_prompt", height=76, **BOUND)
         form = settings_form(runtime.model, PREFIX, seed=1, has_count=False)
-        settings = form.batch()[0]
-        if why := _problems(settings):
+        settings, why = _checked(runtime, form.batch()[0])
+        if why:
             st.caption(f":red[{plain(why)}]")
         if st.button(
             "Vary this one",
@@ -108,14 +109,16 @@ def _begin_from_seed(runtime: Runtime) -> None:
             st.rerun()
 
 
-def _problems(settings: GenerationSettings) -> str:
-    """Why this picture cannot be made, "" where it can."""
+def _checked(runtime: Runtime, typed: GenerationSettings) -> tuple[GenerationSettings, str]:
+    """The settings with their prompts drawn, and why they cannot run, "" where they can."""
     try:
-        factor = describe(settings.model).vae_scale_factor
+        factor = describe(typed.model).vae_scale_factor
+        (drawn,) = draw_batch([typed], runtime.marks(), vae_scale_factor=factor)
     except ModelError as error:
-        return str(error)
-    problems = settings.validate(vae_scale_factor=factor)
-    return problem_lines([one for one in problems if one.severity == "error"])
+        return typed, str(error)
+    except SettingsError as error:
+        return typed, problem_lines(error.problems)
+    return drawn.settings, ""
 
 
 def _make(runtime: Runtime, settings: GenerationSettings) -> None:

@@ -22,6 +22,7 @@ from core.exports.likeness import Likeness, evenness, spaced_evenly, way
 from core.output.figures.genealogy_figure import distance_figure
 from core.runs.store.store import Store, StoredImage
 from core.sweeps.axis import Axis
+from core.sweeps.drawn import as_typed
 from core.sweeps.sweep import Sweep
 from ui.catalog import VARIATIONS
 from ui.grid.board import Board, board_of
@@ -95,7 +96,7 @@ def walk_form(image: StoredImage) -> Walk:
     kind = st.segmented_control(
         "Walk", list(WALKS), default=TO_SEED, required=True, key=key("walk"), **BOUND
     )
-    settings = image.settings
+    settings = as_typed(image.settings)
     base = ready_to_vary(settings)
     axes: tuple[str, ...] = ("variation_strength",)
     if kind == TO_PROMPT:

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from core.diffusion.inside.inverting import inversion_problems, inverted_settings
+from core.diffusion.inside.inverting import ONE_TEXT, inversion_problems, inverted_settings
 from core.diffusion.inside.unrolled import finite
 from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.models.lora.adapters import use_loras
 from core.diffusion.models.lora.files import wanted_loras
 from core.diffusion.recipe.images import ReadInput
+from core.diffusion.recipe.prompt.texts import has_marks
 from core.diffusion.recipe.schedulers import SCHEDULERS, SchedulerError
 from core.diffusion.sampling.compute.memory import on_device
 from core.diffusion.sampling.compute.unet_rows import UNetRows
@@ -67,7 +68,9 @@ class Walk:
         told = replace(self.settings, guidance_scale=scale)
         if prompt is not None:
             told = replace(told, prompt=prompt, prompt_blend=0.0)
-        return Way(given=self._encode.condition(told), scale=scale)
+        if has_marks(told):
+            raise SettingsError([Problem(field="prompt", reason=ONE_TEXT)])
+        return Way(given=self._encode.condition(told, steps=1)[0], scale=scale)
 
     def there(self, way: Way, steps: int) -> Generator[None, None, tuple[list[Any], list[int]]]:
         """Give the latents (1, C, h, w) from the source to the noise, and the timesteps between."""
@@ -109,8 +112,8 @@ class Walk:
             given = way.given
             sample = x.to(self.model.dtype)
             if given.uncond is not None:
-                rows.append((sample, given.uncond, *given.uncond_added))
-            rows.append((sample, given.cond, *given.added))
+                rows.append((sample, *given.uncond))
+            rows.append((sample, *given.conds[0]))
         sample, *told = map(torch.cat, zip(*rows, strict=True))
         times = on_device([float(timestep)] * len(rows), self.model.device)
         said = iter(self._unet(sample, times, *told).float().split(1))

@@ -57,7 +57,8 @@ class Swept:
     gives the settings with one value, where more than the plain setting changes, or raises
     AxisError; `first` is the axis' first value. `also` names the other settings it changes.
     `after` names axes on which it depends where they are used too: it is then judged cell by cell.
-    `shared(value, values)` is what all cells still share of the base's value.
+    `shared(value, values)` is what all cells still share of the base's value. `orders` says that
+    the values are terms, and that the axis has every order of them, each a tuple.
     """
 
     name: str = ""
@@ -68,6 +69,7 @@ class Swept:
     also: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     shared: Callable[[str, Sequence[Any]], str] | None = None
+    orders: bool = False
     bounds: tuple[float, float] | None = None
     step: float | None = None
     cost: str = "one image a value"

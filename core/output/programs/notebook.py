@@ -12,11 +12,11 @@ import nbformat
 
 from core.diffusion.models.load import ModelInfo
 from core.diffusion.recipe.guidance.methods import is_plain
+from core.diffusion.recipe.prompt.texts import has_marks
 from core.diffusion.recipe.prompt.weights import plain_text
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.snippet import has_own_noise, snippet, step_text
 from core.output.programs.snippet_guidance import method_lines
-from core.output.programs.snippet_marks import has_marks
 from core.output.programs.snippet_prompt import encoder_options, gives_embeddings
 
 _TITLE = """\

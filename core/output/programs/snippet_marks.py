@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from core.diffusion.models.load import ModelInfo
-from core.diffusion.recipe.prompt.texts import Prompts, is_one_text, prompts_by_step
+from core.diffusion.recipe.prompt.texts import Prompts, has_marks, prompts_by_step
 from core.diffusion.recipe.prompt.weights import parse_chunks
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.settings import GenerationSettings
@@ -56,12 +56,6 @@ def told_unet(sample, timestep, **options):
 pipe.unet.forward = told_unet
 
 """
-
-
-def has_marks(settings: GenerationSettings) -> bool:
-    """Return whether the UNet is told more than one text, or one in several chunks."""
-    texts = (settings.prompt, settings.prompt_2, settings.negative_prompt)
-    return not is_one_text(settings) or any(len(parse_chunks(text)) > 1 for text in texts)
 
 
 def told_text(settings: GenerationSettings, info: ModelInfo | None, steps: int, calls: int) -> str:

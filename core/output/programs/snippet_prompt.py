@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from core.diffusion.models.load import ModelInfo
+from core.diffusion.recipe.prompt.texts import has_marks
 from core.diffusion.recipe.prompt.weights import has_weights, parse_weights, plain_text
 from core.diffusion.recipe.settings_table import SETTINGS
 from core.diffusion.settings import GenerationSettings
 from core.output.programs.quoted import quoted
-from core.output.programs.snippet_marks import has_marks, told_text
+from core.output.programs.snippet_marks import told_text
 from core.output.programs.snippet_model import (
     family_of,
     is_guided,

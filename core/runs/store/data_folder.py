@@ -1,4 +1,4 @@
-"""Where images are kept."""
+"""Where images are kept, and the wildcards beside them."""
 
 from __future__ import annotations
 
@@ -16,3 +16,11 @@ def data_folder() -> Path:
     if named:
         return Path(named).expanduser()
     return Path(platformdirs.user_data_dir("diffusion-lightbox", appauthor=False))
+
+
+def wildcards_folder(data: Path | None = None) -> Path:
+    """Return where wildcards are looked for: LIGHTBOX_WILDCARDS, else the folder "wildcards" of
+    the data folder.
+    """
+    named = os.environ.get("LIGHTBOX_WILDCARDS", "").strip()
+    return Path(named).expanduser() if named else (data or data_folder()) / "wildcards"

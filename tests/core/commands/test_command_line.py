@@ -80,6 +80,26 @@ def test_the_file_is_the_stored_picture_and_knows_its_settings(
     assert "computed in a batch" in capsys.readouterr().err
 
 
+def test_every_seed_of_a_batch_draws_its_words(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / "wildcards").mkdir(parents=True)
+    (data / "wildcards" / "animal.txt").write_text("owl\ncat\nfox\n")
+    more = ["--prompt", "an {big|small} __animal__", "--count", "3", "--seed", "4", *QUICK]
+    assert generate(data, tmp_path / "a.png", *more) == 0
+    said = capsys.readouterr().err.splitlines()
+    prompts: list[str] = []
+    for seed in (4, 5, 6):
+        settings = read_png((tmp_path / f"a-{seed}.png").read_bytes()).settings
+        assert settings is not None
+        size, animal = settings.prompt.split()[1:]
+        assert size in ("big", "small")
+        assert animal in ("owl", "cat", "fox")
+        assert f"seed {seed} drawn: {size}, {animal}" in said
+        prompts.append(settings.prompt)
+    assert len(set(prompts)) > 1
+
+
 def test_a_batch_of_seeds(data: Path, tmp_path: Path) -> None:
     assert generate(data, tmp_path / "a.png", "--count", "3", "--seed", "5", *QUICK) == 0
     made = sorted(tmp_path.glob("a*.png"))
@@ -132,6 +152,10 @@ BAD = [
     (["--model", "no/such/model"], ["no/such/model"]),
     (["--sharpness", "3"], ["--sharpness"]),
     (["--width", "100", "--num-inference-steps", "0"], ["width: 100", "num_inference_steps: 0"]),
+    (
+        ["--prompt", "a __zebra__ {b|c", "--width", "100"],
+        ["prompt: cannot be drawn: the choice {b|c", "__zebra__ has no file", "width: 100"],
+    ),
 ]
 
 

@@ -124,11 +124,31 @@ def test_the_plan_says_time_size_and_what_is_cut_off(
 def test_the_plan_names_marks_of_another_tool(
     spec: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = SPEC.replace("guidance_scale", "prompt").replace('"1, 3"', '"cat, a __animal__"')
+    text = SPEC.replace("guidance_scale", "prompt").replace('"1, 3"', '"cat, a [red:blue:2] owl"')
     spec.write_text(text)
     assert sweep(spec, data, "--plan") == 0
     (warning,) = capsys.readouterr().err.splitlines()[1:]
-    assert "prompt: a __animal__: has marks" in warning
+    assert "prompt: a [red:blue:2] owl: has marks" in warning
+
+
+def test_a_spec_has_one_value_a_line_and_draws_its_base(
+    spec: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / "wildcards").mkdir(parents=True)
+    (data / "wildcards" / "word.txt").write_text("apple\n# none\nowl\n")
+    text = SPEC.replace('"a red apple"', '"a {red|blue} apple"')
+    text = text.replace('"guidance_scale"', '"prompt_search_replace"')
+    spec.write_text(text.replace('"1, 3"', '["apple", "__word__", "{a|b} cat"]'))
+    assert sweep(spec, data, "--plan", "--save", "words") == 0
+    said = capsys.readouterr().err
+    assert "2 x 4 cells" in said
+    assert "drawn: " in said
+    (saved,) = Store(data).sweeps()
+    assert saved.sweep.y is not None
+    assert saved.sweep.y.values == ("apple", "owl", "a cat", "b cat")
+    assert saved.sweep.base.prompt == "a {red|blue} apple"
+    (data / "wildcards" / "word.txt").unlink()
+    assert sweep("words", data, "--plan") == 0, "what was expanded is kept"
 
 
 class Terminal(io.StringIO):

@@ -1,7 +1,6 @@
 """Marks in prompts that have no effect here: they are read as plain words, and said.
 
-The web UI's are those of its `modules/prompt_parser.py` and `modules/extra_networks.py`; wildcards
-and choices those of its extension sd-dynamic-prompts.
+They are those of the web UI's `modules/prompt_parser.py` and `modules/extra_networks.py`.
 """
 
 from __future__ import annotations
@@ -14,18 +13,14 @@ from core.diffusion.recipe.prompt.editing import changes_of, unread_bracket
 _MOST = 4
 _EXCERPT = 40
 
-NETWORK, AND, UNREAD, WILDCARD, CHOICE = (
+NETWORK, AND, UNREAD = (
     "the LoRA or hypernetwork",
     "AND outside the prompt",
     "the bracket that is not closed",
-    "the wildcard",
-    "the choice of words",
 )
 _MARKS: Mapping[str, re.Pattern[str]] = {
     NETWORK: re.compile(r"<(?:lora|lyco|hypernet):[^<>]{1,400}>", re.I),
     AND: re.compile(r"\bAND\b"),
-    WILDCARD: re.compile(r"__[\w/ -]{1,100}?__"),
-    CHOICE: re.compile(r"\{[^{}|]{0,200}\|[^{}]{0,400}\}"),
 }
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from core.diffusion.recipe.prompt.editing import changes, texts_by_step
-from core.diffusion.recipe.prompt.weights import BREAKS, canonical_prompt
+from core.diffusion.recipe.prompt.weights import BREAKS, canonical_prompt, parse_chunks
 from core.diffusion.recipe.schedulers import SCHEDULERS
 
 MOST_PARTS = 8
@@ -80,6 +80,12 @@ def is_one_text(settings: PromptSettings) -> bool:
     """Return whether the UNet is told one prompt and one negative prompt in all calls."""
     texts = (settings.prompt, settings.prompt_2, settings.negative_prompt)
     return not joins(settings.prompt) and not any(map(changes, texts))
+
+
+def has_marks(settings: PromptSettings) -> bool:
+    """Return whether the UNet is told more than one text, or one in several chunks."""
+    texts = (settings.prompt, settings.prompt_2, settings.negative_prompt)
+    return not is_one_text(settings) or any(len(parse_chunks(text)) > 1 for text in texts)
 
 
 def canonical_texts(texts: Mapping[str, str], steps: int | None) -> dict[str, Any]:

@@ -6,12 +6,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from core.diffusion.recipe.prompt.choices import plain_words
 from core.diffusion.recipe.prompt.texts import joins, parts_problem
+from core.diffusion.recipe.prompt.words import with_terms
 from core.diffusion.recipe.setting import AxisError, Setting, Settings, Swept, WebUiText
 
 
 def _without_term(prompt: str, values: Sequence[Any]) -> str:
     return prompt.replace(str(values[0]), "…")
+
+
+def _without_terms(prompt: str, values: Sequence[Any]) -> str:
+    for term in sorted(values[0], key=len, reverse=True):
+        prompt = prompt.replace(term, "…", 1)
+    return prompt
+
+
+def _reordered(settings: Settings, value: Sequence[str], first: Sequence[str]) -> Settings:
+    try:
+        return replace(settings, prompt=with_terms(settings.prompt, first, value))
+    except ValueError as error:
+        raise AxisError(str(error)) from error
 
 
 def _search_and_replace(
@@ -25,10 +40,11 @@ def _search_and_replace(
         text = getattr(settings, of)
         if not first:
             raise AxisError("the first term, which is searched for, is empty")
-        if first not in text:
+        term = first if first in text else plain_words(first)  # a mark, written with a backslash
+        if term not in text:
             where = of.replace("_", " ")
             raise AxisError(f"{first!r}, the term to search for, is not in the {where}")
-        return replace(settings, **{of: text.replace(first, value)})
+        return replace(settings, **{of: text.replace(term, term if value == first else value)})
 
     return Swept(
         name=name,
@@ -57,15 +73,31 @@ PROMPT_ROWS = (
                 examples='"a red apple on a blue background", "a robot on a pink background"',
                 note="Whole prompts. Put one with commas in quotes.",
             ),
+            Swept(
+                name="prompt_order",
+                label="Prompt order",
+                examples="red, apple",
+                apply=_reordered,
+                after=("prompt",),
+                shared=_without_terms,
+                orders=True,
+                cost="one image an order: two terms have 2, three 6, four 24, five 120",
+                note="Two to five terms of the prompt. The axis has every order of them, each in "
+                "the places where they stand.",
+            ),
             _search_and_replace(
-                "prompt_search_replace", "Prompt: search and replace", "prompt", "red, blue, green"
+                "prompt_search_replace",
+                "Prompt: search and replace",
+                "prompt",
+                "red, blue, green",
+                after=("prompt_order",),
             ),
             _search_and_replace(
                 "prompt_search_replace_2",
                 "Prompt: search and replace, second",
                 "prompt",
                 "apple, robot, owl",
-                after=("prompt_search_replace",),
+                after=("prompt_order", "prompt_search_replace"),
             ),
         ),
     ),
