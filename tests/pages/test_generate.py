@@ -240,9 +240,9 @@ def test_every_scheduler_says_what_it_is(app: App) -> None:
 
 
 def test_marks_of_another_tool_are_said(app: App) -> None:
-    at = app.open(GENERATE, generate_prompt="a [red:blue:0.5] cat BREAK <lora:ink:0.8>")
+    at = app.open(GENERATE, generate_prompt="a <lora:ink:0.8> cat [red:blue:0.5")
     (message,) = messages(at)
-    for mark in ("[red:blue:0.5]", "BREAK", "<lora:ink:0.8>", "LoRA setting"):
+    for mark in ("[red:blue:0.5", "<lora:ink:0.8>", "LoRA setting"):
         assert mark in message
     assert not [one for one in at.button if one.key == "generate:take_loras"], "it is not here"
 

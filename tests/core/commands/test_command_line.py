@@ -214,10 +214,10 @@ def test_a_prompt_that_is_cut_is_said(
 def test_marks_of_another_tool_are_said(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert generate(data, tmp_path / "a.png", "--prompt", "a [red:blue:0.5] cat", *QUICK) == 0
+    assert generate(data, tmp_path / "a.png", "--prompt", "a [red:blue:0.5 cat", *QUICK) == 0
     said = capsys.readouterr().err
     assert said.startswith("warning: prompt: has marks that are read as plain words")
-    assert "[red:blue:0.5]" in said
+    assert "[red:blue:0.5 cat" in said
 
 
 def test_every_setting_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:

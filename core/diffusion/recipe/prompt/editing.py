@@ -13,17 +13,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.diffusion.recipe.limits import MAX_TEXT
+
 DEEPEST = 32
 """Marks further inside others than this are text."""
 
 _RUN = re.compile(r"(?:[^\\\[\]():|]|\\.)+")
 _WHEN = re.compile(r"\s*(?P<when>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*\]")
 _IS_MARKED = re.compile(r"[:|]")
+_LOOKS_MARKED = re.compile(r"\[[^\[\]:|]*[:|][^\[\]]*\]")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """`[before:after:when]`."""
+    """One text up to a step and another after it: `[before:after:when]`."""
 
     before: tuple[Node, ...]
     after: tuple[Node, ...]
@@ -37,7 +40,7 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Turns:
-    """`[a|b]`: one after the other, a step each."""
+    """Texts that take turns, a step each: `[a|b]`."""
 
     texts: tuple[tuple[Node, ...], ...]
 
@@ -54,7 +57,7 @@ def parse_editing(prompt: str) -> tuple[Node, ...]:
     """Read a prompt's marks; other brackets are text. The whole prompt is text where a `|` stands
     outside a bracket or a backslash at the end.
     """
-    if "[" not in prompt or not _IS_MARKED.search(prompt):
+    if not _may_change(prompt):
         return (prompt,)
     try:
         return tuple(_whole(prompt))
@@ -109,16 +112,21 @@ def unread_bracket(prompt: str) -> str:
     """Where a mark begins that is none: `[a:b:` without its end, or a `|` that keeps all others
     from being read; "" where there is no such.
     """
-    if "[" not in prompt or not _IS_MARKED.search(prompt):
+    if not _may_change(prompt):
         return ""
     try:
         nodes = _whole(prompt)
     except _NotRead:
-        return prompt if re.search(r"\[[^\[\]]*[:|][^\[\]]*\]", prompt) else ""
+        return prompt if _LOOKS_MARKED.search(prompt) else ""
     for node in nodes:
-        if isinstance(node, str) and (found := re.search(r"\[[^\[\]]*:[^\[\]]*:[^\[\]]*$", node)):
-            return found[0]
+        last = node[node.rfind("[") :] if isinstance(node, str) and "[" in node else ""
+        if "]" not in last and last.count(":") > 1:
+            return last
     return ""
+
+
+def _may_change(prompt: str) -> bool:
+    return len(prompt) <= MAX_TEXT and "[" in prompt and _IS_MARKED.search(prompt) is not None
 
 
 def _whole(prompt: str) -> list[Node]:

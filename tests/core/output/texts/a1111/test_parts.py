@@ -116,8 +116,9 @@ def test_a_lone_backslash_is_dropped_as_the_web_ui_does(prompt: str, read: str) 
     assert parsed.values["prompt"] == read
 
 
-def test_the_change_between_steps_is_said() -> None:
-    assert foreign_syntax("a [cat:dog:0.5]") == ["the change between steps in the prompt"]
+def test_a_bracket_that_is_not_closed_is_said() -> None:
+    assert foreign_syntax("a [cat:dog:0.5") == ["the bracket that is not closed in the prompt"]
+    assert foreign_syntax("a [cat:dog:0.5] [x|y] BREAK b AND c") == []
     assert foreign_syntax("a [cat:dog] [x] a: b") == []
 
 
