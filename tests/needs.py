@@ -16,6 +16,7 @@ NEEDS: Mapping[str, Mapping[str, Any]] = {
     "variation_method": {"variation_strength": 0.5},
     "variation_region": {"variation_strength": 0.5, "variation_method": "region"},
     "variation_channel": {"variation_strength": 0.5, "variation_method": "channel"},
+    "emphasis": {"prompt": "a (red:1.3) apple"},
     "eta": {"scheduler": "DDIM"},
     "s_churn": {"scheduler": "Euler"},
     "guidance_below_1": {"guidance_scale": 0.5},

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.diffusion.models.files.tokenizers import Tokenizer
 from core.diffusion.models.load import BUNDLED, ModelInfo, describe
 from core.diffusion.recipe.prompt.marks import Marks
 from core.diffusion.recipe.prompt.wildcards import Wildcards
-from core.diffusion.sampling.text_encoder import Tokenizer
 from core.runs.queue.queue import Queue
 from core.runs.queue.tasks import Tasks
 from core.runs.store.data_folder import wildcards_folder

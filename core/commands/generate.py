@@ -147,7 +147,7 @@ def _warn_of_prompts(settings: GenerationSettings, info: ModelInfo) -> None:
     is_foreign = any(foreign_words(text, name, steps) for name, text in texts.items())
     if max(len(text.encode()) for text in texts.values()) <= 75 and not is_foreign:
         return  # a token is at least a byte: nothing is cut, and the tokenizer need not load
-    from core.diffusion.sampling.text_encoder import Tokenizer
+    from core.diffusion.models.files.tokenizers import Tokenizer
 
     for problem in settings.validate(tokenizer=Tokenizer(info.folder)):
         if problem.severity == "warning":

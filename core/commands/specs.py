@@ -12,11 +12,11 @@ from typing import Any
 from core.commands.console import UsageError, is_file, say
 from core.commands.generate import complete, wildcards_of
 from core.commands.source_files import Keep, with_source_files
+from core.diffusion.models.files.tokenizers import Tokenizer
 from core.diffusion.models.load import describe
 from core.diffusion.recipe.images import input_digest
 from core.diffusion.recipe.prompt.marks import Marks
 from core.diffusion.recipe.prompt.wildcards import Wildcards
-from core.diffusion.sampling.text_encoder import Tokenizer
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.runs.queue.queue import Queue
 from core.runs.store.store import Store

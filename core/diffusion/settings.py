@@ -67,7 +67,8 @@ class GenerationSettings:
     pixels, change that mask first, and `mask_mode` says what its grey means.
 
     `loras` names LoRA files of the model roots with their weights, "ink:0.8, paper:0.5"; a weight
-    of 0 is none. `clip_skip` leaves out so many of the text encoder's last layers for the prompt.
+    of 0 is none. `clip_skip` leaves out so many of the text encoder's last layers for the prompt;
+    `emphasis` says whether weights in prompts leave the embeddings' mean as it was.
 
     From `sigma_schedule` to `s_churn` are what the sampler is made of, by the names of diffusers'
     configuration: "automatic", 0 for the order and -1 for eta leave it as the scheduler has it.
@@ -124,6 +125,7 @@ class GenerationSettings:
     zero_init_steps: int = 0
     pag_scale: float = 3.0
     pag_layers: str = "mid"
+    emphasis: str = "Original"
 
     @property
     def uses_guidance(self) -> bool:

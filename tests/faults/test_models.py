@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 
 from core.diffusion.models import origins
 from core.diffusion.models.describe import _describe_folder
+from core.diffusion.models.files.tokenizers import Tokenizer
 from core.diffusion.models.load import BUNDLED_FOLDER, ModelError, describe, list_models
 from core.diffusion.models.lora.files import list_loras, missing_loras
 from core.diffusion.recipe.schedulers import SCHEDULERS, SchedulerError
-from core.diffusion.sampling.text_encoder import Tokenizer
 from core.diffusion.sampling.timetable import timetable
 from tests.faults.campaign import counted, tries
 

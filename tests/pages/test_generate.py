@@ -68,6 +68,7 @@ WIDGETS: list[tuple[str, str, Any]] = [
     ("number_input", "prompt_blend", 0.5),
     ("number_input", "snapshot", 2),
     ("number_input", "clip_skip", 1),
+    ("selectbox", "emphasis", "No norm"),
     ("selectbox", "sigma_schedule", "exponential"),
     ("selectbox", "timestep_spacing", "trailing"),
     ("number_input", "solver_order", 3),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core.diffusion.models.files.tokenizers import Tokenizer
 from core.diffusion.models.load import ModelInfo, describe
 from core.diffusion.models.lora.files import list_loras
 from core.diffusion.models.vocabulary import Vocabulary
@@ -21,7 +22,6 @@ from core.diffusion.recipe.prompt.texts import every_text
 from core.diffusion.recipe.prompt.weights import BREAKS, plain_text
 from core.diffusion.recipe.prompt.wildcards import Wildcards
 from core.diffusion.recipe.settings_table import PROMPTS, label_of
-from core.diffusion.sampling.text_encoder import Tokenizer
 from core.output.texts.a1111.prompt_words import take_loras
 from ui.links import BOUND
 from ui.runtime import tokenizer

@@ -13,6 +13,7 @@ from PIL import Image
 from core.diffusion.engine import Engine
 from core.diffusion.inside.anatomy import Call, EmbeddedPrompt, Place, PlaceKind, Run
 from core.diffusion.models.errors import ModelError
+from core.diffusion.models.files.tokenizers import Tokenizer
 from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.recipe.guidance.methods import APG
 from core.diffusion.recipe.prompt.texts import MOST_PARTS, prompts_by_step
@@ -24,7 +25,6 @@ from core.diffusion.sampling.cell import BatchCell
 from core.diffusion.sampling.guidance import Said, averaged, guide
 from core.diffusion.sampling.noise import initial_noise
 from core.diffusion.sampling.prediction import PREDICTIONS, prediction_type_of
-from core.diffusion.sampling.text_encoder import Tokenizer
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
 MOST_BYTES = 256 * 2**20

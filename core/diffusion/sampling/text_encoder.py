@@ -1,16 +1,15 @@
-"""Prompts: tokens, what the text encoder cuts off, and embeddings."""
+"""Prompts as embeddings: what the UNet is told."""
 
 from __future__ import annotations
 
 import math
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from core.diffusion.models.files.tokenizers import read_tokenizer
 from core.diffusion.recipe.prompt.texts import Prompts, joins, prompts_by_step
 from core.diffusion.recipe.prompt.weights import (
+    EMPHASES,
     Pieces,
     parse_chunks,
     token_weights,
@@ -28,54 +27,6 @@ if TYPE_CHECKING:
     from core.diffusion.models.lora.files import LoraFile
 
 Told: TypeAlias = "tuple[torch.Tensor, ...]"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Token:
-    """One token of a prompt; `text` is the piece of the prompt it stands for."""
-
-    id: int
-    text: str
-    weight: float = 1.0
-
-
-class Tokenizer:
-    """Counts and cuts prompts as the model's text encoder does."""
-
-    def __init__(self, model_folder: Path) -> None:
-        self._tokenizer: Any = read_tokenizer(model_folder)
-        # The start and the end token take two of the places.
-        self.limit = int(self._tokenizer.model_max_length) - 2
-
-    def _inputs(self, pieces: Pieces) -> Any:
-        # verbose=False: a prompt over the limit is our own message, not a line in the log.
-        return tokenized(self._tokenizer, pieces, add_special_tokens=False, verbose=False)
-
-    def count(self, prompt: str) -> int:
-        """Tokens without the start and end token, of the longest chunk; above `limit` the rest is
-        cut off.
-        """
-        return max(len(self._inputs(pieces).input_ids) for pieces in parse_chunks(prompt))
-
-    def tokens(self, prompt: str) -> list[Token]:
-        """The tokens of all chunks of a prompt that is one text."""
-        found: list[Token] = []
-        for pieces in parse_chunks(prompt):
-            inputs = self._inputs(pieces)
-            ids: list[int] = inputs.input_ids
-            weights = token_weights(inputs, pieces) or [1.0] * len(ids)
-            found += [
-                Token(id=id, text=self._tokenizer.decode([id]), weight=weight)
-                for id, weight in zip(ids, weights, strict=True)
-            ]
-        return found
-
-    def cut_off(self, prompt: str) -> str:
-        """What the text encoder never sees of `prompt`, one text: the end of each chunk that is
-        too long, as the tokenizer spells it.
-        """
-        lost = (self._inputs(pieces).input_ids[self.limit :] for pieces in parse_chunks(prompt))
-        return " ".join(filter(None, (str(self._tokenizer.decode(ids)).strip() for ids in lost)))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -124,24 +75,26 @@ class PromptEncoder:
     def __init__(self, model: LoadedModel, *, keep: int = 256) -> None:
         self._model = model
         self._keep = keep
-        self._known: OrderedDict[tuple[str, int, tuple[LoraFile, ...]], Embedded] = OrderedDict()
+        self._known: OrderedDict[tuple[str, int, bool, tuple[LoraFile, ...]], Embedded] = (
+            OrderedDict()
+        )
 
     def __call__(self, prompt: str) -> torch.Tensor:
         return self.embed(prompt).states
 
-    def embed(self, prompt: str, clip_skip: int = 0) -> Embedded:
-        """Embed the prompt with the LoRAs that are on in the model now. Raises SettingsError for
-        more layers to skip than an encoder can be without.
+    def embed(self, prompt: str, clip_skip: int = 0, *, keeps_mean: bool = True) -> Embedded:
+        """Embed the prompt with the LoRAs that are on in the model now; `keeps_mean` of weighed
+        tokens. Raises SettingsError for more layers to skip than an encoder can be without.
         """
         import torch
 
         from core.diffusion.models.lora.adapters import active_loras
 
-        key = (prompt, clip_skip, active_loras(self._model))
+        key = (prompt, clip_skip, keeps_mean, active_loras(self._model))
         if key in self._known:
             self._known.move_to_end(key)
             return self._known[key]
-        chunks = [self._embed(pieces, clip_skip) for pieces in parse_chunks(prompt)]
+        chunks = [self._embed(pieces, clip_skip, keeps_mean) for pieces in parse_chunks(prompt)]
         # SDXL's pooled prompt is the first chunk's, as in the web UI.
         states = torch.cat([chunk.states for chunk in chunks], dim=1)
         embedded = Embedded(states=states, pooled=chunks[0].pooled)
@@ -150,7 +103,7 @@ class PromptEncoder:
             self._known.popitem(last=False)
         return embedded
 
-    def _embed(self, pieces: Pieces, clip_skip: int) -> Embedded:
+    def _embed(self, pieces: Pieces, clip_skip: int, keeps_mean: bool) -> Embedded:
         """One chunk."""
         import torch
 
@@ -180,18 +133,20 @@ class PromptEncoder:
                 if row.pooled:
                     pooled = found[0]
             if weights := token_weights(inputs, pieces):
-                states[-1] = weigh(states[-1], weights)
+                states[-1] = weigh(states[-1], weights, keeps_mean)
         return Embedded(states=torch.cat(states, dim=-1).to(dtype=self._model.dtype), pooled=pooled)
 
     def between(self, first: str, second: str, share: float) -> torch.Tensor:
         """Embeddings (1, 77, width) on the straight line from the first's to the second's."""
         return self._between(first, second, share).states
 
-    def _between(self, first: str, second: str, share: float, clip_skip: int = 0) -> Embedded:
-        start = self.embed(first, clip_skip)
+    def _between(
+        self, first: str, second: str, share: float, clip_skip: int = 0, *, keeps_mean: bool = True
+    ) -> Embedded:
+        start = self.embed(first, clip_skip, keeps_mean=keeps_mean)
         if share == 0:
             return start
-        end = self.embed(second, clip_skip)
+        end = self.embed(second, clip_skip, keeps_mean=keeps_mean)
         start, end = _of_one_length([start, end])
         pooled = None
         if start.pooled is not None and end.pooled is not None:
@@ -218,12 +173,17 @@ class PromptEncoder:
 
     def _condition(self, settings: GenerationSettings, prompts: Prompts) -> Conditioning:
         info = self._model.info
+        share, skip, keeps_mean = (
+            settings.prompt_blend,
+            settings.clip_skip,
+            settings.emphasis == EMPHASES[0],
+        )
         rows = [
-            self._between(text, prompts.second, settings.prompt_blend, settings.clip_skip)
+            self._between(text, prompts.second, share, skip, keeps_mean=keeps_mean)
             for text, _ in prompts.parts
         ]
         if "uncond" in info.family.rows_of_call(settings):
-            uncond = self.embed(prompts.negative)
+            uncond = self.embed(prompts.negative, keeps_mean=keeps_mean)
             is_none = info.zeroes_empty_negative and not prompts.negative
             rows.append(_zeroes(uncond) if is_none else uncond)
         told = [self._told(row, settings) for row in _of_one_length(rows)]

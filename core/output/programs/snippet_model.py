@@ -93,7 +93,7 @@ def embed(pieces{parameter}):
         hidden = found.hidden_states[{layer}]
         words = inputs.word_ids(0)
         weights = [1.0 if word is None else pieces[word][1] for word in words]
-        states.append(weigh(hidden, weights) if any(w != 1 for _, w in pieces) else hidden)
+        states.append(weigh(hidden, weights{mean}) if any(w != 1 for _, w in pieces) else hidden)
     return torch.cat(states, dim=-1), found[0]
 
 
@@ -221,13 +221,15 @@ def xl_weighed(first: str, second: str, uncond: str, *, share: float, is_zero: b
     return "\n".join(lines) + "\n"
 
 
-def xl_embed(lines: str, *, skip: str = "") -> str:
+def xl_embed(lines: str, *, skip: str = "", mean: str = "") -> str:
     """`embed` of both text encoders, and the `lines` that use it. `skip` is its parameter that
-    counts the layers left out before the last but one, if any.
+    counts the layers left out before the last but one, if any; `mean` is what `weigh` is told of
+    the mean.
     """
     return _XL_WEIGHED.format(
         weigh=quoted("weigh"),
         lines=lines,
+        mean=mean,
         parameter=f", {skip}=0" if skip else "",
         layer=f"-2 - {skip}" if skip else "-2",
     )

@@ -48,7 +48,7 @@ def embed(pieces{parameter}):
     with torch.no_grad():
 {hidden}
     words = inputs.word_ids(0)
-    return weigh(hidden, [1.0 if word is None else pieces[word][1] for word in words])
+    return weigh(hidden, [1.0 if word is None else pieces[word][1] for word in words]{mean})
 
 
 {lines}
@@ -96,6 +96,7 @@ def blend_text(settings: GenerationSettings, info: ModelInfo | None, steps: int,
     share = settings.prompt_blend
     is_marked = has_marks(settings)
     if is_marked or any(has_weights(text) for text in (prompt, prompt_2, negative)):
+        mean = ", keeps_mean=False" if settings.matters("emphasis") else ""
         skip = "clip_skip" if settings.matters("clip_skip") else ""
         told = f", {settings.clip_skip}" if skip else ""  # of the prompts, not of the negative one
         first, second, uncond = (
@@ -115,10 +116,11 @@ def blend_text(settings: GenerationSettings, info: ModelInfo | None, steps: int,
             lines = f"prompt_embeds = {first}\n"
             lines += f"unconditional = {uncond}\n" if guided else ""
         if is_xl:
-            return xl_embed(lines, skip=skip)
+            return xl_embed(lines, skip=skip, mean=mean)
         return _WEIGHED.format(
             weigh=quoted("weigh"),
             lines=lines,
+            mean=mean,
             parameter=", clip_skip=0" if skip else "",
             hidden=_SKIPPED_HIDDEN if skip else _HIDDEN,
         )

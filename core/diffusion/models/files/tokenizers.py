@@ -1,4 +1,4 @@
-"""CLIP's tokenizer: a model's own, or the vocabulary that comes with the app.
+"""CLIP's tokenizer and its tokens: a model's own, or the vocabulary that comes with the app.
 
 configs/clip_merges.txt.gz are the byte pairs of OpenAI's CLIP (MIT licence), which every Stable
 Diffusion of these families uses; single files bring none.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from core.diffusion.models.errors import IncompleteError, ModelError
 from core.diffusion.models.files.single_file import CONFIGS
 from core.diffusion.models.files.weights import AGAIN, first_line, read_json
 from core.diffusion.recipe.libraries import library
+from core.diffusion.recipe.prompt.weights import Pieces, parse_chunks, token_weights, tokenized
 
 OWN_FILES = ("tokenizer.json", "vocab.json")
 FOREIGN_FILES = ("spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "vocab.txt")
@@ -81,3 +83,51 @@ def clip_words() -> tuple[tuple[tuple[str, str], ...], dict[str, int]]:
     marks = ["<|startoftext|>", "<|endoftext|>"]
     tokens = [*letters, *(f"{letter}</w>" for letter in letters), *words, *marks]
     return merges, {token: index for index, token in enumerate(tokens)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """One token of a prompt; `text` is the piece of the prompt it stands for."""
+
+    id: int
+    text: str
+    weight: float = 1.0
+
+
+class Tokenizer:
+    """Counts and cuts prompts as the model's text encoder does."""
+
+    def __init__(self, model_folder: Path) -> None:
+        self._tokenizer: Any = read_tokenizer(model_folder)
+        # The start and the end token take two of the places.
+        self.limit = int(self._tokenizer.model_max_length) - 2
+
+    def _inputs(self, pieces: Pieces) -> Any:
+        # verbose=False: a prompt over the limit is our own message, not a line in the log.
+        return tokenized(self._tokenizer, pieces, add_special_tokens=False, verbose=False)
+
+    def count(self, prompt: str) -> int:
+        """Tokens without the start and end token, of the longest chunk; above `limit` the rest is
+        cut off.
+        """
+        return max(len(self._inputs(pieces).input_ids) for pieces in parse_chunks(prompt))
+
+    def tokens(self, prompt: str) -> list[Token]:
+        """The tokens of all chunks of a prompt that is one text."""
+        found: list[Token] = []
+        for pieces in parse_chunks(prompt):
+            inputs = self._inputs(pieces)
+            ids: list[int] = inputs.input_ids
+            weights = token_weights(inputs, pieces) or [1.0] * len(ids)
+            found += [
+                Token(id=id, text=self._tokenizer.decode([id]), weight=weight)
+                for id, weight in zip(ids, weights, strict=True)
+            ]
+        return found
+
+    def cut_off(self, prompt: str) -> str:
+        """What the text encoder never sees of `prompt`, one text: the end of each chunk that is
+        too long, as the tokenizer spells it.
+        """
+        lost = (self._inputs(pieces).input_ids[self.limit :] for pieces in parse_chunks(prompt))
+        return " ".join(filter(None, (str(self._tokenizer.decode(ids)).strip() for ids in lost)))

@@ -19,6 +19,9 @@ ROUND = 1.1
 """What a pair of ( ) multiplies by, and a pair of [ ] divides by."""
 
 MOST = 1e6
+EMPHASES = ("Original", "No norm")
+"""How weights act, by the web UI's names: the mean of the embeddings is restored, or not."""
+
 DEEPEST = 32
 """Brackets further inside than this are text: they would weigh beyond any use."""
 
@@ -142,14 +145,15 @@ def _is_plain(pieces: Pieces) -> bool:
     return all(piece.weight == 1 for piece in pieces)
 
 
-def weigh(hidden: torch.Tensor, weights: list[float]) -> torch.Tensor:
-    """Embeddings (1, tokens, width) times a weight a token, with their mean as before.
+def weigh(hidden: torch.Tensor, weights: list[float], keeps_mean: bool = True) -> torch.Tensor:
+    """Embeddings (1, tokens, width) times a weight a token, with their mean as before if it is
+    kept (EMPHASES).
 
     Where that mean is next to nothing (under 1 % of the deviation, as in the bundled model), the
     quotient of two means would be chance, so it stays away: the web UI's "No norm".
     """
     weighed = hidden.float() * hidden.new_tensor(weights).float()[:, None]
     before, after = hidden.float().mean(), weighed.mean()
-    if abs(before) > 0.01 * hidden.float().std():
+    if keeps_mean and abs(before) > 0.01 * hidden.float().std():
         weighed = weighed * (before / after)
     return weighed.to(hidden.dtype)

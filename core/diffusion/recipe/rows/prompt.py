@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from core.diffusion.recipe.prompt.choices import plain_words
-from core.diffusion.recipe.prompt.texts import joins, parts_problem
+from core.diffusion.recipe.prompt.texts import every_text, joins, parts_problem
+from core.diffusion.recipe.prompt.weights import EMPHASES, has_weights
 from core.diffusion.recipe.prompt.words import with_terms
+from core.diffusion.recipe.rows.sampler import SINCE
 from core.diffusion.recipe.setting import AxisError, Setting, Settings, Swept, WebUiText
 
 
@@ -131,8 +133,25 @@ PROMPT_ROWS = (
 )
 
 
+def _is_weighed(settings: Settings) -> bool:
+    """Return whether any text that acts has weights at any step."""
+    names = ("prompt", "prompt_2", "negative_prompt")
+    return any(
+        has_weights(text)
+        for name in names
+        if name == "prompt" or settings.matters(name)
+        for _, text in every_text(getattr(settings, name), settings.num_inference_steps, name)
+    )
+
+
 def _is_blended(settings: Settings) -> bool:
     return settings.prompt_blend > 0
+
+
+def _emphasis(text: str) -> str:
+    if text not in EMPHASES:
+        raise ValueError(text)
+    return text
 
 
 SECOND_PROMPT_ROWS = (
@@ -164,6 +183,19 @@ SECOND_PROMPT_ROWS = (
                 note="From the prompt, 0, to the second prompt of the base settings, 1.",
             ),
         ),
+    ),
+    Setting(
+        name="emphasis",
+        default=EMPHASES[0],
+        label="Emphasis",
+        help="How weights in prompts act, as in AUTOMATIC1111: Original restores the mean of all "
+        "embeddings, No norm leaves it as the weights made it.",
+        group="prompt",
+        choices=EMPHASES,
+        matters=lambda settings: settings.emphasis != EMPHASES[0] and _is_weighed(settings),
+        web_ui=WebUiText(keys=("Emphasis",), read=_emphasis),
+        swept=(Swept(examples=", ".join(EMPHASES)),),
+        since=SINCE,
     ),
     Setting(
         name="clip_skip",

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from core.diffusion.models.files.tokenizers import Tokenizer
 from core.diffusion.models.load import LoadedModel, describe
-from core.diffusion.sampling.text_encoder import PromptEncoder, Tokenizer
+from core.diffusion.sampling.text_encoder import PromptEncoder
 from core.diffusion.settings import GenerationSettings
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from core.diffusion.models.files.tokenizers import Tokenizer
 from core.diffusion.models.load import BUNDLED_FOLDER
 from core.diffusion.recipe.prompt.foreign import foreign_marks, foreign_words
-from core.diffusion.sampling.text_encoder import Tokenizer
 from core.diffusion.settings import GenerationSettings
 
 # The web UI's own examples, of its documentation and of the tests of its parser.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -10,15 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.diffusion.engine import Engine
+from core.diffusion.models.files.tokenizers import Tokenizer
 from core.diffusion.models.load import LoadedModel, describe
 from core.diffusion.recipe.prompt.weights import (
+    EMPHASES,
     MOST,
     canonical_prompt,
     parse_weights,
     plain_text,
     weigh,
 )
-from core.diffusion.sampling.text_encoder import PromptEncoder, Tokenizer
+from core.diffusion.sampling.text_encoder import PromptEncoder
 from core.diffusion.settings import GenerationSettings
 
 SETTINGS = GenerationSettings(prompt="a red apple", num_inference_steps=2, width=64, height=64)
@@ -140,6 +143,55 @@ def test_the_mean_is_restored_where_there_is_one() -> None:
     centred = hidden - hidden.mean()
     expected = centred * torch.tensor(weights).reshape(5, 1)
     assert torch.allclose(weigh(centred, weights), expected)
+
+
+def test_without_norm_the_mean_is_what_the_weights_make_it() -> None:
+    """EmphasisOriginalNoNorm: times the weights, and nothing else."""
+    hidden = torch.randn((1, 3, 4), generator=torch.Generator().manual_seed(0)) + 2
+    found = weigh(hidden, [1.0, 1.4, 0.8], keeps_mean=False)
+    assert torch.equal(found, hidden * torch.tensor([1.0, 1.4, 0.8])[:, None])
+    assert not torch.allclose(found, weigh(hidden, [1.0, 1.4, 0.8]))
+
+
+def test_emphasis_is_told_to_the_encoder(model: LoadedModel) -> None:
+    def embedded(prompt: str, emphasis: str) -> torch.Tensor:
+        settings = GenerationSettings(prompt=prompt, emphasis=emphasis)
+        (told,) = PromptEncoder(model).condition(settings, 1)
+        return told.conds[0][0]
+
+    def shifted(module: Any, given: Any, found: Any) -> Any:
+        found["last_hidden_state"] = found[0] + 1  # the bundled model's mean is next to nothing
+        return found
+
+    hook = model.text_encoder.register_forward_hook(shifted)
+    try:
+        weighed = [embedded("a (red:1.5) apple", one) for one in EMPHASES]
+        plain = [embedded("a red apple", one) for one in EMPHASES]
+    finally:
+        hook.remove()
+    assert torch.equal(*plain)
+    assert abs(weighed[0].mean() - plain[0].mean()) < 1e-5
+    assert abs(weighed[1].mean() - plain[0].mean()) > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("changes", "matters"),
+    [
+        ({"prompt": "a (red:1.3) apple"}, True),
+        ({"prompt": "a red apple"}, False),
+        ({"prompt": "a [red:(blue:1.2):0.5] apple"}, True),
+        ({"prompt": "an apple", "negative_prompt": "(red)"}, True),
+        ({"prompt": "an apple", "negative_prompt": "(red)", "guidance_scale": 1.0}, False),
+        ({"prompt": "an apple", "prompt_2": "(red)"}, False),
+    ],
+)
+def test_emphasis_matters_where_a_text_that_acts_has_weights(
+    changes: dict[str, object], matters: bool
+) -> None:
+    settings = GenerationSettings(emphasis="No norm", **changes)  # type: ignore[arg-type]
+    assert settings.matters("emphasis") == matters
+    same = settings.digest("f") == replace(settings, emphasis="Original").digest("f")
+    assert same != matters
 
 
 def test_what_is_cut_off_is_told_without_weights() -> None:

@@ -73,6 +73,7 @@ WEIGHTED = [
     replace(VARIED, negative_prompt="(blue:1.4)", num_inference_steps=2),
     replace(UNGUIDED, prompt="(cat:0.3)", num_inference_steps=2),
     replace(WEIGHED, clip_skip=1, negative_prompt="(blue:1.4)"),
+    replace(WEIGHED, emphasis="No norm"),
 ]
 SKIPPED = [
     replace(PLAIN, clip_skip=2, negative_prompt="blue", num_inference_steps=2),

@@ -39,6 +39,7 @@ SDXL = [
     replace(PLAIN, prompt_2="a glass sphere", prompt_blend=0.3),
     replace(PLAIN, prompt="a (red:1.4) apple", prompt_2="a sphere", prompt_blend=0.5),
     replace(PLAIN, prompt="a (red:1.4) apple", guidance_scale=1.0),
+    replace(PLAIN, prompt="a (red:1.4) apple", emphasis="No norm"),
     replace(PLAIN, snapshot=1),
     replace(PLAIN, clip_skip=1, negative_prompt="green"),
     replace(PLAIN, clip_skip=1, prompt_2="a glass sphere", prompt_blend=0.3),
