@@ -2,7 +2,8 @@ r"""Choices and wildcards in a prompt: `{red|blue}` and `__animal__`.
 
 The syntax is that of sd-dynamic-prompts, the web UI's extension. Left out: several options at once
 (`{2$$a|b}`) and weights (`{0.5::a|b}`), which are refused in words; variables and patterns of
-names (`__*__`), which are text. Braces without a bar are text, and so is a bar outside of braces.
+names (`__*__`), which are text. Braces without a bar are text, and so is a bar outside of braces
+or in square brackets inside them: `{red|[blue|green]}` is red, or blue and green in turns.
 """
 
 from __future__ import annotations
@@ -42,9 +43,10 @@ Pieces = tuple[Piece, ...]
 
 @dataclass
 class _Open:
-    """A brace that is open: where it stands, and its options so far."""
+    """A brace that is open: where it stands, its options so far, and where the last one begins."""
 
     start: int
+    last: int = 0
     options: list[list[Piece]] = field(default_factory=lambda: [[]])
 
     def add(self, *pieces: Piece) -> None:
@@ -84,7 +86,7 @@ def parse_marks(text: str) -> tuple[Pieces, tuple[str, ...]]:
         groups[-1].add(text[position : found.start()])
         position = found.end()
         sign, slashes = found["sign"], len(found["slashes"])
-        if sign == "|" and len(groups) == 1:
+        if sign == "|" and (len(groups) == 1 or _is_in_bracket(text, groups[-1], found.start())):
             groups[-1].add(found[0])
             continue
         groups[-1].add("\\" * (slashes // 2))
@@ -93,9 +95,10 @@ def parse_marks(text: str) -> tuple[Pieces, tuple[str, ...]]:
         elif sign is None:
             groups[-1].add(Wildcard(found["name"]))
         elif sign == "{":
-            groups.append(_Open(start=found.end() - 1))
+            groups.append(_Open(start=found.end() - 1, last=found.end()))
         elif sign == "|":
             groups[-1].options.append([])
+            groups[-1].last = found.end()
         elif len(groups) == 1:
             groups[-1].add(sign)
         else:
@@ -111,6 +114,15 @@ def parse_marks(text: str) -> tuple[Pieces, tuple[str, ...]]:
             )
         groups[-1].add("{", *inner.options[0])
     return tuple(piece for piece in groups[0].options[0] if piece != ""), tuple(problems)
+
+
+def _is_in_bracket(text: str, group: _Open, place: int) -> bool:
+    """Return whether a square bracket of the last option is open at a place."""
+    opened, closed = (
+        text.count(sign, group.last, place) - text.count(f"\\{sign}", group.last, place)
+        for sign in "[]"
+    )
+    return opened > closed
 
 
 def _closed(group: _Open, written: str, problems: list[str]) -> list[Piece]:

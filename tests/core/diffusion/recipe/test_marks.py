@@ -61,6 +61,9 @@ VALUES = {
     # Not marks: another tool's emphasis, a step's change, names with underscores.
     "{{best}} {owl}": ["{{best}} {owl}"],
     "[a|b] c|d": ["[a|b] c|d"],
+    "{red|[blue|green]} owl": ["red owl", "[blue|green] owl"],
+    "[{red|blue}:green:0.5]": ["[red:green:0.5]", "[blue:green:0.5]"],
+    r"{a \[x|b} c": [r"a \[x c", "b c"],
     "snake_case__a __ b": ["snake_case__a __ b"],
     "a } b {": ["a } b {"],
 }
