@@ -289,7 +289,10 @@ def test_pooled_prompt_and_size_are_heard(engines: dict[str, Engine]) -> None:
         batch = Batch(model, max_rows=2)
         cell = batch.admit(settings_for("SDXL"), strict=True)
         if value is not None:
-            cell.added = tuple(value if i == index else t for i, t in enumerate(cell.added))
+            (states, *added) = cell.condition.conds[0]
+            added[index] = value
+            told = replace(cell.condition, conds=((states, *added),))
+            cell.conditions = [told] * len(cell.conditions)
         batch.step()
         return cell.latents
 
@@ -302,7 +305,8 @@ def test_pooled_prompt_and_size_are_heard(engines: dict[str, Engine]) -> None:
 def batch_added(model: LoadedModel) -> tuple[torch.Tensor, ...]:
     from core.diffusion.sampling.text_encoder import PromptEncoder
 
-    return PromptEncoder(model).condition(settings_for("SDXL")).added
+    (told,) = PromptEncoder(model).condition(settings_for("SDXL"), 1)
+    return told.conds[0][1:]
 
 
 def test_an_empty_negative_prompt_of_sdxl_is_none_at_all(

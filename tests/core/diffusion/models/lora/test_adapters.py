@@ -249,7 +249,8 @@ def test_a_prompt_is_encoded_anew_for_another_lora(fresh: LoadedModel) -> None:
     encode = PromptEncoder(fresh)
     found: dict[str, torch.Tensor] = {}
     for loras in ("", "ink:1", "paper:1", ""):
-        found[loras] = encode.condition(replace(SETTINGS, loras=loras)).cond
+        (told,) = encode.condition(replace(SETTINGS, loras=loras), 1)
+        found[loras] = told.conds[0][0]
     assert torch.equal(found[""], found["ink:1"])  # it leaves the text encoder alone
     assert not torch.equal(found[""], found["paper:1"])
 
