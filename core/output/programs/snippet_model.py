@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,7 @@ def opening(pipeline: str, model_source: str | Path, info: ModelInfo | None) -> 
         )
     options: dict[str, str] = {}
     source = str(model_source)
-    if info and info.revision and not Path(source).exists():
+    if info and info.revision and not os.path.exists(source):
         source = split_id(source)[0]
         options["revision"] = info.revision
     if info and info.source != BUNDLED and info.folder.is_dir():
@@ -150,7 +151,7 @@ def _place(source: str) -> str:
     folder = Path(source)
     if source == BUNDLED or folder == BUNDLED_FOLDER:
         return _BUNDLED_PLACE.format(where=BUNDLED_FOLDER.relative_to(ROOT).as_posix())
-    if not folder.is_absolute() and not folder.exists():
+    if not folder.is_absolute() and not os.path.exists(folder):  # which takes any name
         return ""
     return _PLACE.format(what="model, a folder in diffusers layout", where=folder.name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
 import subprocess
 import sys
@@ -12,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
 from core.diffusion.engine import Engine
 from core.diffusion.models.load import BUNDLED_FOLDER, load_model
+from core.diffusion.recipe import masks
 from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.recipe.prompt.weights import has_weights, plain_text, weigh
 from core.diffusion.recipe.schedulers import SCHEDULERS
@@ -139,6 +141,7 @@ MARKED = [
     ),
     replace(PLAIN, prompt="[an apple:a robot:1]", snapshot=2, guidance_scale=1.0),
 ]
+MASKED = replace(PLAIN, init_image="0" * 64, mask_image="0" * 64)
 SNAPSHOTS = [
     replace(PLAIN, scheduler=name, num_inference_steps=4, snapshot=call)
     for name, call in [
@@ -181,9 +184,9 @@ def test_the_program_makes_the_engines_pixels(tmp_path: Path) -> None:
         folder.mkdir()
         text = placed(snippet(generation.settings, BUNDLED_FOLDER), BUNDLED_FOLDER)
         program += f"os.chdir({str(folder)!r})\nexec({text!r}, {{}})\n"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=240
-    )
+    file = tmp_path / "all.py"  # longer than a command line may be
+    file.write_text(program, encoding="utf-8")
+    done = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-2000:]
     for index, generation in enumerate(wanted):
         made = np.asarray(Image.open(tmp_path / str(index) / "image.png"), dtype=int)
@@ -192,6 +195,7 @@ def test_the_program_makes_the_engines_pixels(tmp_path: Path) -> None:
 
 
 @given(prompt=st.text(), negative=st.text(), source=st.text())
+@example(prompt="", negative="", source="m" * 300)  # more than a file's name may have
 def test_no_text_leaves_its_quotes(prompt: str, negative: str, source: str) -> None:
     if "\x00" in prompt + negative or has_weights(prompt) or has_weights(negative):
         return
@@ -269,6 +273,8 @@ def test_the_samplers_own_functions_are_quoted() -> None:
         "to_epsilon": (prediction.to_epsilon, GUIDED[5]),
         "pag": (guidance.pag, GUIDED[7]),
         "composed": (guidance.composed, MARKED[2]),
+        "grown": (masks.grown, replace(MASKED, mask_grow=3)),
+        "may_change": (masks.may_change, replace(MASKED, mask_mode="differential")),
     }
     assert set(bodies) == set(SOURCES)
     for name, (function, settings) in bodies.items():
@@ -280,13 +286,18 @@ def test_the_samplers_own_functions_are_quoted() -> None:
 
 def test_what_is_quoted_brings_what_it_calls() -> None:
     of_scheduler = {"config", "prediction_type", "sigmas", "step_index", "_step_index"}
-    of_scheduler |= {"_init_step_index", "zip"}
+    of_scheduler |= {"_init_step_index"}
     for name in SOURCES:
-        names: dict[str, object] = {"torch": torch}
+        names: dict[str, object] = {"torch": torch, "np": np}
         exec(quoted(name), names)
         code = names[name].__code__  # type: ignore[attr-defined]
         missing = [
-            one for one in code.co_names if one not in names and not hasattr(torch.Tensor, one)
+            one
+            for one in code.co_names
+            if one not in names
+            and not hasattr(builtins, one)
+            and not hasattr(torch.Tensor, one)
+            and not hasattr(np, one)
         ]
         of_settings = {"guidance_scale", "apg_eta", "apg_norm_threshold", "apg_momentum"}
         of_settings |= {"pag_scale", "cond", "uncond", "perturbed", "carried"}

@@ -102,9 +102,9 @@ def test_the_program_makes_the_engines_pixels(
             file = tmp_path / "photo.safetensors"
             save_single_file(pipe, file)
             add(Engine(load_model(str(file), device="cpu")), file, PLAIN, SDXL=str(configs))
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=400
-    )
+    file = tmp_path / "all.py"  # longer than a command line may be
+    file.write_text(program, encoding="utf-8")
+    done = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "not expected" not in done.stderr, "a pipeline was given what it does not know"
     for folder, image, settings in wanted:

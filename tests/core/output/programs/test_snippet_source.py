@@ -90,9 +90,9 @@ def test_the_program_makes_the_engines_pixels(model: LoadedModel, tmp_path: Path
             "    if name.endswith(('_img2img', '_inpaint')) and hasattr(module, 'randn_tensor'):\n"
             "        module.randn_tensor = randn_tensor\n"
         )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=240
-    )
+    file = tmp_path / "all.py"  # longer than a command line may be
+    file.write_text(program, encoding="utf-8")
+    done = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-2000:]
     different: list[GenerationSettings] = []
     for index, generation in enumerate(wanted):
