@@ -128,7 +128,7 @@ def test_a_preset_keeps_the_seed_that_it_drew(visitor: Visitor) -> None:
 def test_stopping_keeps_the_page_alive(visitor: Visitor, server: Server) -> None:
     page = visitor.open(link(**{**THREE_BY_THREE, "num_inference_steps": 300, "seed": 8}))
     run(page)
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_test_id("stMain").get_by_role("button", name="Stop").click()
     page.get_by_text("Resume computes only the others").wait_for()
     wait_until(lambda: server.newest_job().state == "cancelled", "the job to stop")
     expect(page.get_by_role("button", name="Resume 9 cells")).to_be_enabled()
@@ -203,7 +203,7 @@ def test_every_format_comes_home_and_the_picture_restores_the_sweep(
 
     fresh = visitor.open("/Sweep")
     fresh.get_by_text("Sweep from a picture").click()
-    fresh.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(files["PNG"])
+    fresh.get_by_test_id("stFileUploaderDropzoneInput").first.set_input_files(files["PNG"])
     fresh.get_by_role("button", name="Use this sweep").click()
     finish(fresh, 4)
 

@@ -385,15 +385,15 @@ def test_a_stopped_extension_is_resumed_not_the_finished_sweep(app: App) -> None
 def test_marks_of_another_tool_are_said_for_every_prompt_of_the_plan(app: App) -> None:
     at = app.open(
         PAGE,
-        sweep_prompt="a BREAK that no cell has",
+        sweep_prompt="a [x:y:z that no cell has",
         sweep_x="Prompt",
-        sweep_x_values='"a [red|blue] cat", "cat"',
+        sweep_x_values='"a [red:blue:0.5 cat", "cat"',
         sweep_negative_prompt="fog AND mist",
     )
     (message,) = messages(at)
-    assert "[red|blue]" in message
+    assert "[red:blue:0.5 cat" in message
     assert "AND" in message
-    assert "BREAK" not in message
+    assert "[x:y" not in message
     assert not run_button(at).disabled
 
 
@@ -537,7 +537,8 @@ def test_snapshots_of_one_run_are_its_work_once() -> None:
 def test_every_way_home_is_offered(app: App) -> None:
     at = view(finished(app), "Export")
     labels = [button.proto.label for button in at.get("download_button")]
-    assert labels == ["PNG", "JPEG", "WebP", "PDF", "Web page", "CSV", "Cells (ZIP)"]
+    assert labels[0] == "Download as CSV", "the table of settings"
+    assert labels[1:] == ["PNG", "JPEG", "WebP", "PDF", "Web page", "CSV", "Cells (ZIP)"]
     at.button(key="sweep:record").click().run()
     assert app.finish().done_cells == 4
     at.session_state["sweep:opened"] = (0, 0, 0)
@@ -545,7 +546,7 @@ def test_every_way_home_is_offered(app: App) -> None:
     at.session_state["sweep:opened"] = None
     view(at, "Export")
     labels = [button.proto.label for button in at.get("download_button")]
-    assert labels[4:6] == ["MP4", "GIF"]
+    assert labels[5:7] == ["MP4", "GIF"]
 
 
 def test_a_picture_that_cannot_hold_the_sweep_says_so(

@@ -140,6 +140,8 @@ def test_every_task_of_the_table_runs_in_the_other_process(store: Store) -> None
         "mistake": (SMALL, {"mistake": "unscaled"}),
         "round trip": (SMALL, {"source": source}),
         "noised inputs": (begin, {"changes": [{}, {"strength": 0.5}]}),
+        "inversion": (begin, {"edit": "a blue apple"}),
+        "inversion errors": (begin, {"steps": [2, 3]}),
         "noise numbers": (SMALL, {}),
         "likeness": (SMALL, {"pairs": [[one, other]], "with_clip": True}),
         "likeness to source": (SMALL, {"source": source, "digests": [one]}),
@@ -163,6 +165,8 @@ def test_every_task_of_the_table_runs_in_the_other_process(store: Store) -> None
     assert found["run"].image.tobytes() == image_of(store, one)
     assert found["attention"].maps.shape[0] == len(found["attention"].prompt.places)
     assert found["noised inputs"][1].start.num_executed_steps == 1
+    assert [error.steps for error in found["inversion errors"]] == [2, 3]
+    assert found["inversion"].edited is not None
     assert found["likeness"][one, other].rmse > 0
     assert found["likeness to source"][one].rmse > 0
     assert film.find("mp4") is not None

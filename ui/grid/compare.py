@@ -29,13 +29,13 @@ def _text(name: str) -> str:
 _compare = component(
     "lightbox_compare",
     html=_text("compare.html"),
-    css=_text("looking.css"),
+    css=_text("slider.css") + _text("looking.css"),
     js=_text("compare.js"),
 )
 _flipbook = component(
     "lightbox_flipbook",
     html=_text("flipbook.html"),
-    css=_text("looking.css"),
+    css=_text("slider.css") + _text("looking.css"),
     js=_text("flipbook.js"),
 )
 

@@ -29,7 +29,9 @@ _FOLDER = Path(__file__).parents[1] / "components"
 _brush = component(
     "lightbox_brush",
     html=(_FOLDER / "brush.html").read_text(encoding="utf-8"),
-    css=(_FOLDER / "brush.css").read_text(encoding="utf-8"),
+    css="".join(
+        (_FOLDER / name).read_text(encoding="utf-8") for name in ("slider.css", "brush.css")
+    ),
     js=(_FOLDER / "brush.js").read_text(encoding="utf-8"),
 )
 

@@ -124,11 +124,11 @@ def test_the_plan_says_time_size_and_what_is_cut_off(
 def test_the_plan_names_marks_of_another_tool(
     spec: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = SPEC.replace("guidance_scale", "prompt").replace('"1, 3"', '"cat, a [red:blue:2] owl"')
+    text = SPEC.replace("guidance_scale", "prompt").replace('"1, 3"', '"cat, a [red:blue:0.5 owl"')
     spec.write_text(text)
     assert sweep(spec, data, "--plan") == 0
     (warning,) = capsys.readouterr().err.splitlines()[1:]
-    assert "prompt: a [red:blue:2] owl: has marks" in warning
+    assert "prompt: a [red:blue:0.5 owl: has marks" in warning
 
 
 def test_a_spec_has_one_value_a_line_and_draws_its_base(

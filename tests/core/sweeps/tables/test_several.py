@@ -19,8 +19,8 @@ from core.sweeps.sweep import Sweep
 from core.sweeps.tables.named_values import find_setting, read_setting
 from core.sweeps.tables.several import format_several, parse_several
 from core.sweeps.values import format_values, parse_values
+from tests.core.sweeps.tables.test_table import a_row
 from tests.core.sweeps.test_sweep import plan_of
-from tests.core.sweeps.test_table import a_row
 
 BASE = GenerationSettings(prompt="a red apple", num_inference_steps=10)
 
