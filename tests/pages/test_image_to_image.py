@@ -353,6 +353,25 @@ def test_an_uploaded_mask(app: App) -> None:
     assert "The mask of an earlier run" in shown(again)
 
 
+@pytest.mark.parametrize("way", ["Upload", "Brush"])
+def test_an_inverted_mask_stays_as_it_was_after_a_reload(way: str, app: App) -> None:
+    """What is kept has been inverted already; switching it back gives the mask before."""
+    used = 255 - np.asarray(Image.open(io.BytesIO(mask_png(128, 32))))
+    kept = app.store.inputs.keep(np.ascontiguousarray(used))
+    at = opened(
+        app,
+        img2img_masked="true",
+        img2img_mask_from=way,
+        img2img_inverted="true",
+        img2img_mask_image=kept,
+    )
+    assert "75% of the picture" in shown(at)
+    run(app, at)
+    assert asked(app).mask_image == kept
+    at.toggle(key="img2img_inverted").set_value(False).run()
+    assert "25% of the picture" in shown(settled(at))
+
+
 def test_what_becomes_of_a_mask_reaches_the_settings(app: App) -> None:
     at = opened(app, img2img_masked="true", img2img_mask_blur="4")
     at.number_input(key="img2img_mask_grow").set_value(-5).run()

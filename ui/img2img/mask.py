@@ -39,6 +39,7 @@ KINDS = ("Ellipse", "Rectangle")
 MOST_SHAPES = 4
 SWITCH = "Inpaint part of the picture"
 FILE = f"{PREFIX}:mask"
+INVERTED_BEFORE = f"{PREFIX}:inverted_before"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -176,12 +177,19 @@ def _beginning(width: int, height: int, *, is_grey: bool) -> np.ndarray | None:
 
 
 def _kept(width: int, height: int) -> np.ndarray | None:
-    """The mask that an earlier run was made with, where it still fits the frame."""
+    """The mask that an earlier run was made with, where it still fits the frame: as it was before
+    the switch inverted it, which is known by where the switch stood when it was first seen here.
+    """
+    digest = held_source(PREFIX)["mask_image"]
     try:
-        kept = open_runtime().store.inputs.read(held_source(PREFIX)["mask_image"])
+        kept = open_runtime().store.inputs.read(digest)
     except InputError:
         return None
-    return kept if kept.shape == (height, width) else None
+    stood: dict[str, bool] = st.session_state.setdefault(INVERTED_BEFORE, {})
+    was_inverted = stood.setdefault(digest, bool(st.session_state.get(f"{PREFIX}_inverted")))
+    if kept.shape != (height, width):
+        return None
+    return 255 - kept if was_inverted else kept
 
 
 def _take() -> None:
