@@ -59,6 +59,10 @@ class Server:
     def newest_job(self) -> Job:
         return self.queue.jobs(limit=1)[0]
 
+    def newest_id(self) -> str:
+        """The id of the job that was submitted last; "" where there is none."""
+        return next((job.id for job in self.queue.jobs(limit=1)), "")
+
     def asked(self) -> list[GenerationSettings]:
         return [cell.settings for cell in self.queue.cells(self.newest_job().id)]
 

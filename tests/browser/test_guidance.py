@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from core.diffusion.recipe.settings_table import SETTINGS
 from core.sweeps.axes import AXES
-from tests.browser.conftest import Server, Visitor, prompt_box, settle
+from tests.browser.conftest import Server, Visitor, prompt_box, settle, wait_until
 from tests.needs import NEEDS
 from ui.settings.guidance_controls import GUIDANCE
 
@@ -52,10 +52,12 @@ def test_a_sweep_over_each_of_its_axes(name: str, visitor: Visitor, server: Serv
     page = visitor.open(
         link("Sweep", **{**SMALL, **beside}, x=SETTINGS[name].label, x_values=row.examples)
     )
-    count = page.locator(".cell")
-    expect(count.first).to_be_visible()
+    expect(page.locator(".cell").first).to_be_visible()
     settle(page)
+    count = page.locator(".cell").count()  # before the click, which draws the grid anew
+    before = server.newest_id()
     page.get_by_test_id("stMain").get_by_test_id("stBaseButton-primary").first.click()
-    expect(page.locator(".cell[data-state=done]")).to_have_count(count.count())
+    wait_until(lambda: server.newest_id() != before, "the job of the click")
+    expect(page.locator(".cell[data-state=done]")).to_have_count(count)
     values = {getattr(one, name) for one in server.asked()}
     assert len(values) >= 2

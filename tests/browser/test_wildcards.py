@@ -51,8 +51,10 @@ def test_a_sweep_of_orders_shows_each_order(visitor: Visitor, server: Server) ->
         "&sweep_x=Prompt+order&sweep_x_values=red,+owl"
     )
     expect(page.get_by_text("2: red, owl · owl, red")).to_be_visible()
+    before = server.newest_id()
     page.get_by_role("button", name="Run 2 cells").click()
-    wait_until(lambda: len(server.asked()) == 2 and server.newest_job().is_over, "both cells")
+    wait_until(lambda: server.newest_id() != before, "the job of the click")
+    wait_until(lambda: server.newest_job().is_over, "both cells")
     assert [one.prompt for one in server.asked()] == [
         "a red apple, an owl",
         "a owl apple, an red",
