@@ -14,6 +14,8 @@ import PIL.Image
 
 from core.diffusion.events import Generation, Record
 from core.diffusion.models.load import ModelInfo
+from core.diffusion.recipe.prompt.texts import last_words
+from core.diffusion.recipe.schedule import step_range
 from core.diffusion.sampling.compute.threads import Threads
 from core.output.texts.infotext import write_png
 
@@ -62,7 +64,8 @@ class Encoding:
     def _encode(self, generation: Generation, model: ModelInfo) -> tuple[bytes, float | None]:
         settings = generation.settings
         png = write_png(generation.image, settings, model, generation.computed)
-        return png, self._score(generation.image, settings.prompt, model)
+        words = last_words(settings, step_range(settings).num_executed_steps)
+        return png, self._score(generation.image, words, model)
 
     def take(self, *, wait: float = 0.0) -> list[tuple[str, Encoded]]:
         """Those whose file is there, which then are this object's no more; where there are none,

@@ -143,6 +143,16 @@ def switches(settings: PromptSettings, calls: int) -> dict[int, str]:
     }
 
 
+def last_words(settings: PromptSettings, steps: int) -> str:
+    """What a run of so many steps is told to show at its end: the parts of the last step's prompt
+    whose weight is above 0, side by side.
+    """
+    if not has_marks(settings):
+        return settings.prompt
+    parts = prompts_by_step(settings, steps)[-1].parts
+    return ", ".join(BREAKS.sub(" ", text).strip() for text, weight in parts if weight > 0)
+
+
 def _canonical_text(text: str, steps: int | None) -> Any:
     if steps is None:
         return {"text": text} if changes(text) else canonical_prompt(text)

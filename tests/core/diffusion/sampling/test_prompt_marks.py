@@ -14,6 +14,7 @@ from core.diffusion.recipe.prompt.texts import (
     MOST_PARTS,
     every_text,
     is_one_text,
+    last_words,
     parts_of,
     prompts_by_step,
     switches,
@@ -70,6 +71,20 @@ def test_switches_are_the_calls_at_which_a_text_is_another() -> None:
     assert is_one_text(BASE)
     assert not is_one_text(settings)
     assert not is_one_text(replace(BASE, prompt="a AND b"))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ("a (red:1.2) apple", "a (red:1.2) apple"),
+        ("a [red:blue:0.5] apple", "a blue apple"),
+        ("a [red:blue:9] apple", "a red apple"),
+        ("a [red|blue] apple", "a blue apple"),
+        ("a cat BREAK on a table AND an owl :0.5 AND fog :-1", "a cat on a table, an owl"),
+    ],
+)
+def test_a_picture_is_scored_by_what_it_was_told_last(prompt: str, words: str) -> None:
+    assert last_words(replace(BASE, prompt=prompt), 6) == words
 
 
 @torch.no_grad()

@@ -524,6 +524,19 @@ def test_a_score_that_cannot_be_computed_costs_no_picture(
     assert [image.clip_score for image in store.search()] == [None]
 
 
+def test_a_picture_is_scored_by_what_it_was_told_last(store: Store, queue: Queue, lab: Lab) -> None:
+    asked: list[str] = []
+
+    def score(image: Image.Image, prompt: str, folder: Path) -> float:
+        asked.append(prompt)
+        return 25.0
+
+    with lab.working(store, score=score):
+        changing = replace(settings(1), prompt="a [red:blue:0.5] cat")
+        assert finish(queue, submit(queue, [changing])).state == "done"
+    assert asked[-1] == "a blue cat"
+
+
 def test_progress_and_time_left_are_seen_while_it_runs(
     store: Store, queue: Queue, lab: Lab
 ) -> None:
