@@ -82,8 +82,8 @@ def show_noise(runtime: Runtime, children: Children) -> None:
         if one.problem:
             st.caption(plain(f"{METHODS[one.method].label}: {one.problem}."))
     st.caption(
-        "The sampler expects a deviation of 1. Below it pictures come out flat, above it "
-        "oversaturated. The cosine says how much of the source is left."
+        "The sampler expects a deviation of 1. What is above it stays in the picture, as grain and "
+        "stronger colours. The cosine says how much of the source is left."
     )
 
 

@@ -55,8 +55,8 @@ MISTAKES: Mapping[str, Mistake] = {
     ),
     "lerp": Mistake(
         title="Noise mixed in a straight line",
-        why="The mean of two noises has 0.71 of their deviation, and the UNet takes the missing "
-        "noise for structure that it must keep: flat, soft pictures. Slerp keeps the length.",
+        why="The mean of two noises has 0.71 of their deviation: less noise than the UNet is told "
+        "of, and so another picture. Slerp keeps the length.",
         wrong="noise = 0.5 * a + 0.5 * b",
         right="noise = slerp(a, b, 0.5)",
     ),

@@ -184,7 +184,7 @@ SCHEDULERS: Mapping[str, SchedulerRow] = _table(
         takes=(*_LEVELS, *_ENDS, "lower_order_final"),
         orders=(1, 2, 3),
         solver_types=_DPM_TYPES,
-        note="Second order from the last two predictions: good pictures in 15 to 25 steps.",
+        note="Second order from the last two predictions: after 20 steps little changes.",
     ),
     SchedulerRow(
         name="DPM++ 2M Karras",
@@ -255,7 +255,7 @@ SCHEDULERS: Mapping[str, SchedulerRow] = _table(
         takes=(*_LEVELS, *_ENDS),
         orders=(1, 2, 3),
         solver_types=("bh1", "bh2"),
-        note="Predictor and corrector in one call; strong below 10 steps.",
+        note="Predictor and corrector in one call.",
     ),
     SchedulerRow(
         name="DEIS",
@@ -272,7 +272,7 @@ SCHEDULERS: Mapping[str, SchedulerRow] = _table(
         stochastic=True,
         sigma_at="alphas_cumprod",
         distilled_only=True,
-        note="For latent-consistency models, in 1 to 8 steps; soft and wrong on other models.",
+        note="For latent-consistency models, in 1 to 8 steps.",
     ),
 )
 

@@ -83,8 +83,7 @@ STEP_FIGURES: Mapping[str, StepFigure] = _figures(
         group="Latents",
         axis="RMS of x",
         look="It should keep to the dashed √(ᾱv + 1 − ᾱ), which noise and data of mean "
-        "square v add up to (Ho et al. 2020, eq. 4): guidance and solver errors lift it"
-        " off.",
+        "square v add up to (Ho et al. 2020, eq. 4): guidance lifts it off, a higher scale more.",
         lines=(Line(of=lambda record: record.latent_rms),),
         in_overview=True,
     ),
@@ -93,9 +92,9 @@ STEP_FIGURES: Mapping[str, StepFigure] = _figures(
         title="Raw latent norm",
         group="Latents",
         axis="Norm of x as kept",
-        look="What falls here is the scale that a scheduler keeps: Euler, Heun, LMS and DPM2"
-        " keep x₀ + σε and divide by √(σ² + 1) only for the UNet (diffusers' "
-        "scale_model_input); the others stay flat.",
+        look="What falls here is the scale that a scheduler keeps: Euler, Heun, LMS, DPM2 and "
+        "the ancestral ones keep x₀ + σε and divide by √(σ² + 1) only for the UNet (diffusers' "
+        "scale_model_input); the others stay nearly flat.",
         lines=(Line(of=lambda record: record.raw_latent_norm),),
         stands_in_for="latent_rms",
     ),

@@ -44,7 +44,8 @@ SCALE_ROWS = (
         name="guidance_rescale",
         default=0.0,
         label="Guidance rescale",
-        help="Reduces the contrast that strong guidance adds. 0 is off, 0.7 is usual.",
+        help="Takes the guided prediction back towards the standard deviation of the one with the "
+        "prompt (Lin et al. 2023, sec. 3.4). 0 is off, 0.7 is usual.",
         group="guidance",
         bounds=(0, 1),
         step=0.05,
