@@ -67,9 +67,9 @@ def test_its_film_is_made_when_it_is_asked_for_and_kept(app: App) -> None:
     assert "2 steps" in video.proto.alt
     (path,) = kept_films(app.store).folder.glob("*.mp4")
     assert len(ffmpeg_frames(path)) >= 24
-    again = inverted(opened(app, **VIEW, img2img_edit="a blue owl", img2img_guidance_scale="3"))
+    again = opened(app, **VIEW, img2img_edit="a blue owl", img2img_guidance_scale="3")
+    again = settled(again)
     assert len(again.get("video")) == 1, "it is there at once"
-    assert path.stat().st_size > 1000
 
 
 def test_without_guidance_there_is_one_way_back(app: App) -> None:
