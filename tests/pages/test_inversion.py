@@ -12,6 +12,7 @@ from core.exports.films.kept import kept_films
 from core.runs.queue.tasks import Tasks
 from tests.core.diffusion.tiny import build
 from tests.core.exports.films.test_film import ffmpeg_frames
+from tests.core.runs.doubles import wait_for
 from tests.pages.conftest import App, messages
 from tests.pages.test_image_to_image import app, opened, settled, shown
 from ui.img2img import inversion
@@ -61,6 +62,7 @@ def test_its_film_is_made_when_it_is_asked_for_and_kept(app: App) -> None:
     assert not at.get("video")
     assert not kept_films(app.store).folder.exists()
     at.button(key="img2img:inversion film").click().run()
+    wait_for(lambda: not Tasks(app.store).unfinished(), seconds=150)  # an encoder on a busy machine
     at = settled(at)
     assert not messages(at)
     (video,) = at.get("video")
