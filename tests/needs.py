@@ -28,6 +28,7 @@ NEEDS: Mapping[str, Mapping[str, Any]] = {
     **{name: {"init_image": DIGEST} for name, row in SETTINGS.items() if row.group == "source"},
     **{
         name: {"init_image": DIGEST, "mask_image": DIGEST}
-        for name in ("mask_grow", "mask_blur", "mask_mode")
+        for name in ("mask_grow", "mask_blur", "mask_mode", "masked_only")
     },
+    "masked_padding": {"init_image": DIGEST, "mask_image": DIGEST, "masked_only": True},
 }

@@ -23,12 +23,13 @@ from core.commands.console import (
 from core.commands.jobs import compute
 from core.diffusion.models.load import ModelInfo, describe
 from core.diffusion.models.lora.files import wanted_loras
+from core.diffusion.recipe.masks import MaskChecks
 from core.diffusion.recipe.prompt.foreign import foreign_words
 from core.diffusion.recipe.prompt.marks import Marks
 from core.diffusion.recipe.prompt.wildcards import Wildcards
 from core.diffusion.recipe.setting import Setting
 from core.diffusion.recipe.settings_table import FROM_MODEL, PROMPTS, SETTINGS, current_name
-from core.diffusion.settings import MAX_SEED, GenerationSettings
+from core.diffusion.settings import MAX_SEED, GenerationSettings, SettingsError
 from core.runs.queue.jobs import Cell
 from core.runs.store.data_folder import wildcards_folder
 from core.runs.store.store import Store
@@ -86,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
     _warn_of_prompts(wanted[0], info)
 
     store = Store(options.data)
+    _check_mask(store, wanted[0], info)
     cells = compute(store, wanted, strict=options.strict, label="command line")
     return _deliver(store, cells, targets, strict=options.strict)
 
@@ -152,6 +154,15 @@ def _warn_of_prompts(settings: GenerationSettings, info: ModelInfo) -> None:
     for problem in settings.validate(tokenizer=Tokenizer(info.folder)):
         if problem.severity == "warning":
             say(f"warning: {problem}")
+
+
+def _check_mask(store: Store, settings: GenerationSettings, info: ModelInfo) -> None:
+    """Warn of a mask that the latents miss. Raises SettingsError where nothing is left of it."""
+    problem = MaskChecks(store.inputs.read).problem(settings, info.vae_scale_factor)
+    if problem is not None and problem.severity == "error":
+        raise SettingsError([problem])
+    if problem is not None:
+        say(f"warning: {problem}")
 
 
 def _deliver(store: Store, cells: Sequence[Cell], targets: Sequence[Path], *, strict: bool) -> int:

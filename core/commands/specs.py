@@ -112,6 +112,7 @@ def plan_of(sweep: Sweep, store: Store, *, runs: bool = False) -> Plan:
         find_pace=Queue(store).find_pace if runs else None,
         read=functools.cache(Tokenizer) if runs else None,
         wildcards=wildcards_of(store.folder),
+        read_source=store.inputs.read,
     )
     if plan.problems:
         raise UsageError("\n".join(map(str, plan.problems)))

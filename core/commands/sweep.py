@@ -118,5 +118,5 @@ def _say_plan(sweep: Sweep, plan: Plan) -> None:
     )
     if words := said_of(plan.cells):
         say(f"drawn: {words}")
-    for text in (*plan.cut, *plan.foreign):
+    for text in (*plan.cut, *plan.foreign, *plan.missed):
         say(f"warning: {text}")

@@ -36,6 +36,7 @@ from core.diffusion.sampling.compute.unet_rows import RowTooLargeError
 from core.diffusion.sampling.computed import versions, why_not_finite
 from core.diffusion.sampling.recording import trajectory_of
 from core.diffusion.sampling.rider import Rider
+from core.diffusion.sampling.source_latents import Overlay
 from core.diffusion.sampling.vae import decode, decode_each
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
@@ -124,7 +125,8 @@ class Engine:
         rider = self._riders[key]
         if rider.cell.x0 is None:
             return None
-        return Prediction(latents=rider.cell.x0, step=rider.cell.call, total=rider.total)
+        cell = rider.cell
+        return Prediction(latents=cell.x0, step=cell.call, total=rider.total, overlay=cell.overlay)
 
     def drop(self, key: str) -> None:
         """Forgets a request in flight: what it had done is lost, the others go on."""
@@ -213,12 +215,14 @@ class Engine:
                 done[event.key] = event.generation
         return [done[str(index)] for index in range(len(settings))]
 
-    def decode(self, latents: torch.Tensor) -> Image.Image:
-        """Scaled latents (1, C, h, w) -> picture, as the family's pipeline decodes it.
+    def decode(self, latents: torch.Tensor, overlay: Overlay | None = None) -> Image.Image:
+        """Scaled latents (1, C, h, w) -> picture, as the family's pipeline decodes it; with an
+        `overlay` laid back into its source.
 
         Raises GenerationError where no finite numbers come out.
         """
-        return self._picture(decode(self.model, latents))
+        picture = self._picture(decode(self.model, latents))
+        return picture if overlay is None else overlay.laid(picture)
 
     def _picture(self, pixels: torch.Tensor | RuntimeError) -> Image.Image:
         if isinstance(pixels, RuntimeError):
@@ -270,7 +274,7 @@ class Engine:
         cell, request = self._riders[key].cell, self._riders[key].request
         generation = Generation(
             settings=request.settings,
-            image=image,
+            image=image if cell.overlay is None else cell.overlay.laid(image),
             seconds=self._riders[key].seconds,
             trajectory=trajectory_of(cell),
             computed=Computed(

@@ -76,12 +76,14 @@ class Stepped:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prediction:
     """The x0 that an image on its way was predicted to have after `step` of `total` UNet calls:
-    a torch tensor (1, C, h, w), scaled as latents are.
+    a torch tensor (1, C, h, w), scaled as latents are; `overlay` lays its picture back into the
+    source, where an area alone is inpainted.
     """
 
     latents: Any
     step: int
     total: int
+    overlay: Any = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

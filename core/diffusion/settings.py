@@ -64,7 +64,8 @@ class GenerationSettings:
     share of the steps that is run, rounded down (diffusers' rule); `exact_steps` runs
     `num_inference_steps` of a longer schedule; `match_noise` starts where DDIM would. With
     `mask_image` only what is white in that mask is inpainted; `mask_grow` and then `mask_blur`, in
-    pixels, change that mask first, and `mask_mode` says what its grey means.
+    pixels, change that mask first, and `mask_mode` says what its grey means. With `masked_only` the
+    area around the mask, with `masked_padding` pixels, is inpainted at the whole size.
 
     `loras` names LoRA files of the model roots with their weights, "ink:0.8, paper:0.5"; a weight
     of 0 is none. `clip_skip` leaves out so many of the text encoder's last layers for the prompt;
@@ -103,6 +104,8 @@ class GenerationSettings:
     mask_grow: int = 0
     mask_blur: int = 0
     mask_mode: str = "binary"
+    masked_only: bool = False
+    masked_padding: int = 32
     loras: str = ""
     clip_skip: int = 0
     sigma_schedule: str = "automatic"

@@ -9,10 +9,14 @@ from pathlib import Path
 
 from core.diffusion.models.load import ModelError, ModelInfo
 from core.diffusion.models.lora.files import canonical_loras, missing_loras, walked_once
+from core.diffusion.recipe.images import ReadInput
+from core.diffusion.recipe.masks import MaskChecks
+from core.diffusion.recipe.problems import Severity
 from core.diffusion.recipe.prompt.foreign import foreign_words
 from core.diffusion.recipe.prompt.marks import Marks
 from core.diffusion.recipe.prompt.texts import every_text
 from core.diffusion.recipe.prompt.wildcards import Wildcards
+from core.diffusion.recipe.rows.mask import MASK_ROWS
 from core.diffusion.recipe.settings_table import PROMPTS, SETTINGS
 from core.diffusion.settings import GenerationSettings, PromptReader
 from core.sweeps.axes import AXES, AxisError
@@ -35,7 +39,8 @@ class Plan:
     arithmetic. `unet_rows` counts the rows of every UNet call still to run (more with guidance);
     `estimate` is None while no pace is known. `digests` has one a cell. `cut` names each text that
     the text encoder does not read to its end: it runs, as in diffusers. `foreign` names each text
-    with marks of another tool, which are read as plain words. `lines` are those of the wildcards
+    with marks of another tool, which are read as plain words; `missed` each mask that is too thin
+    for the latents. `lines` are those of the wildcards
     that it was drawn from, by their names.
     """
 
@@ -49,6 +54,7 @@ class Plan:
     estimate: Estimate | None = None
     cut: tuple[SweepProblem, ...] = ()
     foreign: tuple[SweepProblem, ...] = ()
+    missed: tuple[SweepProblem, ...] = ()
     lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     @property
@@ -74,12 +80,14 @@ def make_plan(
     find_pace: FindPace | None = None,
     read: Callable[[Path], PromptReader] | None = None,
     wildcards: Wildcards | None = None,
+    read_source: ReadInput | None = None,
 ) -> Plan:
     """The plan of a sweep, without any model call; its cells' texts are drawn, each by its seed.
 
     `holds` gives those of some digests that are stored already; `find_pace` the measured pace of a
     model, without which no time is estimated. `read` gives the tokenizer in a
-    model's folder; without it no text is found to be cut. `wildcards` are those of the app.
+    model's folder; without it no text is found to be cut. `wildcards` are those of the app;
+    `read_source` reads masks, of which nothing is said without it.
     """
     problems, infos = _describe_models(sweep, describe)
     factor = max((info.vae_scale_factor for info in infos.values()), default=8)
@@ -91,7 +99,8 @@ def make_plan(
         found, cells = draw_cells(cells, marks)
     if problems or found:
         return Plan(problems=(*problems, *found), merged={})
-    problems = _missing_loras(cells)
+    emptied, missed = _mask_problems(sweep, cells, infos, read_source) if read_source else ([], [])
+    problems = [*_missing_loras(cells), *emptied]
     if problems:
         return Plan(problems=tuple(problems), merged={})
     with walked_once():
@@ -121,6 +130,7 @@ def make_plan(
         estimate=estimate(waiting, infos, find_pace) if find_pace and waiting else None,
         cut=_cut_texts(cells, infos, read) if read else (),
         foreign=_foreign_texts(cells),
+        missed=tuple(missed),
         lines=marks.lines,
     )
 
@@ -134,6 +144,26 @@ def _missing_loras(cells: Sequence[SweepCell]) -> list[SweepProblem]:
             for text in dict.fromkeys(cell.settings.loras for cell in cells)
             if text and (reason := missing_loras(text))
         ]
+
+
+def _mask_problems(
+    sweep: Sweep, cells: Sequence[SweepCell], infos: Mapping[str, ModelInfo], read: ReadInput
+) -> tuple[list[SweepProblem], list[SweepProblem]]:
+    """Of each mask, after what is done to it: that nothing is left; that the latents miss it."""
+    masks, varied = MaskChecks(read), sweep.varied()
+    found: dict[Severity, dict[SweepProblem, None]] = {"error": {}, "warning": {}}
+    for settings in (cell.settings for cell in cells):
+        problem = masks.problem(settings, infos[settings.model].vae_scale_factor)
+        if problem is None:
+            continue
+        changed = [row for row in MASK_ROWS if row.name in varied]
+        words = [f"{row.label} {row.shown(getattr(settings, row.name))}" for row in changed]
+        own = SETTINGS[problem.field]
+        if own in changed:
+            words = [own.shown(getattr(settings, own.name))]
+        one = SweepProblem(axis=own.label, value=", ".join(words), reason=problem.reason)
+        found[problem.severity][one] = None
+    return list(found["error"]), list(found["warning"])
 
 
 def _foreign_texts(cells: Sequence[SweepCell]) -> tuple[SweepProblem, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Server, Visitor, choose, settle
 from tests.browser.measure import overflow
+from tests.browser.test_film import plays_h264
 
 
 @pytest.fixture
@@ -60,4 +62,16 @@ def test_a_source_is_inverted_and_edited_on_a_phone(visitor: Visitor) -> None:
     expect(page.locator("img[alt='The edit, guidance 3']")).to_be_visible()
     expect(page.locator(".js-plotly-plot")).to_have_count(1)
     settle(page)
+    assert overflow(page) <= 0
+    page.get_by_role("button", name="Film", exact=True).click()
+    video = page.locator("video")
+    video.wait_for()
+    video.scroll_into_view_if_needed()  # a muted film plays only where it is seen
+    settle(page)
+    plays = plays_h264(page)
+    assert plays or not os.environ.get("CI"), "CI brings a Chromium that plays H.264"
+    if plays:
+        page.wait_for_function("document.querySelector('video').currentTime > 0.1")
+        seconds = float(video.evaluate("video => video.duration"))
+        assert seconds >= 24 / 8, "8 frames a second"
     assert overflow(page) <= 0

@@ -408,6 +408,43 @@ def test_a_mask_that_shrinks_away_is_said_and_nothing_runs(app: App) -> None:
     assert not at.button(key="img2img:run").disabled
 
 
+def test_a_mask_that_shrinks_away_is_said_under_its_control_too(app: App) -> None:
+    at = opened(app, img2img_masked="true", img2img_mask_grow="-40")
+    lines = [one.value for one in at.caption if ":red[" in one.value]
+    assert any("-40 shrinks the mask until nothing of it is left" in line for line in lines)
+
+
+def test_a_mask_that_the_latents_miss_is_a_warning(app: App) -> None:
+    """Rows 42 to 44: between those of the latents, 40 and 48."""
+    mask = np.zeros((128, 128), np.uint8)
+    mask[42:45, 20:100] = 255
+    buffer = io.BytesIO()
+    Image.fromarray(mask).save(buffer, "PNG")
+    at = opened(app, img2img_masked="true", img2img_mask_from="Upload")
+    at.session_state[MASK_FILE] = buffer.getvalue()
+    settled(at.run())
+    lines = [one.value for one in at.caption if ":orange[" in one.value]
+    assert any("covers no place of the latents" in line for line in lines)
+    assert not at.button(key="img2img:run").disabled
+    at.segmented_control(key="img2img_view").set_value("Strength strip").run()
+    (said,) = messages(settled(at))
+    assert "The latents miss a part of the mask: Mask: covers no place of the latents" in said
+    at.number_input(key="img2img_mask_grow").set_value(8).run()
+    assert not messages(settled(at))
+
+
+def test_only_masked_reaches_the_settings_and_says_its_area(app: App) -> None:
+    at = opened(app, img2img_masked="true")
+    assert at.number_input(key="img2img_masked_padding").disabled
+    at.toggle(key="img2img_masked_only").set_value(True).run()
+    at.number_input(key="img2img_masked_padding").set_value(8).run()
+    assert "An area of 80 × 80 px is enlarged to 128 × 128." in shown(at), "64 and 8 each side"
+    run(app, settled(at))
+    found = asked(app)
+    assert (found.masked_only, found.masked_padding) == (True, 8)
+    assert not messages(at)
+
+
 def test_a_mask_that_is_not_there_yet_is_said_and_nothing_runs(app: App) -> None:
     """Else the whole picture would be made anew."""
     at = opened(app, img2img_masked="true", img2img_mask_from="Upload")

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.exports.films.kept import kept_films
 from core.runs.queue.tasks import Tasks
 from tests.core.diffusion.tiny import build
+from tests.core.exports.films.test_film import ffmpeg_frames
+from tests.core.runs.doubles import wait_for
 from tests.pages.conftest import App, messages
 from tests.pages.test_image_to_image import app, opened, settled, shown
 from ui.img2img import inversion
@@ -52,6 +55,23 @@ def test_the_source_comes_back_with_its_error_and_an_edit(app: App) -> None:
     assert not at.button(key="img2img:invert").disabled
     at.text_input(key="img2img_edit").set_value("a blue owl").run()
     assert "The edit, guidance 3" in shown(at), "what was made is kept"
+
+
+def test_its_film_is_made_when_it_is_asked_for_and_kept(app: App) -> None:
+    at = inverted(opened(app, **VIEW, img2img_edit="a blue owl", img2img_guidance_scale="3"))
+    assert not at.get("video")
+    assert not kept_films(app.store).folder.exists()
+    at.button(key="img2img:inversion film").click().run()
+    wait_for(lambda: not Tasks(app.store).unfinished(), seconds=150)  # an encoder on a busy machine
+    at = settled(at)
+    assert not messages(at)
+    (video,) = at.get("video")
+    assert "2 steps" in video.proto.alt
+    (path,) = kept_films(app.store).folder.glob("*.mp4")
+    assert len(ffmpeg_frames(path)) >= 24
+    again = opened(app, **VIEW, img2img_edit="a blue owl", img2img_guidance_scale="3")
+    again = settled(again)
+    assert len(again.get("video")) == 1, "it is there at once"
 
 
 def test_without_guidance_there_is_one_way_back(app: App) -> None:

@@ -4,6 +4,8 @@
 
 const SHOWN = "rgb(255, 43, 214)" // seen over most pictures; the alpha of the canvas is the mask
 const KEYS_STEP = 1.25
+const ARROWS = { arrowleft: [-1, 0], arrowright: [1, 0], arrowup: [0, -1], arrowdown: [0, 1] }
+const MOVES = 40 // by the keys, from one end of the longer side to the other
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component
@@ -13,6 +15,7 @@ export default function (component) {
   const pen = canvas.getContext("2d", { willReadFrequently: true })
   const state = (root.state ??= {
     done: [], undone: [], stroke: null, erases: false, size: 0, base: null, turn: null,
+    cursor: null, isByKeys: false,
   })
   state.send = mask => setTriggerValue("painted", mask)
 
@@ -89,6 +92,8 @@ export default function (component) {
     state.done = []
     state.undone = []
     state.stroke = null
+    state.cursor = null
+    state.isByKeys = false
     show()
   }
 
@@ -105,9 +110,21 @@ export default function (component) {
     find("erase").setAttribute("aria-pressed", String(state.erases))
     find("undo").disabled = state.done.length === 0
     find("redo").disabled = state.undone.length === 0
+    tell()
     const wide = (100 * state.size) / data.width
     find("ring").style.width = `${wide}%`
     find("ring").style.aspectRatio = "1"
+  }
+
+  // The name of the canvas, for those who do not see the ring.
+  function tell() {
+    const { x, y } = state.cursor ?? { x: canvas.width / 2, y: canvas.height / 2 }
+    const [across, down] = [x / canvas.width, y / canvas.height].map(part => Math.round(100 * part))
+    const does = state.stroke ? (state.stroke.erases ? "Erasing" : "Painting") : "Not painting"
+    const said = `${does}, ${across} % from the left, ${down} % from the top`
+    canvas.setAttribute("aria-label", `Mask over the source. ${said}`)
+    find("said").textContent = canvas.matches(":focus") ? said : ""
+    find("ring").classList.toggle("down", Boolean(state.stroke && state.isByKeys))
   }
 
   function finish() {
@@ -134,40 +151,103 @@ export default function (component) {
     finish()
   }
 
+  function ringAt({ x, y }) {
+    find("ring").style.left = `${(100 * x) / canvas.width}%`
+    find("ring").style.top = `${(100 * y) / canvas.height}%`
+    find("ring").hidden = false
+  }
+
   function place(event) {
     const box = canvas.getBoundingClientRect()
     const x = ((event.clientX - box.left) / box.width) * canvas.width
     const y = ((event.clientY - box.top) / box.height) * canvas.height
-    find("ring").style.left = `${(100 * x) / canvas.width}%`
-    find("ring").style.top = `${(100 * y) / canvas.height}%`
-    find("ring").hidden = false
+    ringAt({ x, y })
     return { x, y }
   }
 
-  canvas.onpointerdown = event => {
-    if (event.button !== 0 || !event.isPrimary || !state.base) return
-    canvas.setPointerCapture(event.pointerId)
-    canvas.focus({ preventScroll: true })
-    event.preventDefault()
+  function begin(at) {
     const level = data.isGrey ? Number(find("level").value) / 100 : 1
     state.before = copy()
-    state.stroke = { points: [place(event)], size: state.size, erases: state.erases, level }
+    state.stroke = { points: [at], size: state.size, erases: state.erases, level }
     apply(state.stroke)
   }
-  canvas.onpointermove = event => {
-    const at = place(event)
-    if (!state.stroke || !event.isPrimary) return
+
+  function goOn(at) {
     state.stroke.points.push(at)
     lay(state.before)
     apply(state.stroke)
   }
-  canvas.onpointerup = canvas.onpointercancel = event => {
-    if (!state.stroke || !event.isPrimary) return
+
+  function end() {
     const stroke = state.stroke
     state.stroke = null
+    state.isByKeys = false
     add(stroke)
   }
-  canvas.onpointerleave = () => (find("ring").hidden = true)
+
+  function cursor() {
+    return (state.cursor ??= { x: canvas.width / 2, y: canvas.height / 2 })
+  }
+
+  function move([across, down], isFine) {
+    const far = isFine ? 1 : Math.max(1, Math.round(Math.max(canvas.width, canvas.height) / MOVES))
+    const x = Math.min(Math.max(cursor().x + across * far, 0), canvas.width)
+    const y = Math.min(Math.max(cursor().y + down * far, 0), canvas.height)
+    state.cursor = { x, y }
+    ringAt(state.cursor)
+    if (state.stroke) goOn(state.cursor)
+    tell()
+  }
+
+  function press() {
+    if (state.stroke) return end()
+    state.isByKeys = true
+    begin({ ...cursor() })
+    ringAt(cursor())
+    tell()
+  }
+
+  canvas.onpointerdown = event => {
+    if (event.button !== 0 || !event.isPrimary || !state.base) return
+    if (state.stroke) end()
+    canvas.setPointerCapture(event.pointerId)
+    canvas.focus({ preventScroll: true })
+    event.preventDefault()
+    begin(place(event))
+  }
+  canvas.onpointermove = event => {
+    if (state.isByKeys) return
+    const at = place(event)
+    if (state.stroke && event.isPrimary) goOn(at)
+  }
+  canvas.onpointerup = canvas.onpointercancel = event => {
+    if (!state.stroke || state.isByKeys || !event.isPrimary) return
+    state.cursor = state.stroke.points.at(-1)
+    end()
+  }
+  canvas.onpointerleave = () => {
+    if (!canvas.matches(":focus-visible")) find("ring").hidden = true
+  }
+  canvas.onfocus = () => {
+    if (!state.base || !canvas.matches(":focus-visible")) return
+    ringAt(cursor())
+    tell()
+  }
+  canvas.onblur = () => {
+    find("ring").hidden = true
+    if (state.stroke && state.isByKeys) end()
+    else tell()
+  }
+  canvas.onkeydown = event => {
+    if (!state.base || event.ctrlKey || event.metaKey || event.altKey) return
+    const arrow = ARROWS[event.key.toLowerCase()]
+    if (arrow && !(state.stroke && !state.isByKeys)) move(arrow, event.shiftKey)
+    else if (event.key === " " || event.key === "Enter") {
+      if (!event.repeat && !(state.stroke && !state.isByKeys)) press()
+    } else return
+    event.preventDefault()
+    event.stopPropagation()
+  }
 
   find("paint").onclick = () => ((state.erases = false), show())
   find("erase").onclick = () => ((state.erases = true), show())

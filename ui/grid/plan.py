@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from core.diffusion.models.load import describe
+from core.diffusion.recipe.images import ReadInput
 from core.diffusion.recipe.prompt.marks import MarkError
 from core.diffusion.recipe.prompt.wildcards import Wildcards
 from core.exports.sweep import planned_sheet
@@ -26,11 +27,14 @@ MOST_LINES = 20
 
 @dataclass(frozen=True, kw_only=True)
 class SweepForm:
-    """What a page's controls say; `sweep` leaves out each axis that could not be read."""
+    """What a page's controls say; `sweep` leaves out each axis that could not be read, and `read`
+    gives its sources where they are not stored yet.
+    """
 
     sweep: Sweep
     problems: tuple[SweepProblem, ...]
     draws_seed: bool
+    read: ReadInput | None = None
 
 
 def prepare(
@@ -48,7 +52,7 @@ def prepare(
 
 def plan_of(runtime: Runtime, state: GridState, form: SweepForm) -> Plan:
     """The plan of what the form says, with the problems of axes that could not be read."""
-    plan = _planned(runtime, state, form.sweep)
+    plan = _planned(runtime, state, form)
     if form.problems or not form.sweep.axes():
         hint = SweepProblem(axis="Columns", value="", reason="choose what varies, or a preset")
         first = form.problems or ((hint,) if not plan.problems else ())
@@ -56,9 +60,9 @@ def plan_of(runtime: Runtime, state: GridState, form: SweepForm) -> Plan:
     return plan
 
 
-def _planned(runtime: Runtime, state: GridState, sweep: Sweep) -> Plan:
+def _planned(runtime: Runtime, state: GridState, form: SweepForm) -> Plan:
     """The plan, computed again only when the sweep or what is stored of it has changed."""
-    kept = state.planned
+    kept, sweep = state.planned, form.sweep
     if kept is not None and kept[0] == sweep and not kept[2].problems:
         _, stored, plan = kept
         is_current = _are_current(plan, runtime.wildcards)
@@ -71,6 +75,7 @@ def _planned(runtime: Runtime, state: GridState, sweep: Sweep) -> Plan:
         find_pace=runtime.queue.find_pace,
         read=tokenizer,
         wildcards=runtime.wildcards,
+        read_source=form.read or runtime.store.inputs.read,
     )
     state.keep_plan(sweep, set(runtime.store.holds(plan.digests)), plan)
     return plan
@@ -96,6 +101,8 @@ def show_plan(form: SweepForm, plan: Plan, job: Job | None = None) -> None:
         )
     if plan.foreign:
         show_warning("Not read as a mark in a prompt", _lines(plan.foreign))
+    if plan.missed:
+        show_warning("The latents miss a part of the mask", _lines(plan.missed))
     columns, rows, pages = form.sweep.shape()
     shape = f"{columns} × {rows}" + (f" × {pages}" if pages > 1 else "")
     parts = [f"**{shape}** = {len(plan.cells):,} cell{'s' if len(plan.cells) != 1 else ''}"]

@@ -155,7 +155,7 @@ def panel(runtime: Runtime) -> Form | None:
     with places[1]:
         is_latents = source is not None and source.is_latents
         strengths = strength_controls(PREFIX, has_posterior=not is_latents)
-        mask = mask_form(source) if source is not None else Mask()
+        mask = mask_form(source, model.vae_scale_factor) if source is not None else Mask()
     if source is None:
         with places[1]:
             st.caption("A mask goes over a picture: choose one above first.")
@@ -176,14 +176,16 @@ def one_form(form: Form) -> SweepForm:
     """One picture, as a sweep of one strength."""
     axis = Axis(name="strength", values=(form.settings.strength,))
     sweep = Sweep(base=form.settings, x=axis)
-    return SweepForm(sweep=sweep, problems=form.mask.problems, draws_seed=False)
+    return SweepForm(sweep=sweep, problems=form.mask.problems, draws_seed=False, read=form.read)
 
 
 def strip_form(form: Form) -> SweepForm:
     """A list of strengths side by side."""
     axis, problems = _axis("strength", "strengths", STRIP, "Strengths")
     sweep = Sweep(base=form.settings, x=axis)
-    return SweepForm(sweep=sweep, problems=(*form.mask.problems, *problems), draws_seed=False)
+    return SweepForm(
+        sweep=sweep, problems=(*form.mask.problems, *problems), draws_seed=False, read=form.read
+    )
 
 
 def grid_form(form: Form) -> SweepForm:
@@ -205,7 +207,7 @@ def grid_form(form: Form) -> SweepForm:
         down, more = _axis(name, "rows", AXES[name].examples, AXES[name].label, per=name)
     sweep = Sweep(base=form.settings, x=across, y=down)
     problems = [*form.mask.problems, *problems, *more]
-    return SweepForm(sweep=sweep, problems=tuple(problems), draws_seed=False)
+    return SweepForm(sweep=sweep, problems=tuple(problems), draws_seed=False, read=form.read)
 
 
 def _axis(

@@ -10,10 +10,13 @@ from streamlit.delta_generator import DeltaGenerator
 from core.diffusion.inside.inverting import inversion_problems, inverted_settings
 from core.diffusion.models.load import ModelError, describe
 from core.diffusion.settings import GenerationSettings
+from core.exports.films.inversion_film import InversionFilm
 from core.output.figures.genealogy_figure import distance_figure
 from core.runs.queue.tasks import TaskRequest
+from ui.catalog import FILM
 from ui.img2img.form import PREFIX, Form, key
 from ui.links import BOUND
+from ui.runs.film_files import film_download, film_file
 from ui.runs.tasks import await_task, request_of
 from ui.runtime import Runtime
 from ui.views import problem_lines, show_error
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from core.diffusion.inside.inversion import Inversion, InversionError
 
 ASKED = f"{PREFIX}:inversion"
+FILMED = f"{PREFIX}:inversion_filmed"
+WIDEST_FILM = 640
 LADDER = (5, 10, 20, 40)
 """Numbers of steps whose error is plotted, beside that of the run."""
 
@@ -82,6 +87,7 @@ def show_inversion(runtime: Runtime, form: Form, button: DeltaGenerator) -> None
     if found is None:
         return
     _show_pictures(found, (edit or "").strip())
+    _show_film(runtime, settings, (edit or "").strip())
     _show_errors(runtime, found, settings)
 
 
@@ -117,6 +123,41 @@ def _show_pictures(found: Inversion, edit: str) -> None:
     )
     if not is_guided:
         st.caption("At a guidance scale of 1 or less there is no guidance that could break it.")
+
+
+def _show_film(runtime: Runtime, settings: GenerationSettings, edit: str) -> None:
+    """The film, once it is asked for; it is kept, and then there at once."""
+    fingerprint = describe(settings.model).fingerprint
+    film = InversionFilm(settings=settings, edit=edit, fingerprint=fingerprint)
+    request = request_of("inversion film", settings, edit=edit, fingerprint=fingerprint)
+    if film.find(runtime.store) is None and st.session_state.get(FILMED) != request.key:
+        st.button(
+            "Film",
+            key=f"{PREFIX}:inversion film",
+            icon=FILM.icon,
+            help="The source going to noise and coming back, step by step.",
+            on_click=_film,
+            args=(request.key,),
+        )
+        return
+    path = film_file(runtime, request, lambda: film.find(runtime.store), "Making the film")
+    if path is None:
+        return
+    place = st.container(horizontal_alignment="center")
+    with place:
+        st.video(
+            path,
+            autoplay=True,
+            loop=True,
+            muted=True,
+            width=WIDEST_FILM,
+            alt=f"The source goes to noise in {settings.num_inference_steps} steps and comes back",
+        )
+    film_download(place, path, "MP4", f"lightbox-inversion-{path.stem[:8]}.mp4", "video/mp4")
+
+
+def _film(request: str) -> None:
+    st.session_state[FILMED] = request
 
 
 def _show_errors(runtime: Runtime, found: Inversion, settings: GenerationSettings) -> None:

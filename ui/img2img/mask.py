@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from core.diffusion.recipe.images import (
     open_picture,
     prepare_mask,
 )
-from core.diffusion.recipe.masks import emptied, prepared_mask
+from core.diffusion.recipe.masks import emptied, masked_area, missed, prepared_mask, soft_mask
 from core.diffusion.recipe.settings_table import SETTINGS, label_of
 from core.diffusion.settings import GenerationSettings
 from core.sweeps.sweep import SweepProblem
@@ -31,7 +31,7 @@ from ui.runtime import open_runtime
 from ui.settings.fields import bounded
 from ui.settings.mask_controls import mask_controls
 from ui.settings.source_controls import held_source
-from ui.views import show_error
+from ui.views import plain, show_error
 
 PREFIX = IMAGE_TO_IMAGE.prefix
 WAYS = ("Draw", "Upload", "Brush")
@@ -62,8 +62,10 @@ class Mask:
         return Image.fromarray(prepared_mask(self.array, settings))
 
 
-def mask_form(source: Source) -> Mask:
-    """The switch, how the mask is made, and what becomes of it."""
+def mask_form(source: Source, vae_scale_factor: int) -> Mask:
+    """The switch, how the mask is made, and what becomes of it; what is wrong with it is said below
+    it, and by the plan.
+    """
     if not st.toggle(
         SWITCH,
         key=f"{PREFIX}_masked",
@@ -99,14 +101,32 @@ def mask_form(source: Source) -> Mask:
         return Mask(problems=(SweepProblem(axis="Mask", value="", reason=reason),))
     found = Mask(array=255 - mask if inverts else mask, values=values)
     assert found.array is not None
-    assert found.used is not None
-    share = float((np.asarray(found.used) > 0).mean())
-    st.caption(f"{share:.0%} of the picture is inpainted. The mask has the latents' resolution.")
-    if share == 0 and (reason := emptied(found.array, GenerationSettings(**values))):
-        name = "mask_grow" if values["mask_grow"] < 0 else "mask_blur"
-        problem = SweepProblem(axis=label_of(name), value="", reason=reason)
-        return replace(found, problems=(problem,))
+    _say_what_is_inpainted(found.array, _settings(source, values), vae_scale_factor)
     return found
+
+
+def _settings(source: Source, values: Mapping[str, Any]) -> GenerationSettings:
+    """With the mask's settings, of those that can be used: what runs says what is wrong."""
+    sound = {name: value for name, value in values.items() if not SETTINGS[name].problem(value)}
+    return GenerationSettings(width=source.width, height=source.height, **sound)
+
+
+def _say_what_is_inpainted(
+    mask: np.ndarray, settings: GenerationSettings, vae_scale_factor: int
+) -> None:
+    problem = emptied(mask, settings)
+    if problem is not None:
+        st.caption(f":red[{plain(f'{label_of(problem.field)}: {problem.reason}')}]")
+        return
+    soft = soft_mask(mask, settings)
+    share = float((prepared_mask(mask, settings) > 0).mean())
+    words = f"{share:.0%} of the picture is inpainted. The mask has the latents' resolution."
+    if (area := masked_area(soft, settings)) is not None:
+        wide, high = area[2] - area[0], area[3] - area[1]
+        words += f" An area of {wide} × {high} px is enlarged to {mask.shape[1]} × {mask.shape[0]}."
+    st.caption(words)
+    if (problem := missed(mask, settings, vae_scale_factor)) is not None:
+        st.caption(f":orange[{plain(f'The mask {problem.reason}')}]")
 
 
 def _drawn(width: int, height: int) -> np.ndarray:

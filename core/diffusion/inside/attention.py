@@ -133,9 +133,12 @@ def attend(
         yield cell.call, cell.total_calls + 1
     if seen.total is None:
         raise ValueError("this UNet has no cross-attention to watch")
+    prompt = embedded(model, settings.prompt, cell.condition.conds[0][0])
+    # Beside a longer negative prompt the text stands there more than once: one map for all of it.
+    maps = (seen.total / seen.count).reshape(-1, len(prompt.places), *seen.size).sum(0)
     return AttentionMaps(
-        prompt=embedded(model, settings.prompt, cell.condition.conds[0][0]),
-        maps=(seen.total / seen.count).cpu().numpy(),
+        prompt=prompt,
+        maps=maps.cpu().numpy(),
         layers=seen.count // cell.total_calls,
         calls=cell.total_calls,
         image=Engine(model).decode(finite(cell.latents).to(model.dtype)),

@@ -90,6 +90,28 @@ def invert(
     )
 
 
+def inversion_steps(
+    model: LoadedModel, settings: GenerationSettings, read: ReadInput, edit: str = ""
+) -> Generator[tuple[int, int], None, tuple[np.ndarray, list[np.ndarray]]]:
+    """The latents of the whole way of `invert`: (N + 1, C, h, w) from the source to the noise, and
+    (N, C, h, w) for each way back: at guidance 1, above it at that of `settings`, and there with
+    another prompt, where one is given. Raises what `invert` raises.
+    """
+    walk, steps = Walk(model, settings, read), settings.num_inference_steps
+    ways = [walk.way(1.0)]
+    if settings.guidance_scale > 1:
+        ways.append(walk.way(settings.guidance_scale))
+    if edit.strip():
+        ways.append(walk.way(settings.guidance_scale, edit))
+    there, _ = yield from _counted(walk.there(ways[0], steps), 0, 2 * steps)
+    back: list[list[torch.Tensor]] = [[] for _ in ways]
+    for done, latents in enumerate(walk.back(ways, there[-1], steps), start=steps + 1):
+        for way, one in zip(back, latents, strict=True):
+            way.append(one)
+        yield done, 2 * steps
+    return as_array(there), [as_array(way) for way in back]
+
+
 def inversion_errors(
     model: LoadedModel, settings: GenerationSettings, read: ReadInput, steps: Sequence[int]
 ) -> Generator[tuple[int, int], None, list[InversionError]]:
@@ -120,7 +142,7 @@ def _there_and_back(
 
 
 def _counted(
-    work: Generator[None, None, _T], done: int, total: int
+    work: Generator[Any, None, _T], done: int, total: int
 ) -> Generator[tuple[int, int], None, _T]:
     while True:
         try:

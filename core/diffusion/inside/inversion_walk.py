@@ -17,7 +17,7 @@ from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.models.lora.adapters import use_loras
 from core.diffusion.models.lora.files import wanted_loras
 from core.diffusion.recipe.images import ReadInput
-from core.diffusion.recipe.prompt.texts import has_marks
+from core.diffusion.recipe.prompt.texts import is_one_text
 from core.diffusion.recipe.schedulers import SCHEDULERS, SchedulerError
 from core.diffusion.sampling.compute.memory import on_device
 from core.diffusion.sampling.compute.unet_rows import UNetRows
@@ -68,7 +68,7 @@ class Walk:
         told = replace(self.settings, guidance_scale=scale)
         if prompt is not None:
             told = replace(told, prompt=prompt, prompt_blend=0.0)
-        if has_marks(told):
+        if not is_one_text(told):
             raise SettingsError([Problem(field="prompt", reason=ONE_TEXT)])
         return Way(given=self._encode.condition(told, steps=1)[0], scale=scale)
 
@@ -84,8 +84,10 @@ class Walk:
 
     def back(
         self, ways: Sequence[Way], noise: torch.Tensor, steps: int
-    ) -> Generator[None, None, list[torch.Tensor]]:
-        """What comes of the noise on each way, (1, C, h, w)."""
+    ) -> Generator[list[torch.Tensor], None, list[torch.Tensor]]:
+        """What comes of the noise on each way, (1, C, h, w); given after each step, and at the
+        end.
+        """
         scheduler = ddim_pair(self.model, steps)[0]
         latents = [noise] * len(ways)
         for t in scheduler.timesteps:
@@ -94,7 +96,7 @@ class Walk:
                 scheduler.step(one, t, x, return_dict=False)[0]
                 for one, x in zip(predicted, latents, strict=True)
             ]
-            yield
+            yield latents
         return latents
 
     def picture(self, latents: torch.Tensor) -> Image.Image:
@@ -105,8 +107,22 @@ class Walk:
     def _predict(
         self, pairs: Sequence[tuple[Way, torch.Tensor]], timestep: torch.Tensor
     ) -> list[torch.Tensor]:
-        """What the model says on each way, guided as diffusers guides (Ho and Salimans 2022)."""
+        """What the model says on each way, guided as diffusers guides (Ho and Salimans 2022).
+
+        Ways whose texts are of different lengths, as BREAK makes them, are calls of their own.
+        """
         use_loras(self.model, self._loras)  # others may have been asked for in between
+        lengths = dict.fromkeys(way.given.tokens for way, _ in pairs)
+        said: dict[int, torch.Tensor] = {}
+        for tokens in lengths:
+            alike = [at for at, (way, _) in enumerate(pairs) if way.given.tokens == tokens]
+            found = self._predict_alike([pairs[at] for at in alike], timestep)
+            said |= dict(zip(alike, found, strict=True))
+        return [said[at] for at in range(len(pairs))]
+
+    def _predict_alike(
+        self, pairs: Sequence[tuple[Way, torch.Tensor]], timestep: torch.Tensor
+    ) -> list[torch.Tensor]:
         rows: list[tuple[torch.Tensor, ...]] = []
         for way, x in pairs:
             given = way.given

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core.diffusion.models.info import ModelInfo
-from core.diffusion.recipe.prompt.texts import has_marks
+from core.diffusion.recipe.prompt.texts import is_one_text
 from core.diffusion.recipe.settings_table import SETTINGS
 from core.diffusion.settings import GenerationSettings, Problem
 
 MOST_STEPS = 250
 """Of one inversion: the latents of all of them are kept."""
 
-ONE_TEXT = "is told as one text here: take AND, BREAK, [from:to:when] and [a|b] out of it"
+ONE_TEXT = "is told as one text here: take AND, [from:to:when] and [a|b] out of it"
 
 TAKEN = (
     "model",
@@ -49,7 +49,7 @@ def inversion_problems(settings: GenerationSettings, info: ModelInfo) -> list[Pr
             "that is guided by two predictions, such as SD 1.x or SDXL"
         )
         found.append(Problem(field="model", reason=reason))
-    if has_marks(settings):
+    if not is_one_text(settings):
         found.append(Problem(field="prompt", reason=ONE_TEXT))
     if not settings.init_image:
         found.append(Problem(field="init_image", reason="is missing: choose what to invert"))

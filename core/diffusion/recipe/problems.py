@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+Severity = Literal["error", "warning"]
+
 
 class PromptReader(Protocol):
     """What `validate` needs of a tokenizer; `text_encoder.Tokenizer` is one."""
@@ -21,7 +23,7 @@ class Problem:
 
     field: str
     reason: str
-    severity: Literal["error", "warning"] = "error"
+    severity: Severity = "error"
 
     def __str__(self) -> str:
         return f"{self.field}: {self.reason}"

@@ -96,7 +96,7 @@ class Batch:
             scheduler.set_begin_index(first)
         calls = slice(first, first + begin.calls(row))
         timesteps, sigmas = scheduler.timesteps[calls], call_sigmas(row, scheduler)[calls]
-        latents, generator, blend = self.sources.initial_latents(
+        beginning = self.sources.initial_latents(
             settings, self.latent_shape(settings), scheduler, first, timesteps
         )
         loras = wanted_loras(settings)
@@ -106,7 +106,7 @@ class Batch:
             loras=loras,
             strict=strict,
             record=record,
-            latents=latents,
+            latents=beginning.latents,
             conditions=self.conditions(settings, begin.num_executed_steps, len(sigmas)),
             scheduler=scheduler,
             timesteps=timesteps,
@@ -114,9 +114,10 @@ class Batch:
             rows_of_call=rows_of_call,
             rows_at_rest=rows_at_rest,
             guided=guided,
-            step_kwargs=step_kwargs(settings, scheduler, generator),
-            generator=generator,
-            blend=blend,
+            step_kwargs=step_kwargs(settings, scheduler, beginning.generator),
+            generator=beginning.generator,
+            blend=beginning.blend,
+            overlay=beginning.overlay,
         )
         self.cells.append(cell)
         return cell

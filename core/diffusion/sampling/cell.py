@@ -14,7 +14,7 @@ from core.diffusion.models.lora.files import LoraFile
 from core.diffusion.recipe.guidance.methods import Row, guided_calls
 from core.diffusion.sampling.compute.perturbed import perturbed_layers
 from core.diffusion.sampling.guidance import Said, composed
-from core.diffusion.sampling.source_latents import Blend
+from core.diffusion.sampling.source_latents import Blend, Overlay
 from core.diffusion.sampling.text_encoder import Conditioning, Told
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
@@ -47,6 +47,7 @@ class BatchCell:
     generator: torch.Generator
     loras: tuple[LoraFile, ...] = ()
     blend: Blend | None = None
+    overlay: Overlay | None = None
     call: int = 0
     most_rows: int = 0
     failure: str = ""

@@ -32,12 +32,17 @@ FOLDER = "films/reels"
 """In the store. The name stays, so that frames decoded by older versions are found."""
 
 
+def reels(store: Store) -> Shelf:
+    """The folder of decoded frames, with at most KEPT_BYTES."""
+    return Shelf(store.folder / FOLDER, most_bytes=KEPT_BYTES)
+
+
 class FrameCache:
     """The decoded frames kept in a store's folder, by image, kind and decoder."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._shelf = Shelf(store.folder / FOLDER, most_bytes=KEPT_BYTES)
+        self._shelf = reels(store)
 
     def find(self, image: StoredImage, kind: Kind, decoder: Decoder) -> DecodedFrames | None:
         """Return the frames; None where they are not decoded, or no longer kept."""
@@ -73,7 +78,7 @@ class FrameCache:
             if latents is None:
                 raise TaskError("The predictions of this run were not recorded.")
             path = self._shelf.place(_name(image, kind, decoder))
-            for done in _write(model, latents, decoder, path):
+            for done in write_frames(model, latents, decoder, path):
                 yield before + done
             before += len(latents)
 
@@ -115,8 +120,12 @@ def _name(image: StoredImage, kind: Kind, decoder: Decoder) -> str:
     return f"{image.digest}-{kind}-{decoder}-{VERSION}.npy"
 
 
-def _write(model: LoadedModel, latents: np.ndarray, decoder: Decoder, path: Path) -> Iterator[int]:
-    """Streams the frames into a file, which has its name only when it is whole."""
+def write_frames(
+    model: LoadedModel, latents: np.ndarray, decoder: Decoder, path: Path
+) -> Iterator[int]:
+    """Stream the frames of scaled latents (N, C, h, w) into a file, which has its name only when it
+    is whole; yield the number of those done. Raises ModelError and OSError.
+    """
     part = path.with_name(path.name + ".part")
     try:
         with open(part, "wb") as file:

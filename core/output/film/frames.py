@@ -42,11 +42,12 @@ class Frames(Protocol):
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RunFrames:
     """The chosen of one run: of each panel's title the pictures of its N calls, uint8 (H, W, 3)
-    of any size, and the finished picture of `size` (width, height), in which every panel ends.
+    of any size, and the finished picture of `size` (width, height), in which every panel ends; None
+    where each ends in its own last one.
     """
 
     panels: Mapping[str, Sequence[np.ndarray]]
-    final: Image.Image | Path
+    final: Image.Image | Path | None = None
     size: tuple[int, int]
 
     @property
@@ -56,11 +57,14 @@ class RunFrames:
 
     def picture(self, index: int, paper: tuple[int, int, int] = (0, 0, 0)) -> Image.Image:
         """The panels at call `index`, side by side at the finished picture's size; the finished
-        picture from `calls` on.
+        picture from `calls` on, where there is one.
         """
         width, height = self.size
-        pictures = [frames[index] for frames in self.panels.values() if index < self.calls]
-        shown = [_picture(one) for one in pictures] or [_open(self.final)] * len(self.panels)
+        if self.final is not None and index >= self.calls:
+            shown = [_open(self.final)] * len(self.panels)
+        else:
+            at = min(index, self.calls - 1)
+            shown = [_picture(frames[at]) for frames in self.panels.values()]
         whole = Image.new("RGB", (panels_width(width, len(shown)), height), paper)
         for place, one in enumerate(shown):
             if one.size != self.size:
@@ -78,7 +82,7 @@ def panels_width(width: int, count: int) -> int:
 
 class RunFilm:
     """One run: its panels `scale` times as large, every pixel a square. The last frame is the
-    finished picture; with `titles`, each panel's stands above it.
+    finished picture, where there is one; with `titles`, each panel's stands above it.
     """
 
     def __init__(
@@ -89,7 +93,7 @@ class RunFilm:
         titles: bool = False,
         background: Background = "black",
     ) -> None:
-        self.count = run.calls + 1
+        self.count = run.calls + (run.final is not None)
         self._run, self._scale = run, scale
         self._colors = COLORS[background]
         self._strip = None

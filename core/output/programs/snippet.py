@@ -18,6 +18,7 @@ from core.diffusion.settings import GenerationSettings
 from core.output.programs.quoted import quoted
 from core.output.programs.snippet_guidance import guided_text, guides_itself
 from core.output.programs.snippet_marks import telling_text
+from core.output.programs.snippet_mask import laid_text
 from core.output.programs.snippet_model import (
     class_of,
     family_of,
@@ -64,14 +65,15 @@ def snippet(
     snapshot = settings.snapshot
     variation = _variation(settings)
     begin = program_step_range(settings, model_source)
-    opened = source_text(settings, begin.calls(row))
+    calls = begin.calls(row)
+    opened = source_text(settings, calls)
     pillow = [name for name in ("Image", "ImageFilter") if f"{name}." in opened]
-    guided = guided_text(settings, info, begin.calls(row), begin.first_call(row))
+    guided = guided_text(settings, info, calls, begin.first_call(row))
     guided += telling_text(settings)
     stepped = step_text(settings, "pipe.scheduler", called_by_pipeline=True)
     written = variation + (SNAPSHOT if snapshot else "") + guided + stepped
     imports = [name for name in ("functools", "math", "sys") if f"{name}." in written]
-    arguments = _arguments(settings, info) | source_arguments(settings, begin)
+    arguments = _arguments(settings, info) | source_arguments(settings, begin, calls)
     pipeline = class_of(pipeline_class(settings), info)
     has_norm = family_of(info).base != "SDXL"  # whose pipelines leave it out
     skip = CLIP_SKIP if has_norm and settings.matters("clip_skip") else ""
@@ -86,7 +88,7 @@ def snippet(
         ),
         seed=settings.seed,
         variation=variation,
-        blend=blend_text(settings, info, begin.num_executed_steps, begin.calls(row)),
+        blend=blend_text(settings, info, begin.num_executed_steps, calls),
         imports="".join(f"import {name}\n" for name in imports)
         + "\n" * bool(imports)
         + ("import numpy as np\n" if "np." in opened else ""),
@@ -98,7 +100,7 @@ def snippet(
         guided=guided,
         call=round_trip_text(settings) if begin.num_executed_steps == 0 else call,
         snapshot=_snapshot(settings, begin.first_call(row)) if snapshot else "",
-        decode=_decode(snapshot - 1, info) if snapshot else "",
+        decode=(_decode(snapshot - 1, info) if snapshot else "") + laid_text(settings, calls),
     )
 
 

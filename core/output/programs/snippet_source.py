@@ -89,9 +89,8 @@ def source_text(settings: GenerationSettings, calls: int) -> str:
         text = _LATENTS.format(digest=digest, file=LATENTS_FILE)
     else:
         text = _PICTURE.format(digest=digest, file=SOURCE_FILE)
-    if settings.posterior == "mean":
-        text += _MEAN
-    return text + mask_text(settings, calls) + "\n"
+    text += mask_text(settings, calls)
+    return text + (_MEAN if settings.posterior == "mean" else "") + "\n"
 
 
 def varied_text(settings: GenerationSettings, functions: str, steps: str) -> str:
@@ -110,13 +109,15 @@ def round_trip_text(settings: GenerationSettings) -> str:
     return _ROUND_TRIP.format(encode=_SAMPLE if settings.posterior == "sample" else latents)
 
 
-def source_arguments(settings: GenerationSettings, begin: StepRange) -> dict[str, str]:
-    """What an image-to-image pipeline is called with besides, as source text."""
+def source_arguments(settings: GenerationSettings, begin: StepRange, calls: int) -> dict[str, str]:
+    """What an image-to-image pipeline is called with besides, as source text, for a run of so many
+    calls of the UNet.
+    """
     if not settings.init_image:
         return {}
     arguments = {"image": "source"}
     if settings.mask_image:
-        arguments |= {"mask_image": "mask"} | mask_arguments(settings)
+        arguments |= {"mask_image": "mask"} | mask_arguments(settings, calls)
         if settings.posterior != "sample":  # else it draws for a picture that is never looked at
             arguments["masked_image_latents"] = "source"
     steps, run = begin.schedule_steps, begin.num_executed_steps

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from core.diffusion.models.load import ModelError
 from core.diffusion.models.lora.files import LoraFile, walked_once, wanted_loras
+from core.diffusion.recipe.images import ReadInput
+from core.diffusion.recipe.masks import MaskChecks
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.runs.store.rows import UNREADABLE, RowError, read_object
 
@@ -101,14 +103,16 @@ class Resolved:
 
 
 def resolve(
-    settings: Sequence[GenerationSettings], describe: Callable[[str], ModelInfo]
+    settings: Sequence[GenerationSettings], describe: Callable[[str], ModelInfo], read: ReadInput
 ) -> list[Resolved]:
     """Resolves the images of one submission: each model is described once, the folders of LoRAs
-    are looked through once, each of the settings is validated and hashed once.
+    are looked through once, each mask is read once by `read`, each of the settings is validated
+    and hashed once.
     """
     infos = describe_all({one.model for one in settings}, describe)
+    masks = MaskChecks(read)
     with walked_once():
-        return [_resolve(one, infos.get(one.model)) for one in settings]
+        return [_resolve(one, infos.get(one.model), masks) for one in settings]
 
 
 def describe_all(sources: set[str], describe: Callable[[str], ModelInfo]) -> dict[str, ModelInfo]:
@@ -126,10 +130,13 @@ def describe_all(sources: set[str], describe: Callable[[str], ModelInfo]) -> dic
     return infos
 
 
-def _resolve(settings: GenerationSettings, info: ModelInfo | None) -> Resolved:
+def _resolve(settings: GenerationSettings, info: ModelInfo | None, masks: MaskChecks) -> Resolved:
     factor = info.vae_scale_factor if info else 8
     try:
         settings.require_valid(vae_scale_factor=factor)
+        problem = masks.problem(settings, factor)
+        if problem is not None and problem.severity == "error":
+            raise SettingsError([problem])
         loras = wanted_loras(settings)
         if info is None:
             return Resolved(settings=settings)

@@ -25,9 +25,8 @@ def new_cells(
 ) -> list[dict[str, Any]]:
     """The rows of a job's cells, each resolved; those that are stored already are done."""
     # Of one that is not here the worker says so, and fails its cells where loading fails too.
-    cells = [
-        _new_cell(job_id, position, one) for position, one in enumerate(resolve(settings, describe))
-    ]
+    resolved = resolve(settings, describe, store.inputs.read)
+    cells = [_new_cell(job_id, position, one) for position, one in enumerate(resolved)]
     digests = [cell["digest"] for cell in cells if cell["digest"] is not None]
     stored = store.holds(digests, record)
     for cell in cells:

@@ -123,6 +123,11 @@ TASKS: dict[str, TaskRow] = {
         label="Making the film",
         needs_model=False,
     ),
+    "inversion film": TaskRow(
+        function="core.exports.films.inversion_film:make_inversion_film",
+        label="Making the film",
+        needs_model=False,
+    ),
     "walk film": TaskRow(
         function="core.exports.films.walk:make_walk_film",
         label="Making the film",

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import core.__main__ as command_line
@@ -218,6 +219,23 @@ def test_marks_of_another_tool_are_said(
     said = capsys.readouterr().err
     assert said.startswith("warning: prompt: has marks that are read as plain words")
     assert "[red:blue:0.5 cat" in said
+
+
+def test_a_mask_of_which_nothing_is_left_or_that_is_too_thin_is_said_first(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(data)
+    mask = np.zeros((64, 64), np.uint8)
+    mask[42:45, 5:60] = 255
+    source = store.inputs.keep(np.full((64, 64, 3), 90, np.uint8))
+    size = ["--width", "64", "--height", "64"]
+    words = ["--init-image", source, "--mask-image", store.inputs.keep(mask), *size]
+    out = tmp_path / "masked.png"
+    assert generate(data, out, *words, "--mask-grow", "-3") == 2
+    assert "mask_grow: -3 shrinks the mask until nothing of it is left" in capsys.readouterr().err
+    assert not out.exists()
+    assert generate(data, out, *words) == 0
+    assert "warning: mask_image: covers no place of the latents" in capsys.readouterr().err
 
 
 def test_every_setting_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,7 @@ _TITLES = {
     "zero": "0",
     "sigma_min": "the model's smallest",
 }
-_SWITCH = {"off": False, "on": True}
+SWITCH = {"off": False, "on": True}
 SINCE = "0.2.0"
 
 
@@ -72,9 +72,9 @@ def switched(name: str) -> Swept:
     """A switch as an axis of two values."""
 
     def apply(settings: Settings, value: str, first: str) -> Settings:
-        if value.strip().lower() not in _SWITCH:
+        if value.strip().lower() not in SWITCH:
             raise AxisError(f"{value!r} is neither off nor on")
-        return replace(settings, **{name: _SWITCH[value.strip().lower()]})
+        return replace(settings, **{name: SWITCH[value.strip().lower()]})
 
     return Swept(kind=str, examples="off, on", apply=apply, note="Off or on.")
 

@@ -123,3 +123,20 @@ def test_a_picture_that_is_not_square(model: LoadedModel) -> None:
     found = finish(attend(model, settings))
     assert found.maps.shape == (77, 17, 12)
     assert np.allclose(found.maps.sum(0), 1, atol=1e-5)
+
+
+def test_a_prompt_in_chunks_has_a_map_for_each_place_of_both(model: LoadedModel) -> None:
+    settings = replace(SHORT, num_inference_steps=1, prompt="a red apple BREAK on a table")
+    found = finish(attend(model, settings))
+    assert found.maps.shape == (154, 16, 16)
+    assert len(found.prompt.places) == 154
+    assert np.allclose(found.maps.sum(0), 1, atol=1e-5)
+
+
+def test_beside_a_longer_negative_prompt_a_place_has_one_map(model: LoadedModel) -> None:
+    """The text then stands there twice, and each time it has half of the same attention."""
+    settings = replace(SHORT, num_inference_steps=1)
+    plain = finish(attend(model, settings))
+    found = finish(attend(model, replace(settings, negative_prompt="blue BREAK flat")))
+    assert found.maps.shape == plain.maps.shape == (77, 16, 16)
+    assert np.abs(found.maps - plain.maps).max() < 1e-4, "the first call has the same noise"

@@ -146,6 +146,20 @@ def finish_plain(work: Any) -> list[torch.Tensor]:
             return end.value
 
 
+def test_break_is_chunks_of_one_text_and_the_edit_may_be_shorter(model: LoadedModel) -> None:
+    """Two equal chunks are attended to as one is: each token twice, at half the weight."""
+    parts = "a red apple BREAK a red apple"
+    plain: Inversion = finish(invert(model, BASE, read, EDIT))
+    twice: Inversion = finish(invert(model, replace(BASE, prompt=parts), read, EDIT))
+    np.testing.assert_allclose(twice.latents, plain.latents, atol=2e-4)
+    assert plain.edited is not None
+    assert twice.edited is not None
+    for one, other in ((plain.guided, twice.guided), (plain.edited, twice.edited)):
+        assert max_difference(one, other) <= 2
+    other: Inversion = finish(invert(model, replace(BASE, prompt="a red BREAK apple"), read))
+    assert np.abs(other.latents - plain.latents).max() > 0.01, "its chunks are read apart"
+
+
 class Constant(torch.nn.Module):
     """A UNet that says the same of everything."""
 

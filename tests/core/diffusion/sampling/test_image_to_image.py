@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from core.diffusion.engine import Engine
 from core.diffusion.models.load import LoadedModel
 from core.diffusion.recipe.images import InputError, input_digest
+from core.diffusion.recipe.masks import enlarged, grown, masked_area
 from core.diffusion.recipe.schedule import start_of, step_range, unet_calls
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.sampling.batch import Batch
@@ -385,6 +386,121 @@ def test_masks_of_several_modes_run_in_one_batch(engine: Engine) -> None:
     together = engine.generate(cells)
     for cell, made in zip(cells, together, strict=True):
         assert max_difference(made.image, engine.generate([cell], strict=True)[0].image) <= 2
+
+
+def boxed(left: int, top: int, right: int, bottom: int) -> np.ndarray:
+    mask = np.zeros((64, 64), np.uint8)
+    mask[top:bottom, left:right] = 255
+    return mask
+
+
+AREA_MASKS = {
+    "middle": boxed(20, 24, 44, 40),
+    "corner": boxed(0, 0, 12, 9),
+    "other corner": boxed(50, 57, 64, 64),
+    "edge": boxed(0, 30, 8, 62),
+    "whole": boxed(0, 0, 64, 64),
+    "grey": GREY[:, ::-1].copy(),
+}
+INPUTS |= {input_digest(mask): mask for mask in AREA_MASKS.values()}
+CHANGES: list[dict[str, Any]] = [
+    {},
+    {"mask_grow": 5},
+    {"mask_grow": -3, "mask_blur": 2},
+    {"mask_blur": 6, "strength": 1.0, "scheduler": "Euler a"},
+]
+
+
+def area_masks() -> list[tuple[str, int, dict[str, Any]]]:
+    """Each mask with each change, and with each padding."""
+    changed = [(name, 8, change) for name in AREA_MASKS for change in CHANGES]
+    paddings = zip(AREA_MASKS, (0, 3, 32, 256, 0, 17), strict=True)
+    return changed + [(name, padding, {}) for name, padding in paddings]
+
+
+@pytest.mark.parametrize(("name", "padding", "change"), area_masks())
+def test_only_masked_equals_the_pipelines_padding_mask_crop(
+    engine: Engine, name: str, padding: int, change: dict[str, Any]
+) -> None:
+    mask = AREA_MASKS[name]
+    settings = replace(
+        BASE,
+        mask_image=input_digest(mask),
+        masked_only=True,
+        masked_padding=padding,
+        num_inference_steps=3,
+        **change,
+    )
+    ours = engine.generate([settings], strict=True)[0].image
+    soft = Image.fromarray(grown(mask, settings.mask_grow))
+    if settings.mask_blur:
+        soft = soft.filter(ImageFilter.GaussianBlur(settings.mask_blur))
+    wanted = pipeline_image(
+        engine.model, settings, mask_image=soft, padding_mask_crop=settings.masked_padding
+    )
+    assert max_difference(ours, wanted) == 0
+    kept = np.asarray(soft) == 0
+    assert np.array_equal(np.asarray(ours)[kept], SOURCE[kept]), "what is black stays as it was"
+
+
+def test_only_masked_is_another_picture(engine: Engine) -> None:
+    settings = replace(BASE, mask_image=input_digest(AREA_MASKS["corner"]), masked_padding=4)
+    area, whole = engine.generate([replace(settings, masked_only=True), settings])
+    assert max_difference(area.image, whole.image) > 2
+
+
+def test_a_differential_mask_lays_back_all_that_may_change(engine: Engine) -> None:
+    """The area is that of the grey mask; what comes back takes the place of the source there."""
+    grey = AREA_MASKS["grey"].copy()
+    grey[:, 40:] = 0
+    INPUTS[input_digest(grey)] = grey
+    settings = replace(
+        BASE,
+        strength=0.9,
+        mask_image=input_digest(grey),
+        mask_mode="differential",
+        masked_only=True,
+        masked_padding=4,
+    )
+    ours = np.asarray(engine.generate([settings], strict=True)[0].image)
+    area = masked_area(grey, settings)
+    assert area is not None
+    part, mask = enlarged(SOURCE, area), enlarged(grey, area)
+    INPUTS.update({input_digest(one): one for one in (part, mask)})
+    cut = replace(
+        settings, init_image=input_digest(part), mask_image=input_digest(mask), masked_only=False
+    )
+    made = engine.generate([cut], strict=True)[0].image
+    wide, high = area[2] - area[0], area[3] - area[1]
+    small = np.asarray(made.resize((wide, high), Image.Resampling.LANCZOS))
+    wanted = SOURCE.copy()
+    changes = grey > 0
+    box = slice(area[1], area[3]), slice(area[0], area[2])
+    wanted[box][changes[box]] = small[changes[box]]
+    assert np.array_equal(ours, wanted)
+
+
+def test_areas_of_several_masks_run_in_one_batch_and_their_snapshots_are_whole(
+    engine: Engine,
+) -> None:
+    cells = [
+        replace(
+            BASE, mask_image=input_digest(AREA_MASKS[name]), masked_only=True, snapshot=snapshot
+        )
+        for name in ("middle", "corner")
+        for snapshot in (0, 2)
+    ]
+    for cell, made in zip(cells, engine.generate(cells), strict=True):
+        alone = engine.generate([cell], strict=True)[0].image
+        assert max_difference(made.image, alone) <= 2
+        kept = INPUTS[cell.mask_image] == 0
+        assert np.array_equal(np.asarray(made.image)[kept], SOURCE[kept])
+
+
+def test_the_latents_of_a_source_have_no_area(engine: Engine) -> None:
+    settings = replace(BASE, mask_image=input_digest(MASK), masked_only=True, posterior="latents")
+    with pytest.raises(SettingsError, match=r"masked_only: needs a picture"):
+        engine.generate([settings])
 
 
 def test_a_mask_of_which_nothing_is_left_is_refused(engine: Engine) -> None:

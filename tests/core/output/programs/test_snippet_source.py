@@ -22,9 +22,10 @@ from tests.core.output.programs.places import placed
 SLOPE = np.tile(np.linspace(0, 255, 64, dtype=np.uint8), (48, 1))
 SOURCE = np.stack([SLOPE, SLOPE[::-1], 255 - SLOPE], axis=-1)
 MASK = np.where(SLOPE > 128, 255, 0).astype(np.uint8)
+CORNER = np.where((SLOPE > 170) & (np.arange(48)[:, None] < 17), 255, 0).astype(np.uint8)
 LATENTS = np.random.default_rng(3).standard_normal((4, 6, 8), dtype=np.float32)
 GREY = np.ascontiguousarray(SLOPE[:, ::-1])
-INPUTS = {input_digest(array): array for array in (SOURCE, MASK, GREY, LATENTS)}
+INPUTS = {input_digest(array): array for array in (SOURCE, MASK, CORNER, GREY, LATENTS)}
 
 PLAIN = GenerationSettings(
     prompt='a "red" apple',
@@ -39,6 +40,9 @@ PLAIN = GenerationSettings(
 )
 MASKED = replace(PLAIN, mask_image=input_digest(MASK), scheduler="Euler a")
 GREY_MASKED = replace(PLAIN, mask_image=input_digest(GREY), mask_mode="differential", strength=0.9)
+AREA = replace(
+    PLAIN, mask_image=input_digest(CORNER), masked_only=True, masked_padding=6, scheduler="Heun"
+)
 PROGRAMS = [
     PLAIN,
     replace(PLAIN, posterior="mean", scheduler="Heun"),
@@ -64,6 +68,12 @@ PROGRAMS = [
     replace(GREY_MASKED, strength=1.0, mask_blur=4, mask_grow=3, snapshot=3),
     replace(GREY_MASKED, strength=0.0, guidance_scale=1.0),
     replace(GREY_MASKED, posterior="mean", guidance_scale=1.0, scheduler="PNDM"),
+    AREA,
+    replace(AREA, mask_grow=3, mask_blur=2, masked_padding=0, strength=1.0),
+    replace(AREA, posterior="mean", scheduler="DDIM"),
+    replace(AREA, snapshot=2, mask_blur=3),
+    replace(AREA, strength=0.0),
+    replace(AREA, mask_mode="differential", mask_blur=5, strength=0.9),
 ]
 
 

@@ -175,3 +175,26 @@ def test_a_sweep_is_known_by_its_column(store: Store, queue: Queue) -> None:
     sweep = queue.submit([settings(2)], owner="me", token="2", sweep=Sweep(base=settings(2)))
     kinds = {job.id: job.is_sweep for job in queue.jobs()}
     assert kinds == {plain: False, sweep: True}
+
+
+def test_a_mask_is_read_once_and_one_of_which_nothing_is_left_fails_before_it_runs(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mask = np.zeros((128, 128), np.uint8)
+    mask[40:60, 40:80] = 255
+    names = {"init_image": "5e" * 32, "mask_image": store.inputs.keep(mask)}
+    wanted = [
+        settings(seed, mask_grow=grow, width=128, height=128, **names)
+        for grow in (0, -12)
+        for seed in (1, 2, 3)
+    ]
+    reads: list[str] = []
+    read = store.inputs.read
+    monkeypatch.setattr(store.inputs, "read", lambda name: (reads.append(name), read(name))[1])
+    queue = Queue(store, describe=describe)
+    job = queue.submit(wanted, owner="a", token="t")
+    cells = queue.cells(job)
+    assert [cell.state for cell in cells] == ["pending"] * 3 + ["failed"] * 3
+    assert {cell.reason for cell in cells[3:]} == {cells[3].reason}
+    assert cells[3].reason.startswith("mask_grow: -12 shrinks the mask until nothing")
+    assert reads == [names["mask_image"]] * 2, "once for each way that it is changed"
