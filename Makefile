@@ -26,7 +26,7 @@ pytest: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 fuzz: $(VENV)/installed-dev
-	LIGHTBOX_FUZZ=20000 $(BIN)/python -m pytest -n 2 tests/core/output/texts/test_damaged_texts.py
+	LIGHTBOX_FUZZ=20000 $(BIN)/python -m pytest -n 2 tests/core/output/texts/test_damaged_texts.py tests/core/diffusion/recipe/test_editing.py
 
 # Every scheduler configuration with every scheduler against diffusers' own pipelines.
 parity: $(VENV)/installed-dev

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import TYPE_CHECKING
 
@@ -46,10 +47,36 @@ def max_difference(one: Image.Image, other: Image.Image) -> int:
 
 
 @pytest.fixture(scope="session")
-def model() -> LoadedModel:
+def bundled() -> LoadedModel:
     from core.diffusion.models.load import load_model
 
     return load_model("bundled", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def model(bundled: LoadedModel) -> LoadedModel:
+    """The bundled model; a file whose tests need no trained one says `return narrow` in its own."""
+    return bundled
+
+
+@pytest.fixture(scope="session")
+def narrow(bundled: LoadedModel) -> LoadedModel:
+    """The bundled model with a UNet and a VAE of few channels and random weights: a third of its
+    time, for what holds whatever the weights, as equality with diffusers does.
+    """
+    import torch
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+
+    unet = dict(bundled.unet.config) | {"block_out_channels": [32, 32, 32]}
+    vae = dict(bundled.vae.config) | {"block_out_channels": [8, 8, 8, 8]}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        parts = [UNet2DConditionModel.from_config(unet), AutoencoderKL.from_config(vae)]
+    with torch.no_grad():
+        for part in parts:
+            for weights in part.eval().parameters():  # louder than as built: the prompt is to show
+                weights.mul_(1.5 if weights.ndim > 1 else 1.0)
+    return dataclasses.replace(bundled, unet=parts[0], vae=parts[1])
 
 
 @pytest.fixture

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from core.diffusion.models.load import ModelInfo, describe
@@ -20,6 +23,11 @@ from tests.core.runs.doubles import FakeModel, Lab, finish, generation
 ROOT = Path(__file__).resolve().parents[2]
 GENERATE = "pages/Generate.py"
 GALLERY = "pages/Gallery.py"
+
+# Every AppTest reads the metadata of all installed packages again, a second each, for components
+# that they may bring. No test installs one: they are read once a process.
+_once = functools.cache(manifest_scanner.scan_component_manifests)
+mock.patch.object(manifest_scanner, "scan_component_manifests", _once).start()
 
 
 @dataclasses.dataclass(eq=False)

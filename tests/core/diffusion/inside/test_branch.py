@@ -26,6 +26,11 @@ SHORT, UNGUIDED = (
 )
 
 
+@pytest.fixture(scope="module")
+def model(narrow: LoadedModel) -> LoadedModel:
+    return narrow
+
+
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_without_a_change_it_is_the_run(model: LoadedModel, name: str) -> None:
     settings = replace(SHORT, scheduler=name)
@@ -125,15 +130,15 @@ LONG = replace(taken_apart.SHORT, scheduler="DPM++ 2M", num_inference_steps=20)
 
 
 @pytest.fixture(scope="module")
-def long_run(model: LoadedModel) -> Any:
-    return finish(unroll(model, LONG))
+def long_run(bundled: LoadedModel) -> Any:
+    return finish(unroll(bundled, LONG))
 
 
 @pytest.mark.parametrize("name", [name for name in SCHEDULERS if name != LONG.scheduler])
-def test_every_scheduler_can_take_over(model: LoadedModel, long_run: Any, name: str) -> None:
+def test_every_scheduler_can_take_over(bundled: LoadedModel, long_run: Any, name: str) -> None:
     """From one whose levels lie elsewhere; the picture stays near, since the ODE is the same."""
     run = long_run
-    future = finish(branch(model, LONG, Change(start=9, scheduler=name)))
+    future = finish(branch(bundled, LONG, Change(start=9, scheduler=name)))
     levels = future.sigmas[9:]
     assert levels[0] == pytest.approx(run.sigmas[9], rel=2e-3), "it goes on at the level it is at"
     assert max(levels) <= run.sigmas[9] * 1.001

@@ -30,6 +30,11 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def model(narrow: LoadedModel) -> LoadedModel:
+    return narrow
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_run_taken_apart_is_the_strict_run(way: str, model: LoadedModel, engine: Engine) -> None:
     settings = replace(SHORT, **WAYS[way])

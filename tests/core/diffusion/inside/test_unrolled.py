@@ -20,6 +20,11 @@ from tests.conftest import max_difference
 from tests.core.diffusion.inside.taken_apart import SHORT, UNGUIDED, finish
 
 
+@pytest.fixture(scope="module")
+def model(narrow: LoadedModel) -> LoadedModel:
+    return narrow
+
+
 @pytest.mark.parametrize("name", ["DDIM", "Euler", "DPM++ 2M", "PNDM", "Heun", "Euler a"])
 def test_it_is_the_strict_run(model: LoadedModel, engine: Engine, name: str) -> None:
     settings = replace(SHORT, scheduler=name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from typing import Any
 
@@ -17,6 +18,8 @@ from core.diffusion.recipe.prompt.editing import (
 )
 
 STEPS = 10
+CASES = int(os.environ.get("LIGHTBOX_FUZZ", "2000"))
+"""Random prompts; `make fuzz` has 20,000."""
 PUBLISHED = {
     "test": [[10, "test"]],
     "a [b:3]": [[3, "a "], [10, "a b"]],
@@ -196,11 +199,11 @@ def drawn(random_: random.Random, depth: int = 0) -> str:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_five_thousand_prompts_are_read_as_by_an_earley_parser(seed: int) -> None:
+def test_random_prompts_are_read_as_by_an_earley_parser(seed: int) -> None:
     parser = lark.Lark(GRAMMAR, parser="earley")
     random_ = random.Random(seed)
     read: set[str] = set()
-    while len(read) < 5000:
+    while len(read) < CASES // 4:
         prompt = drawn(random_)[:36]
         if prompt in read or not prompt:
             continue
@@ -212,4 +215,4 @@ def test_five_thousand_prompts_are_read_as_by_an_earley_parser(seed: int) -> Non
         else:
             expected = tuple(AtStep(step, 4).visit(tree) for step in range(1, 5))
         assert texts_by_step(prompt, 4) == expected, prompt
-    assert sum(map(changes, read)) > 1000
+    assert sum(map(changes, read)) > CASES // 20

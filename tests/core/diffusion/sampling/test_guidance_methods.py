@@ -38,6 +38,11 @@ BASE = GenerationSettings(
 )
 
 
+@pytest.fixture(scope="module")
+def model(narrow: LoadedModel) -> LoadedModel:
+    return narrow
+
+
 @pytest.fixture(autouse=True)
 def quiet(caplog: pytest.LogCaptureFixture) -> None:
     """Every guider of diffusers logs that it is an experiment."""

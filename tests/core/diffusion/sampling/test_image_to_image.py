@@ -52,6 +52,11 @@ BASE = GenerationSettings(
 )
 
 
+@pytest.fixture(scope="module")
+def model(narrow: LoadedModel) -> LoadedModel:
+    return narrow
+
+
 @pytest.fixture
 def engine(model: LoadedModel) -> Engine:
     return Engine(model, inputs=INPUTS.__getitem__)

@@ -17,6 +17,11 @@ BASE = GenerationSettings(
 )
 
 
+@pytest.fixture(scope="module")
+def model(narrow: LoadedModel) -> LoadedModel:
+    return narrow
+
+
 def pipeline_image(model: LoadedModel, settings: GenerationSettings) -> Image.Image:
     return model.pipeline(settings.scheduler)(
         settings.prompt,

@@ -21,6 +21,11 @@ from tests.core.diffusion.inside.taken_apart import SHORT, UNGUIDED, finish
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e-?\d+)?")
 
 
+@pytest.fixture(scope="module")
+def model(narrow: LoadedModel) -> LoadedModel:
+    return narrow
+
+
 @pytest.mark.parametrize("steps", [1, 2, 6, 20])
 @pytest.mark.parametrize("name", WRITTEN_OUT)
 def test_every_step_is_the_schedulers(model: LoadedModel, name: str, steps: int) -> None:
