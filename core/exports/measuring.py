@@ -25,13 +25,18 @@ VERSIONS = {quantity.name: quantity.version for quantity in QUANTITIES.values()}
 KEPT_AT_ONCE = 32
 """Pictures whose values are written together: a task that is stopped loses no more."""
 
+PIXELS_SIDE = 32
+PIXELS = f"pixels {PIXELS_SIDE}"
+"""How `pixels_of` is called where it is kept beside what CLIP sees."""
+
 _ALONE = [q for q in QUANTITIES.values() if q.needs in ("picture", "steps")]
 _IN_PAIRS = [q for q in QUANTITIES.values() if q.needs == "pair"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Known:
-    """What is known of some pictures: each one's own values, those of pairs, and what CLIP sees.
+    """What is known of some pictures: each one's own values, those of pairs, what CLIP sees, and
+    their `pixels_of`.
 
     `lacking` and `lacking_pairs` were not measured yet, `unseen` not looked at by the CLIP, which
     is None where there is none.
@@ -40,6 +45,7 @@ class Known:
     values: Mapping[str, Mapping[str, float | None]]
     pairs: Mapping[Pair, Mapping[str, float | None]]
     embeddings: Mapping[str, np.ndarray]
+    pixels: Mapping[str, np.ndarray]
     clip: str | None
     lacking: tuple[str, ...]
     lacking_pairs: tuple[Pair, ...]
@@ -71,15 +77,18 @@ def known_of(
         values.setdefault(digest, {}).update(found)
     of_pairs = kept.of_pairs(pairs, VERSIONS)
     embeddings = kept.seen(digests, clip) if clip else {}
+    pixels = kept.seen(digests, PIXELS)
     return Known(
         values=values,
         pairs=of_pairs,
         embeddings=embeddings,
+        pixels=pixels,
         clip=clip,
         lacking=tuple(
             digest
             for digest in dict.fromkeys(digests)
-            if any(quantity.name not in measured.get(digest, {}) for quantity in _ALONE)
+            if digest not in pixels
+            or any(quantity.name not in measured.get(digest, {}) for quantity in _ALONE)
         ),
         lacking_pairs=tuple(
             pair
@@ -142,19 +151,22 @@ def measuring(
     done = 0
     found: list[Measured] = []
     embeddings: dict[str, np.ndarray] = {}
+    pixels: dict[str, np.ndarray] = {}
 
     def keep() -> None:
         kept.keep(found)
-        if clip and embeddings:
+        kept.keep_seen(PIXELS, pixels)
+        if clip:
             kept.keep_seen(clip, embeddings)
-        found.clear()
-        embeddings.clear()
+        for one in (found, embeddings, pixels):
+            one.clear()
 
     wanted, to_see = set(digests), set(unseen) if clip else set[str]()
     for digest in dict.fromkeys((*digests, *unseen)):
         picture = _picture(store, digest)
         if picture is not None and digest in wanted:
             found += _measured(digest, {**measure_picture(picture), **_of_steps(store, digest)})
+            pixels[digest] = pixels_of(picture)
         if picture is not None and folder is not None and digest in to_see:
             embedding = clip_image_embedding(picture, folder)
             if embedding is not None:
@@ -174,6 +186,15 @@ def measuring(
                 keep()
             yield done, total
     keep()
+
+
+def pixels_of(picture: Image.Image) -> np.ndarray:
+    """The picture's RGB values at 32 x 32 pixels, each the mean of what it covers, (3072,) float32:
+    the Euclidean distance of two is the RMSE of the small pictures, 0 to 255.
+    """
+    small = picture.resize((PIXELS_SIDE, PIXELS_SIDE), Image.Resampling.BOX)
+    values = np.asarray(small, np.float32).ravel()
+    return values / np.float32(np.sqrt(values.size))
 
 
 def unet_rows(images: Iterable[GenerationSettings]) -> dict[GenerationSettings, int]:

@@ -62,6 +62,7 @@ HOUSE: tuple[tuple[str, ...], ...] = (
     ("ui.settings",),
     ("ui.runs",),
     ("ui.grid",),
+    ("ui.effects",),
     (
         "ui.film",
         "ui.gallery",
