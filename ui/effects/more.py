@@ -38,13 +38,16 @@ def offer_more_seeds(runtime: Runtime, board: Board, extend: Extend | None) -> N
             key=board.state.name("more_seeds"),
             icon=":material/add:",
             type="primary" if len(board.cells) == len(board.done()) else "secondary",
-            disabled=bool(plan.problems) or board.is_running or not plan.to_compute,
+            disabled=bool(plan.problems) or board.is_running,
             on_click=extend,
             args=(more,),
         )
         if plan.problems:
             words = "; ".join(str(problem) for problem in plan.problems[:3])
             st.caption(plain(f"Not possible: {words}."), width="stretch")
+            return
+        if not plan.to_compute:
+            st.caption("Nothing to compute: they are stored.", width="stretch")
             return
         words = f"{plan.to_compute:,} cells to compute · {plan.unet_rows:,} UNet rows"
         if plan.estimate is not None:

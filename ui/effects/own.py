@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.exports.effects.own_csv import OwnNumbersError, read_own_numbers
+from core.exports.effects.own_csv import MOST_BYTES, OwnNumbersError, read_own_numbers
 from core.runs.store.measured.own import MAX_NAME, OwnNumbers
 from core.runs.store.store import StoreError
 from ui.grid.board import Board, BoardCell
@@ -132,6 +132,7 @@ def _show_import(runtime: Runtime, board: Board) -> None:
         "Import from CSV",
         type=["csv", "txt", "tsv"],
         key=name,
+        max_upload_size=MOST_BYTES // 1_000_000,
         help="A row is found by digest, by x, y and z as in the exported CSV, or by the value of "
         "each axis. Every other column is a measure: the exported CSV with a column more will do.",
     )

@@ -178,6 +178,8 @@ def _show_figures(board: Board, effects: Effects) -> None:
             if compared > 1
             else "The mean difference with its 95 % interval; filled where it holds."
         )
+    else:
+        return
     notes = dict.fromkeys(one.note for one in effects.differences if one.note)
     for note in list(notes)[:MOST_NOTES]:
         st.caption(plain(note))

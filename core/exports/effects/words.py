@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from core.output.effects.grid import Measure
-from core.output.effects.result import LEVEL, Difference, Effects
+import math
+from dataclasses import replace
 
+from core.output.effects.grid import Measure
+from core.output.effects.result import LEVEL, Difference, Effects, ShareTable
+
+MOST_SHARES = 3
 _PERCENT = f"{100 * LEVEL:.0f} %"
 
 
@@ -33,7 +37,7 @@ def difference_sentence(effects: Effects, one: Difference) -> str:
     name = _name(measure)
     if one.mean is None:
         return f"{what}: {one.note or 'nothing to compare.'}"
-    size = measure.show(abs(one.mean))
+    size = _size(measure, abs(one.mean))
     verb = "raises" if one.mean > 0 else "lowers"
     seeds = f"{one.agree} of {len(one.blocks)} {effects.block_label}s"
     if one.interval is None:
@@ -62,6 +66,22 @@ def power_sentence(effects: Effects, one: Difference) -> str:
     )
 
 
+def share_sentence(effects: Effects, table: ShareTable) -> str:
+    """ "Of all differences in the CLIP score 41 % go with Guidance scale, 38 % with the seed." The
+    largest shares first; "" where there are none.
+    """
+    if not table.shares:
+        return ""
+    if table.is_picture:
+        what = f"between these pictures ({table.label})"
+    else:
+        what = f"in {_name(effects.measure(table.measure))}"
+    largest = sorted(table.shares, key=lambda one: -one.share)[:MOST_SHARES]
+    parts = [f"{100 * one.share:.0f} % go with {one.label}" for one in largest if one.share > 0]
+    parts[1:] = [part.replace(" go", "") for part in parts[1:]]
+    return f"Of all differences {what} {', '.join(parts)}."
+
+
 def methods(effects: Effects) -> str:
     """A paragraph for the methods of a paper: how the numbers were come by."""
     count = len(effects.blocks)
@@ -88,6 +108,14 @@ def methods(effects: Effects) -> str:
         f"t test (n = {count} {label}s).{resampled} p-values are corrected for the comparisons of "
         "each measure (Holm 1979)."
     )
+
+
+def _size(measure: Measure, value: float) -> str:
+    """A size as it is shown; one too small for the measure's digits with its first one."""
+    shown = measure.show(value)
+    if value and not any(digit in shown for digit in "123456789"):
+        return replace(measure, digits=1 - math.floor(math.log10(value)) - 1).show(value)
+    return shown
 
 
 def _name(measure: Measure) -> str:

@@ -67,6 +67,13 @@ def test_a_difference_is_said_with_its_interval_and_seeds() -> None:
     assert [(one.start, one.end) for one in effects.differences] == [(0, 2), (0, 1), (1, 2)]
 
 
+def test_a_difference_too_small_for_its_digits_is_no_zero() -> None:
+    (sentence,) = sentences(find_effects(made(np.array([[20.0, 19.98]]))))
+    assert "fell by 0.02, once" in sentence
+    (sentence,) = sentences(find_effects(made(np.array([[20.0, 20.0]]))))
+    assert "was the same, once" in sentence
+
+
 def test_nothing_is_claimed_where_the_interval_holds_0() -> None:
     effects = find_effects(made(noisy(0.1)))
     (sentence,) = sentences(effects)
