@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import streamlit as st
 
 from core.exports.effects.baselines import AGAINST, base_digests, pairs_of
 from core.exports.effects.found import find_effects
 from core.exports.effects.grid import MeasuredGrid, measure_label, measure_note, measured_grid
-from core.exports.effects.words import difference_sentence, overall, power_sentence
-from core.output.effects.result import Effects
-from core.output.figures.effect_figures import curve_figure, difference_figure
+from core.exports.effects.words import (
+    difference_sentence,
+    overall,
+    power_sentence,
+    share_sentence,
+)
+from core.output.effects.result import Effects, ShareTable
+from core.output.figures.effect_figures import curve_figure, difference_figure, share_figure
 from core.output.numbers.quantities import QUANTITIES
 from core.sweeps.seeds import block_side
 from ui.effects.export import figure_config, show_effects_export
@@ -69,8 +75,9 @@ def show_effects(runtime: Runtime, board: Board, *, extend: Extend | None = None
     name = _choose_measure(board, measured, against)
     effects = _effects(measured, name, _stamp(measured, name))
     with said:
-        _say(effects)
+        _say(effects, effects.shares)
     _show_figures(board, effects)
+    _show_shares(board, effects, effects.shares)
     if not board.is_running:
         offer_more_seeds(runtime, board, extend)
     with st.expander("Numbers of your own", icon=":material/edit_note:", key=_name(board, "own")):
@@ -136,12 +143,16 @@ def _effects(_measured: MeasuredGrid, name: str, stamp: str) -> Effects:
     return find_effects(_measured, [name])
 
 
-def _say(effects: Effects) -> None:
+def _say(effects: Effects, tables: Sequence[ShareTable]) -> None:
     """What the axes did, and what cannot be said."""
     for one in overall(effects):
         st.markdown(f"**{plain(difference_sentence(effects, one))}**")
         if words := power_sentence(effects, one):
             st.caption(plain(words))
+    if _has_parts(effects):
+        for table in tables:
+            if words := share_sentence(effects, table):
+                st.markdown(plain(words))
     if effects.is_once:
         st.info(
             f"One {effects.block_label} says what happened once: no interval can be drawn. More "
@@ -150,6 +161,27 @@ def _say(effects: Effects) -> None:
         )
     if effects.missing:
         show_warning("Some cells are missing", "\n\n".join(effects.missing))
+
+
+def _has_parts(effects: Effects) -> bool:
+    """Whether there is more than one thing that differences can go with."""
+    return not effects.is_once or len(effects.factors) > 1
+
+
+def _show_shares(board: Board, effects: Effects, tables: Sequence[ShareTable]) -> None:
+    """What the differences go with, as bars: of the measure, and of the pictures themselves."""
+    if not _has_parts(effects):
+        return
+    for table in tables:
+        if table.shares:
+            st.plotly_chart(
+                share_figure(table),
+                key=_name(board, f"share:{table.measure}"),
+                width="stretch",
+                config=figure_config(board),
+            )
+        if table.note:
+            st.caption(plain(f"{table.label}: {table.note}"))
 
 
 def _show_figures(board: Board, effects: Effects) -> None:

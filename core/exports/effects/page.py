@@ -6,7 +6,13 @@ import html
 
 import plotly.graph_objects as go
 
-from core.exports.effects.words import difference_sentence, methods, overall, power_sentence
+from core.exports.effects.words import (
+    difference_sentence,
+    methods,
+    overall,
+    power_sentence,
+    share_sentence,
+)
 from core.output.effects.result import Effects
 from core.output.figures.effect_figures import curve_figure, difference_figure, share_figure
 from core.output.texts.a1111.parameters import VERSION
@@ -42,7 +48,7 @@ def effects_page(effects: Effects) -> bytes:
         if found and not effects.is_once:
             parts.append(drawn(difference_figure(effects, found)))
         parts += [
-            drawn(share_figure(table))
+            f"<p>{html.escape(share_sentence(effects, table))}</p>{drawn(share_figure(table))}"
             for table in effects.shares
             if table.measure == measure.name and table.shares
         ]

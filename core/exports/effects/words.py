@@ -42,7 +42,10 @@ def difference_sentence(effects: Effects, one: Difference) -> str:
     seeds = f"{one.agree} of {len(one.blocks)} {effects.block_label}s"
     if one.interval is None:
         if len(one.blocks) > 1:
-            return f"{what} {verb} {name} by {size} ({seeds}). {one.note}".strip()
+            count = f"all {len(one.blocks)} {effects.block_label}s"
+            if not one.mean:
+                return f"{what}: {name} was the same in {count}."
+            return f"{what} {verb} {name} by {size}, by exactly as much in {count}."
         if not one.mean:
             return f"{what}: {name} was the same, once, with one {effects.block_label}."
         past = "rose" if one.mean > 0 else "fell"

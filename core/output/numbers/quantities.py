@@ -116,9 +116,9 @@ QUANTITIES: Mapping[str, Quantity] = {
         Quantity(name="clip_score", label="CLIP score", digits=1, note="picture and prompt"),
         Quantity(
             name="saturation",
-            label="Saturated",
+            label="Saturated share",
             digits=4,
-            note="share of subpixels at 0 or 255",
+            note="of the subpixels, those at 0 or 255",
             of_picture=saturation,
         ),
         Quantity(
@@ -158,7 +158,7 @@ QUANTITIES: Mapping[str, Quantity] = {
         ),
         Quantity(
             name="settled_step",
-            label="Settled at step",
+            label="Settling step",
             digits=0,
             note="first UNet call from which the predicted picture keeps a cosine of "
             f"{SETTLED_COSINE} with the last",
