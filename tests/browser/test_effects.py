@@ -35,7 +35,7 @@ def test_seven_seeds_more_turn_what_happened_into_what_holds(
         page.get_by_text("The mean difference with its 95 % interval")
     ).first.wait_for()
     assert sorted({one.seed for one in server.asked()}) == list(range(42, 49))
-    settle(ready)
+    settle(page)
     expect(page.get_by_text("what happened once")).to_be_hidden()
     expect(page.locator(".js-plotly-plot")).to_have_count(2)
     page.get_by_text("Export", exact=True).last.click()
@@ -52,11 +52,12 @@ def test_a_number_is_typed_and_kept(visitor: Visitor, server: Server) -> None:
     page.get_by_text("Numbers of your own").click()
     canvas = page.get_by_test_id("stDataFrame").locator("canvas").first
     canvas.wait_for()
-    settle(ready)
+    settle(page)
+    canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
     assert box is not None
-    place = {"x": box["width"] * 0.8, "y": 52.0}  # the first row of the last column
-    canvas.click(position=place)
+    # The first row of the last column; the canvas lies below the element that is scrolled.
+    page.mouse.click(box["x"] + box["width"] * 0.8, box["y"] + 52)
     page.keyboard.type("4.5")
     page.keyboard.press("Enter")
     digests = [cell.digest or "" for cell in server.queue.cells(server.newest_job().id)]
@@ -65,6 +66,6 @@ def test_a_number_is_typed_and_kept(visitor: Visitor, server: Server) -> None:
     assert list(own.of(digests)["My rating"].values()) == [4.5]
     page.reload()
     page.get_by_text("One seed says what happened once").wait_for()
-    settle(ready)
+    settle(page)
     page.get_by_label("Measure", exact=True).first.click()
     expect(page.get_by_role("option", name="My rating")).to_be_visible()

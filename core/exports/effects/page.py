@@ -24,7 +24,7 @@ _STYLE = (
 
 
 def effects_page(effects: Effects) -> bytes:
-    """For each measure its sentences, curves, differences and shares; then the methods and what
+    """Write each measure's sentences, curves, differences and shares; then the methods and what
     was left out. Plotly stands within it once, so that it works offline.
     """
     parts: list[str] = []

@@ -13,7 +13,7 @@ _PERCENT = f"{100 * LEVEL:.0f} %"
 
 
 def overall(effects: Effects, measure: str | None = None) -> list[Difference]:
-    """For each factor and measure the difference between its first and its last level."""
+    """The difference between the first and the last level of each factor, of each measure."""
     found: list[Difference] = []
     for one in effects.differences:
         order = effects.factor(one.factor).order()
@@ -70,8 +70,8 @@ def power_sentence(effects: Effects, one: Difference) -> str:
 
 
 def share_sentence(effects: Effects, table: ShareTable) -> str:
-    """ "Of all differences in the CLIP score 41 % go with Guidance scale, 38 % with the seed." The
-    largest shares first; "" where there are none.
+    """Say the largest shares: "Of all differences in the CLIP score 41 % go with Guidance scale,
+    38 % with Seed." "" where there are none.
     """
     if not table.shares:
         return ""
