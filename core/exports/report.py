@@ -14,15 +14,14 @@ from core.diffusion.settings import GenerationSettings
 from core.exports.files import add_file, cell_name, stored_bytes
 from core.exports.webpage import INLINE_LIMIT, inlined_size, write_html, write_html_zip
 from core.output.numbers.cell_numbers import (
-    QUANTITIES,
     CellNumbers,
     Means,
     Place,
-    Quantity,
     ReportCell,
     means,
     numbers,
 )
+from core.output.numbers.quantities import QUANTITIES, Quantity
 from core.output.numbers.spreadsheet import LINE_END, defused, encoded
 from core.sweeps.sweep import Sweep
 
@@ -67,7 +66,7 @@ def write_csv(
         row += [cell_name(cell) if cell.image is not None else "", cell.reason]
         numbers_of = measured.get(cell.place)
         for quantity in QUANTITIES.values():
-            value = quantity.of(numbers_of) if numbers_of else getattr(cell, quantity.name, None)
+            value = (numbers_of.values if numbers_of else cell.known).get(quantity.name)
             row.append("" if value is None else value)
         row += [cell.digest, *(getattr(cell.settings, name) for name in settings)]
         writer.writerow(defused(value) for value in row)

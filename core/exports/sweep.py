@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,10 @@ import numpy as np
 from core.diffusion.models.info import preview_rgb
 from core.diffusion.models.load import describe
 from core.diffusion.trajectory import Trajectory
+from core.exports.measuring import measure_missing, unet_rows
 from core.exports.report import (
     INLINE_LIMIT,
+    CellNumbers,
     Place,
     ReportCell,
     inlined_size,
@@ -35,7 +37,7 @@ from core.output.sheet.sheet import (
     fit_sheet,
     write_sheet,
 )
-from core.runs.store.store import Store, StoreError
+from core.runs.store.store import Store, StoredImage, StoreError
 from core.sweeps.plan import Plan
 from core.sweeps.sweep import Sweep
 
@@ -109,12 +111,16 @@ class SweepExport:
     def csv(self) -> bytes:
         """A row a cell with all its numbers and settings."""
         cells = self.cells(measured=True)
-        return write_csv(self.sweep, cells, numbers(cells, self.reference))
+        return write_csv(self.sweep, cells, self.numbers(cells))
+
+    def numbers(self, cells: Sequence[ReportCell] | None = None) -> list[CellNumbers]:
+        """The numbers of every cell; `cells` are those of `cells(measured=True)`."""
+        return numbers(cells or self.cells(measured=True), self.reference)
 
     def zip(self) -> bytes:
         """The stored files, byte for byte, with the CSV and the sweep."""
         cells = self.cells(measured=True)
-        return write_zip(self.sweep, cells, numbers(cells, self.reference))
+        return write_zip(self.sweep, cells, self.numbers(cells))
 
     @property
     def is_large(self) -> bool:
@@ -125,17 +131,26 @@ class SweepExport:
         """A page that works offline: HTML, or where `is_large` a ZIP of it with the pictures."""
         cells = self.cells(measured=True)
         write = write_html_zip if self.is_large else write_html
-        found = numbers(cells, self.reference)
+        found = self.numbers(cells)
         title, reference = self.options.title, self.reference
         return write(self.sweep, cells, found, title=title, reference=reference)
 
     def cells(self, *, measured: bool = False) -> list[ReportCell]:
-        """Every cell in the plan's order; `measured` reads the trajectories too."""
+        """Every cell in the plan's order; `measured` looks at the pictures that were not measured
+        against the reference yet, and keeps what it finds.
+        """
+        images = {
+            digest: image
+            for index, digest in enumerate(self.plan.digests)
+            if index not in self.reasons and (image := self.store.get(digest)) is not None
+        }
+        known = self._measured(images) if measured else {}
         found: list[ReportCell] = []
         for index, (cell, digest) in enumerate(
             zip(self.plan.cells, self.plan.digests, strict=True)
         ):
-            image = None if index in self.reasons else self.store.get(digest)
+            image = None if index in self.reasons else images.get(digest)
+            stored = {"seconds": image.seconds, "clip_score": image.clip_score} if image else {}
             found.append(
                 ReportCell(
                     x=cell.x,
@@ -144,17 +159,37 @@ class SweepExport:
                     settings=cell.settings,
                     digest=digest,
                     image=image.path if image else None,
-                    seconds=image.seconds if image else None,
-                    clip_score=image.clip_score if image else None,
-                    final_latent_rms=self._final_rms(digest) if image and measured else None,
+                    known={**stored, **known.get(digest, {})} if image else {},
                     reason="" if image else self.reasons.get(index, NOT_COMPUTED),
                 )
             )
         return found
 
-    def _final_rms(self, digest: str) -> float | None:
-        trajectory = self._trajectory(digest)
-        return trajectory.final_latent_rms if trajectory else None
+    def reference_digest(self) -> str | None:
+        """The digest of the cell that the others are measured against, None where it has no
+        picture.
+        """
+        for index, (cell, digest) in enumerate(
+            zip(self.plan.cells, self.plan.digests, strict=True)
+        ):
+            if (cell.x, cell.y, cell.z) == self.reference and index not in self.reasons:
+                return digest
+        return None
+
+    def _measured(self, images: Mapping[str, StoredImage]) -> dict[str, dict[str, float | None]]:
+        """Digest -> what is measured of each picture, and of it and the reference."""
+        other = self.reference_digest()
+        pairs = [(digest, other) for digest in images] if other in images and other else []
+        known = measure_missing(self.store, list(images), pairs, model=self.sweep.base.model)
+        rows = unet_rows(image.settings for image in images.values())
+        return {
+            digest: {
+                **known.values.get(digest, {}),
+                **(known.of_pair(digest, other) if pairs and other else {}),
+                "unet_rows": rows.get(image.settings),
+            }
+            for digest, image in images.items()
+        }
 
     def _trajectory(self, digest: str) -> Trajectory | None:
         """A damaged trajectory is one number missing, not a reason to export nothing."""

@@ -19,14 +19,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from core.exports.files import add_file, cell_name, stored_bytes
-from core.output.numbers.cell_numbers import (
-    QUANTITIES,
-    CellNumbers,
-    Place,
-    ReportCell,
-    means,
-    numbers,
-)
+from core.output.numbers.cell_numbers import CellNumbers, Place, ReportCell, means, numbers
+from core.output.numbers.quantities import QUANTITIES
 from core.output.texts.a1111.parameters import VERSION
 from core.output.texts.legend import legend, settings_lines, value_labels
 from core.sweeps.sweep import Sweep
@@ -177,9 +171,7 @@ def _data(
             "label": one["label"],
             "reason": one["reason"],
             "settings": settings_lines(cell.settings) if cell else [],
-            "numbers": {
-                name: quantity.of(found) if found else None for name, quantity in QUANTITIES.items()
-            },
+            "numbers": {name: found.value(name) if found else None for name in QUANTITIES},
         }
     places = list(entries)
     return {

@@ -33,6 +33,7 @@ HOUSE: tuple[tuple[str, ...], ...] = (
     ("core.diffusion.inside",),
     ("core.sweeps",),
     ("core.output",),
+    ("core.output.effects",),
     ("core.output.texts.files", "core.output.texts.sampler_names", "core.output.texts.notations"),
     ("core.output.texts.a1111",),
     ("core.output.texts.facts",),
@@ -61,6 +62,7 @@ HOUSE: tuple[tuple[str, ...], ...] = (
     ("ui.settings",),
     ("ui.runs",),
     ("ui.grid",),
+    ("ui.effects",),
     (
         "ui.film",
         "ui.gallery",

@@ -66,6 +66,7 @@ PLAIN_ROOMS = (
     "ui",
     "pages",
     "core/exports",
+    "core/output/effects",
     "core/output/figures",
     "core/output/film",
     "core/output/numbers",

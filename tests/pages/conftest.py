@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -94,3 +95,13 @@ def unescaped(text: str) -> str:
 def messages(at: AppTest) -> list[str]:
     """Title and body of every error and warning on the page."""
     return [f"{box.proto.title}: {unescaped(box.value)}" for box in (*at.error, *at.warning)]
+
+
+def measured(at: AppTest) -> AppTest:
+    """The page once its pictures are measured, by a task beside the page, and in a table."""
+    for _ in range(400):
+        if at.dataframe or messages(at):
+            return at
+        time.sleep(0.05)
+        at.run()
+    raise AssertionError("the pictures were never measured")

@@ -17,7 +17,7 @@ from core.sweeps.axis import Axis, parse_axis
 from core.sweeps.sweep import Sweep
 from core.sweeps.work import work_of
 from tests.core.runs.doubles import generation, wait_for
-from tests.pages.conftest import GALLERY, App, messages, unescaped
+from tests.pages.conftest import GALLERY, App, measured, messages, unescaped
 from ui.catalog import SWEEP
 from ui.grid.compare import NO_EFFECT, differing
 from ui.grid.export import watched
@@ -493,16 +493,19 @@ def test_flipbook_has_a_slider_per_axis_and_every_cell(app: App) -> None:
 
 
 def test_numbers_measure_against_the_reference(app: App) -> None:
-    at = view(finished(app), "Numbers")
+    at = measured(view(finished(app), "Numbers"))
     (table,) = at.dataframe
     assert table.value["RMSE"][0] == 0
     assert table.value["RMSE"][1] > 0
+    assert list(table.value["UNet rows"]) == [2.0 * app.asked()[0].num_inference_steps] * 4
+    assert "LPIPS is left out" in " ".join(caption.value for caption in at.caption)
     assert not messages(at)
 
 
 def test_numbers_are_measured_again_after_a_swap(app: App) -> None:
-    at = view(finished(app), "Numbers")
+    at = measured(view(finished(app), "Numbers"))
     at.button(key="sweep:swap_axes").click().run()
+    measured(at)
     (table,) = at.dataframe
     cells = list(zip(table.value["Guidance scale"], table.value["Seed"], strict=True))
     assert cells == [("3", "1"), ("5", "1"), ("3", "2"), ("5", "2")]

@@ -13,7 +13,7 @@ from core.diffusion.recipe.prompt.marks import Marks
 from core.diffusion.recipe.prompt.wildcards import Wildcards
 from core.diffusion.settings import GenerationSettings
 from core.sweeps.drawn import draw_prompts
-from tests.pages.conftest import GALLERY, GENERATE, App, messages, unescaped
+from tests.pages.conftest import GALLERY, GENERATE, App, measured, messages, unescaped
 from ui.catalog import SWEEP, VARIATIONS
 
 TYPED = "an __animal__ in {snow|rain|fog}"
@@ -145,7 +145,7 @@ def test_a_sweep_over_seeds_draws_for_each_and_says_so(app: App, folder: Path) -
     assert [cell["caption"] for cell in cells(at)] == [f"{n + 1} · {words[n]}" for n in range(4)]
     assert not any("Only the noise" in one for one in captions(at)), "the words differ too"
     assert [cell["title"] for cell in cells(at)] == [f"Seed {n + 1}\n{words[n]}" for n in range(4)]
-    at.segmented_control(key="sweep_view").set_value("Numbers").run()
+    measured(at.segmented_control(key="sweep_view").set_value("Numbers").run())
     (table,) = (frame.value for frame in at.dataframe)
     assert list(table["Drawn"]) == words
     assert at.text_area(key="sweep_prompt").value == TYPED

@@ -9,21 +9,15 @@ import streamlit as st
 
 from core.exports.sweep import SweepExport
 from core.output.figures.figures import axis_figure
-from core.output.numbers.cell_numbers import (
-    QUANTITIES,
-    CellNumbers,
-    Place,
-    Quantity,
-    ReportCell,
-    means,
-    numbers,
-)
+from core.output.numbers.cell_numbers import CellNumbers, ReportCell, means, numbers
+from core.output.numbers.quantities import LEFT_OUT, QUANTITIES, Quantity
 from core.output.sheet.sheet import SheetOptions
 from core.runs.store.store import Store, StoreError
 from core.sweeps.axis import Axis
 from core.sweeps.drawn import said
 from ui.grid.board import Board, BoardCell, reason_of
 from ui.grid.grid import choose_page
+from ui.grid.measured import await_measures
 from ui.runtime import Runtime
 from ui.views import plain
 
@@ -35,23 +29,23 @@ def show_numbers(runtime: Runtime, board: Board) -> None:
         st.info("There are numbers as soon as a cell is finished.")
         return
     reference = _choose_reference(board, done)
-    name = st.segmented_control(
+    name = st.selectbox(
         "Quantity",
         list(QUANTITIES),
-        default="rmse",
-        required=True,
         format_func=lambda name: QUANTITIES[name].label,
         key=board.state.name("quantity"),
         persist_state="session",
     )
     quantity = QUANTITIES[name or "rmse"]
     st.caption(f"{quantity.label}: {quantity.note}.")
-    export = export_of(runtime.store, board, SheetOptions())
-    state = tuple((cell.place, cell.digest, cell.state == "done") for cell in board.cells)
-    found = _measure(export, state, reference.place)
+    if await_measures(runtime, board, [(digest, reference.digest) for digest in done]) is None:
+        return
+    found = export_of(runtime.store, board, SheetOptions()).numbers()
     z = choose_page(board)
     _show_figure(board, found, quantity, z)
     _show_table(board, found)
+    for name, reason in LEFT_OUT.items():
+        st.caption(f"{name} is left out: {reason}.")
 
 
 def export_of(store: Store, board: Board, options: SheetOptions) -> SweepExport:
@@ -81,7 +75,7 @@ def show_numbers_of(store: Store, board: Board, cell: BoardCell) -> None:
     with st.container(horizontal=True, gap="medium"):
         for name in ("rmse", "ssim", "final_latent_rms"):
             quantity = QUANTITIES[name]
-            shown = quantity.show(quantity.of(found))
+            shown = quantity.show(found.value(name))
             st.metric(quantity.label, shown, width="content", help=quantity.note)
     is_same = reference.digest == cell.digest
     what = "This is the reference" if is_same else f"Reference: {board.values_of(reference)}"
@@ -106,18 +100,8 @@ def _report(store: Store, cell: BoardCell) -> ReportCell:
         settings=cell.at.settings,
         digest=cell.digest,
         image=image.path if image else None,
-        final_latent_rms=trajectory.final_latent_rms if trajectory else None,
+        known={"final_latent_rms": trajectory.final_latent_rms if trajectory else None},
     )
-
-
-@st.cache_data(show_spinner=False, max_entries=32)
-def _measure(
-    _taken: SweepExport, state: tuple[tuple[Place, str, bool], ...], reference: Place
-) -> list[CellNumbers]:
-    """`state` is what the numbers depend on: they are measured again when a cell has changed, or
-    stands in another place.
-    """
-    return numbers(_taken.cells(measured=True), reference)
 
 
 def _choose_reference(board: Board, done: dict[str, BoardCell]) -> BoardCell:
@@ -136,7 +120,7 @@ def _choose_reference(board: Board, done: dict[str, BoardCell]) -> BoardCell:
 
 
 def _show_figure(board: Board, found: Sequence[CellNumbers], quantity: Quantity, z: int) -> None:
-    if all(quantity.of(cell) is None for cell in found if cell.z == z):
+    if all(cell.value(quantity.name) is None for cell in found if cell.z == z):
         st.info(f"No cell has a {quantity.label}.")
         return
     figure = axis_figure(board.sweep, found, quantity.name, z)
@@ -167,7 +151,7 @@ def _show_table(board: Board, found: Sequence[CellNumbers]) -> None:
     if any(drawn.values()):
         table["Drawn"] = [drawn[cell.x, cell.y, cell.z] for cell in found]
     for quantity in QUANTITIES.values():
-        table[f"{quantity.label}"] = [quantity.of(cell) for cell in found]
+        table[f"{quantity.label}"] = [cell.value(quantity.name) for cell in found]
     st.dataframe(
         table,
         hide_index=True,

@@ -18,6 +18,7 @@ from core.runs.store.store import StoredImage
 from core.sweeps.drawn import said
 from core.sweeps.plan import Plan
 from ui.catalog import IMAGE_TO_IMAGE, SWEEP
+from ui.effects.view import show_effects
 from ui.grid.board import Board, board_of
 from ui.grid.cell import show_opened
 from ui.grid.compare import compare_pictures
@@ -264,7 +265,19 @@ def _show_strip(runtime: Runtime, form: Form, board: Board, row: DeltaGenerator)
 
 
 def _show_grid(runtime: Runtime, form: Form, board: Board, row: DeltaGenerator) -> None:
-    show_grid(runtime, board)
+    look = st.segmented_control(
+        "Look",
+        ["Grid", "Effects"],
+        default="Grid",
+        required=True,
+        key=board.state.name("look"),
+        label_visibility="collapsed",
+        persist_state="session",
+    )
+    if look == "Effects":
+        show_effects(runtime, board)
+    else:
+        show_grid(runtime, board)
 
 
 def _open_as_sweep(runtime: Runtime, form: Form, sweep_form: SweepForm) -> None:

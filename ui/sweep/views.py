@@ -12,6 +12,7 @@ from core.diffusion.recipe.settings_table import label_of
 from core.sweeps.axis import SIDES, SweepError, parse_axis, row_of
 from core.sweeps.sweep import Sweep
 from ui.catalog import SWEEP
+from ui.effects.view import show_effects
 from ui.grid.board import Board
 from ui.grid.cell import show_opened
 from ui.grid.compare import show_compare, show_flipbook
@@ -20,7 +21,7 @@ from ui.grid.grid import SIZES, develop, show_end, show_grid
 from ui.grid.numbers import show_numbers
 from ui.links import BOUND, Parameter
 from ui.runtime import Runtime
-from ui.sweep.form import PREFIX, TITLES
+from ui.sweep.form import PREFIX, STATE, TITLES
 from ui.sweep.layout import FOLD, is_wide, label, make_wide
 from ui.sweep.pictures import in_words
 from ui.sweep.prompt import what_to_look_for
@@ -36,12 +37,23 @@ class View:
     show: Callable[[Runtime, Board], None]
 
 
+def _show_effects(runtime: Runtime, board: Board) -> None:
+    show_effects(runtime, board, extend=_extend)
+
+
+def _extend(sweep: Sweep) -> None:
+    """Set the page to the sweep with more seeds, and run it: a callback."""
+    put_sweep(sweep)
+    STATE.note_click()
+
+
 GRID = View(title="Grid", show=show_grid)
 VIEWS = (
     GRID,
     View(title="Compare", show=show_compare),
     View(title="Flipbook", show=show_flipbook),
     View(title="Numbers", show=show_numbers),
+    View(title="Effects", show=_show_effects),
     View(title="Export", show=show_export),
 )
 

@@ -85,6 +85,12 @@ def show_children(runtime: Runtime, children: Children) -> None:
     else:
         show_end(runtime, board)
         show_grid(runtime, board)
+    open_as_sweep(children)
+    _open_child(runtime, source, board)
+
+
+def open_as_sweep(children: Children) -> None:
+    """A button that takes the same grid to the Sweep page."""
     if st.button(
         "Open as a sweep",
         key=f"{PREFIX}:as_sweep",
@@ -92,8 +98,7 @@ def show_children(runtime: Runtime, children: Children) -> None:
         icon=SWEEP.icon,
         help="The same grid on the Sweep page: compare, numbers and export.",
     ):
-        send_sweep(form.sweep)
-    _open_child(runtime, source, board)
+        send_sweep(children.form.sweep)
 
 
 def made_children(board: Board) -> list[tuple[float, int, str]]:

@@ -28,7 +28,7 @@ from ui.views import plain
 
 PREFIX = VARIATIONS.prefix
 LAYOUTS = ("One strength", "Ladder")
-VIEWS = ("Children", "Distances", "Noise", "Tree", "Walk")
+VIEWS = ("Children", "Distances", "Effects", "Noise", "Tree", "Walk")
 WALKS = ("To a seed", "To a prompt", "A circle")
 MOST_CHILDREN = 32
 MOST_FRAMES = 120

@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping
 import streamlit as st
 
 from core.runs.store.store import StoredImage
+from ui.effects.view import show_effects
+from ui.grid.grid import develop
+from ui.grid.plan import show_plan
 from ui.links import BOUND
 from ui.runtime import Runtime
-from ui.variations.children import Children, children_panel, show_children
+from ui.variations.children import Children, children_panel, open_as_sweep, show_children
 from ui.variations.form import VIEWS, key
 from ui.variations.numbers import show_distances, show_noise
 from ui.variations.source import show_parent, show_tree
@@ -20,9 +23,21 @@ def _show_tree(runtime: Runtime, children: Children) -> None:
     show_tree(runtime, children.source)
 
 
+def _show_effects(runtime: Runtime, children: Children) -> None:
+    if children.plan.problems:
+        show_plan(children.form, children.plan)
+        return
+    board = children.board(runtime)
+    if board.is_running:
+        develop(runtime, board, with_grid=False)
+    show_effects(runtime, board)
+    open_as_sweep(children)
+
+
 OF_CHILDREN: Mapping[str, Callable[[Runtime, Children], None]] = {
     "Children": show_children,
     "Distances": show_distances,
+    "Effects": _show_effects,
     "Noise": show_noise,
     "Tree": _show_tree,
 }

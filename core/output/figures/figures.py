@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-from core.output.numbers.cell_numbers import QUANTITIES, CellNumbers, Quantity
+from core.output.numbers.cell_numbers import CellNumbers
+from core.output.numbers.quantities import QUANTITIES, Quantity
 from core.output.texts.legend import value_labels
 from core.sweeps.axis import Axis
 from core.sweeps.sweep import Sweep
@@ -41,7 +42,7 @@ def axis_figure(
     """
     quantity = QUANTITIES[name]
     columns, rows, _ = sweep.shape()
-    at = {(cell.x, cell.y): quantity.of(cell) for cell in found if cell.z == z}
+    at = {(cell.x, cell.y): cell.value(name) for cell in found if cell.z == z}
     values = [[at.get((x, y)) for x in range(columns)] for y in range(rows)]
     if sweep.x is not None and sweep.y is not None and kind != "lines":
         figure = go.Figure(_heat_map(sweep.x, sweep.y, values, quantity))

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 
 from PIL import Image
 
 from core.diffusion.settings import GenerationSettings
-from core.output.numbers.metrics import rmse, ssim
+from core.output.numbers.quantities import QUANTITIES
 from core.sweeps.sweep import Sweep
 
 Place = tuple[int, int, int]
+Values = Mapping[str, float | None]
+"""Name of a quantity -> value; None where it cannot be measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportCell:
     """One cell as it is stored; `image` is its PNG file, None with a `reason` where there is none.
 
-    `final_latent_rms` is the latent's RMS at the last recorded step.
+    `known` are the quantities that need no look at the picture, or were measured before.
     """
 
     x: int
@@ -29,9 +31,7 @@ class ReportCell:
     settings: GenerationSettings
     digest: str = ""
     image: Path | None = None
-    seconds: float | None = None
-    clip_score: float | None = None
-    final_latent_rms: float | None = None
+    known: Values = field(default_factory=dict[str, float | None])
     reason: str = ""
 
     @property
@@ -41,9 +41,8 @@ class ReportCell:
 
 @dataclass(frozen=True, kw_only=True)
 class CellNumbers:
-    """What is measured of one cell. None where it cannot be: no picture, other sizes, no CLIP.
-
-    `rmse` in 0 to 255 and `ssim` up to 1 compare with the reference cell.
+    """What is measured of one cell. A quantity that is missing could not be: no picture, other
+    sizes than the reference, no CLIP, no recorded steps.
     """
 
     x: int
@@ -51,44 +50,11 @@ class CellNumbers:
     z: int
     digest: str
     settings: GenerationSettings
-    seconds: float | None
-    rmse: float | None
-    ssim: float | None
-    clip_score: float | None
-    final_latent_rms: float | None
+    values: Values
 
-
-@dataclass(frozen=True, kw_only=True)
-class Quantity:
-    """A field of CellNumbers as people read it."""
-
-    name: str
-    label: str
-    digits: int
-    note: str
-
-    def of(self, cell: CellNumbers) -> float | None:
-        return getattr(cell, self.name)
-
-    def show(self, value: float | None) -> str:
-        return "–" if value is None else f"{value:.{self.digits}f}"
-
-
-QUANTITIES: Mapping[str, Quantity] = {
-    quantity.name: quantity
-    for quantity in (
-        Quantity(name="rmse", label="RMSE", digits=2, note="to the reference, 0 to 255"),
-        Quantity(name="ssim", label="SSIM", digits=3, note="with the reference, 1 is equal"),
-        Quantity(name="clip_score", label="CLIP score", digits=1, note="picture and prompt"),
-        Quantity(
-            name="seconds",
-            label="Computing time (s)",
-            digits=2,
-            note="the picture's own share of the batch, by UNet rows",
-        ),
-        Quantity(name="final_latent_rms", label="Final latent RMS", digits=3, note="last step"),
-    )
-}
+    def value(self, name: str) -> float | None:
+        """The quantity of this name."""
+        return self.values.get(name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,19 +73,22 @@ def numbers(
     reference: Place | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[CellNumbers]:
-    """The numbers of every cell, in order; RMSE and SSIM only with a reference that has a picture.
+    """The numbers of every cell, in order; those of two pictures only with a reference that has
+    one.
 
-    Pictures are opened one at a time, equal ones (by digest) measured once. `progress` is told
-    how many cells are done.
+    What is not known yet is measured: pictures are opened one at a time, equal ones (by digest)
+    once. `progress` is told how many cells are done.
     """
     base = next((cell for cell in cells if cell.place == reference), None)
-    base_image = _open(base.image) if base else None
-    known: dict[str, tuple[float | None, float | None]] = {}
+    base_image: Image.Image | None = None
+    if base and any(_lacking(cell, has_reference=True) for cell in cells):
+        base_image = open_picture(base.image)
+    seen: dict[str, Values] = {}
     found: list[CellNumbers] = []
     for done, cell in enumerate(cells, start=1):
-        if not cell.digest or cell.digest not in known:
-            known[cell.digest] = _compare(cell, base_image)
-        difference, similarity = known[cell.digest]
+        if not cell.digest or cell.digest not in seen:
+            seen[cell.digest] = _measured(cell, base_image)
+        values = {name: cell.known.get(name, seen[cell.digest].get(name)) for name in QUANTITIES}
         found.append(
             CellNumbers(
                 x=cell.x,
@@ -127,11 +96,7 @@ def numbers(
                 z=cell.z,
                 digest=cell.digest,
                 settings=cell.settings,
-                seconds=cell.seconds,
-                rmse=difference,
-                ssim=similarity,
-                clip_score=cell.clip_score,
-                final_latent_rms=cell.final_latent_rms,
+                values=values,
             )
         )
         if progress is not None:
@@ -145,7 +110,7 @@ def means(sweep: Sweep, found: Sequence[CellNumbers], name: str, z: int = 0) -> 
     page = [cell for cell in found if cell.z == z]
 
     def mean(cells: Sequence[CellNumbers]) -> float | None:
-        values = [value for cell in cells if (value := QUANTITIES[name].of(cell)) is not None]
+        values = [value for cell in cells if (value := cell.value(name)) is not None]
         return fmean(values) if values else None
 
     return Means(
@@ -155,14 +120,20 @@ def means(sweep: Sweep, found: Sequence[CellNumbers], name: str, z: int = 0) -> 
     )
 
 
-def _compare(cell: ReportCell, reference: Image.Image | None) -> tuple[float | None, float | None]:
-    image = _open(cell.image) if reference is not None else None
-    if image is None or reference is None or image.size != reference.size:
-        return None, None
-    return rmse(image, reference), ssim(image, reference) if min(image.size) >= 11 else None
+def measure_picture(
+    image: Image.Image, other: Image.Image | None = None
+) -> dict[str, float | None]:
+    """Every quantity of a picture by itself, or of it and another."""
+    found: dict[str, float | None] = {}
+    for quantity in QUANTITIES.values():
+        if other is not None and quantity.of_pair is not None:
+            found[quantity.name] = quantity.of_pair(image, other)
+        elif other is None and quantity.of_picture is not None:
+            found[quantity.name] = quantity.of_picture(image)
+    return found
 
 
-def _open(path: Path | None) -> Image.Image | None:
+def open_picture(path: Path | None) -> Image.Image | None:
     """None for a file that is gone or damaged: its cell has no numbers."""
     try:
         if path is None:
@@ -171,3 +142,19 @@ def _open(path: Path | None) -> Image.Image | None:
             return image.convert("RGB")
     except (OSError, ValueError, SyntaxError):
         return None
+
+
+def _lacking(cell: ReportCell, *, has_reference: bool) -> bool:
+    """Whether the picture has to be looked at."""
+    needs = ("picture", "pair") if has_reference else ("picture",)
+    return any(q.needs in needs and q.name not in cell.known for q in QUANTITIES.values())
+
+
+def _measured(cell: ReportCell, reference: Image.Image | None) -> Values:
+    if not _lacking(cell, has_reference=reference is not None):
+        return {}
+    image = open_picture(cell.image)
+    if image is None:
+        return {}
+    pair = measure_picture(image, reference) if reference is not None else {}
+    return measure_picture(image) | pair

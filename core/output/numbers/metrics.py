@@ -130,6 +130,20 @@ def clip_of(model_folder: Path) -> tuple[Path, Path] | None:
     return None
 
 
+def clip_name(model_folder: Path) -> str | None:
+    """Which CLIP `clip_of` finds: its folder, and the size and date of its weights, by which
+    another one in the same place is told from it. None when there is no CLIP.
+    """
+    parts = clip_of(model_folder)
+    if parts is None:
+        return None
+    try:
+        weights = (parts[0] / "model.safetensors").stat()
+    except OSError:
+        return None
+    return f"{parts[0]} {weights.st_size} {weights.st_mtime_ns}"
+
+
 @functools.lru_cache(maxsize=2)
 def _clip(folder: Path, tokenizer_folder: Path) -> tuple[Any, Any, Any]:
     """CLIP in float32 on the CPU (a few milliseconds a picture), its processor and tokenizer."""

@@ -118,6 +118,11 @@ TASKS: dict[str, TaskRow] = {
         needs_model=False,
         results=("core.exports.likeness:Likeness",),
     ),
+    "measures": TaskRow(
+        function="core.exports.measuring:measure_cells",
+        label="Measuring",
+        needs_model=False,
+    ),
     "film": TaskRow(
         function="core.exports.films.film_task:make_film",
         label="Making the film",

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+_FORGET = (
+    "BEGIN DELETE FROM measures WHERE digest = {row}.digest;"
+    " DELETE FROM measures WHERE other != '' AND other = {row}.digest;"
+    " DELETE FROM seen WHERE digest = {row}.digest; END"
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         """CREATE TABLE images (
@@ -121,6 +127,36 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             png BLOB NOT NULL,
             PRIMARY KEY (job_id, position)
         )""",
+    ),
+    # What was measured of pictures and what CLIP sees of them, forgotten when a picture changes;
+    # and the numbers that a person gave them.
+    (
+        """CREATE TABLE measures (
+            digest TEXT NOT NULL,
+            other TEXT NOT NULL,
+            name TEXT NOT NULL,
+            version INTEGER NOT NULL,
+            value REAL,
+            PRIMARY KEY (digest, other, name)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX measures_other ON measures (other) WHERE other != ''",
+        """CREATE TABLE seen (
+            digest TEXT NOT NULL,
+            clip TEXT NOT NULL,
+            embedding BLOB NOT NULL,
+            PRIMARY KEY (digest, clip)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE own_numbers (
+            name TEXT NOT NULL,
+            digest TEXT NOT NULL,
+            value REAL NOT NULL,
+            PRIMARY KEY (name, digest)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX own_numbers_digest ON own_numbers (digest)",
+        f"CREATE TRIGGER measures_of_new AFTER INSERT ON images {_FORGET.format(row='NEW')}",
+        f"CREATE TRIGGER measures_of_deleted AFTER DELETE ON images {_FORGET.format(row='OLD')}",
+        "CREATE TRIGGER measures_of_recorded AFTER UPDATE OF recorded ON images"
+        " BEGIN DELETE FROM measures WHERE digest = NEW.digest; END",
     ),
 )
 """Schema n is reached by running the first n of these; never change one that was released."""

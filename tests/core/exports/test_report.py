@@ -12,6 +12,7 @@ import zipfile
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -53,9 +54,11 @@ def stored(sweep: Sweep, folder: Path, size: int = 16) -> list[ReportCell]:
                 settings=cell.settings,
                 digest=digest,
                 image=path,
-                seconds=1.0 + cell.x,
-                clip_score=20.0 + cell.y,
-                final_latent_rms=0.5,
+                known={
+                    "seconds": 1.0 + cell.x,
+                    "clip_score": 20.0 + cell.y,
+                    "final_latent_rms": 0.5,
+                },
             )
         )
     return cells
@@ -65,12 +68,12 @@ def test_numbers_compare_with_the_reference(tmp_path: Path) -> None:
     sweep = grid_sweep(3, 2)
     found = numbers(stored(sweep, tmp_path), reference=(1, 0, 0))
     by_place = {(cell.x, cell.y): cell for cell in found}
-    assert by_place[1, 0].rmse == 0
-    assert by_place[1, 0].ssim == 1
-    assert by_place[0, 0].rmse == pytest.approx(10)
-    assert by_place[2, 1].rmse == pytest.approx(11)
-    assert all(cell.ssim is not None and cell.ssim < 1 for cell in found if cell.rmse)
-    assert (by_place[2, 1].seconds, by_place[2, 1].clip_score) == (3.0, 21.0)
+    assert by_place[1, 0].value("rmse") == 0
+    assert by_place[1, 0].value("ssim") == 1
+    assert by_place[0, 0].value("rmse") == pytest.approx(10)
+    assert by_place[2, 1].value("rmse") == pytest.approx(11)
+    assert all((cell.value("ssim") or 1) < 1 for cell in found if cell.value("rmse"))
+    assert (by_place[2, 1].value("seconds"), by_place[2, 1].value("clip_score")) == (3.0, 21.0)
 
 
 def test_what_cannot_be_measured_is_none_not_zero(tmp_path: Path) -> None:
@@ -78,19 +81,19 @@ def test_what_cannot_be_measured_is_none_not_zero(tmp_path: Path) -> None:
     Image.new("RGB", (24, 16)).save(cells[1].image or "")
     (cells[2].image or Path()).unlink()
     (cells[3].image or Path()).write_bytes(b"\x89PNG\r\n\x1a\n cut")
-    cells[4] = replace(cells[4], image=None, seconds=None, reason="failed")
+    cells[4] = replace(cells[4], image=None, known={}, reason="failed")
     found = numbers(cells, reference=(0, 0, 0))
-    assert [cell.rmse for cell in found] == [0, None, None, None, None]
-    assert [cell.ssim for cell in found] == [1, None, None, None, None]
-    assert found[4].seconds is None
+    assert [cell.value("rmse") for cell in found] == [0, None, None, None, None]
+    assert [cell.value("ssim") for cell in found] == [1, None, None, None, None]
+    assert found[4].value("seconds") is None
     for reference in (None, (4, 0, 0), (9, 9, 9)):
-        assert all(cell.rmse is None for cell in numbers(cells, reference))
+        assert all(cell.value("rmse") is None for cell in numbers(cells, reference))
 
 
 def test_too_small_for_ssim_still_has_an_rmse(tmp_path: Path) -> None:
     found = numbers(stored(grid_sweep(2, 1), tmp_path, size=8), reference=(0, 0, 0))
-    assert [cell.rmse for cell in found] == [0, 10]
-    assert [cell.ssim for cell in found] == [None, None]
+    assert [cell.value("rmse") for cell in found] == [0, 10]
+    assert [cell.value("ssim") for cell in found] == [None, None]
 
 
 def test_equal_cells_are_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +103,8 @@ def test_equal_cells_are_measured_once(tmp_path: Path, monkeypatch: pytest.Monke
         calls.append(1)
         return metrics.rmse(a, b)
 
-    monkeypatch.setattr("core.output.numbers.cell_numbers.rmse", counting)
+    counted = replace(QUANTITIES["rmse"], of_pair=counting)
+    monkeypatch.setitem(cast(Any, QUANTITIES), "rmse", counted)
     cells = [replace(cell, digest="same") for cell in stored(grid_sweep(4, 1), tmp_path)]
     done: list[int] = []
     found = numbers(cells, (0, 0, 0), done.append)
@@ -110,7 +114,7 @@ def test_equal_cells_are_measured_once(tmp_path: Path, monkeypatch: pytest.Monke
 def test_means_leave_out_what_was_not_measured(tmp_path: Path) -> None:
     sweep = grid_sweep(3, 2, 2)
     cells = stored(sweep, tmp_path)
-    cells[1] = replace(cells[1], seconds=None)
+    cells[1] = replace(cells[1], known={**cells[1].known, "seconds": None})
     found = numbers(cells)
     assert means(sweep, found, "seconds").rows == (2.0, 2.0)
     assert means(sweep, found, "seconds").columns == (1.0, 2.0, 3.0)
@@ -142,7 +146,7 @@ def test_a_spreadsheet_runs_no_text_of_the_csv(start: str, tmp_path: Path) -> No
     attack = start + 'HYPERLINK("http://example.org","größer")'
     sweep = Sweep(base=BASE, x=Axis(name="prompt", values=(attack, "fine")))
     cells = stored(sweep, tmp_path)
-    cells[1] = replace(cells[1], image=None, reason=attack, final_latent_rms=-0.5)
+    cells[1] = replace(cells[1], image=None, reason=attack, known={"final_latent_rms": -0.5})
     data = write_csv(sweep, cells)
     rows = rows_of(data)
     assert rows[0]["prompt"] == rows[1]["reason"] == "'" + attack

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from core.output.figures.figures import axis_figure
-from core.output.numbers.cell_numbers import QUANTITIES, CellNumbers
+from core.output.numbers.cell_numbers import CellNumbers
+from core.output.numbers.quantities import QUANTITIES
 from core.sweeps.axis import Axis, parse_axis
 from core.sweeps.sweep import Sweep
 from tests.core.output.sweep_doubles import BASE, grid_sweep
@@ -22,11 +23,10 @@ def measured(sweep: Sweep) -> list[CellNumbers]:
             z=cell.z,
             digest="",
             settings=cell.settings,
-            seconds=10.0 * cell.x + cell.y + 100 * cell.z,
-            rmse=None if cell.x == 1 else 1.0,
-            ssim=None,
-            clip_score=None,
-            final_latent_rms=None,
+            values={
+                "seconds": 10.0 * cell.x + cell.y + 100 * cell.z,
+                "rmse": None if cell.x == 1 else 1.0,
+            },
         )
         for cell in sweep.cells()
     ]

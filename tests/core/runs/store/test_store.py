@@ -257,6 +257,12 @@ def test_a_folder_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> N
     varied = replace(root.settings, variation_seed=5, variation_strength=0.5)
     stored = older.put(generation(varied), MODEL)
     with older.database.write() as connection:
+        for row in connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        ).fetchall():
+            connection.execute(f"DROP TRIGGER {row['name']}")
+        for table in ("measures", "seen", "own_numbers"):
+            connection.execute(f"DROP TABLE {table}")
         connection.execute("DROP INDEX images_parent")
         connection.execute("ALTER TABLE images DROP COLUMN parent")
         connection.execute("DROP TABLE sweeps")

@@ -1,0 +1,1 @@
+"""What a grid supports: its cells as statistics see them, and files of what is found."""

@@ -1,0 +1,1 @@
+"""Numbers of pictures, kept by their digests."""

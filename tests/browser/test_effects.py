@@ -1,0 +1,71 @@
+"""Effects as a person asks for them: one seed, seven more, a number typed, and files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from core.runs.store.measured.own import OwnNumbers
+from tests.browser.conftest import Server, Visitor, settle, wait_until
+
+SWEEP = (
+    "/Sweep?sweep_prompt=%F0%9F%8D%8E&sweep_num_inference_steps=2"
+    "&sweep_x=Guidance+scale&sweep_x_values=1%2C+3&sweep_view=Effects"
+)
+
+
+def ready(visitor: Visitor, seed: int) -> Page:
+    """The view of a sweep of one seed that has run."""
+    page = visitor.open(f"{SWEEP}&sweep_seed={seed}")
+    page.get_by_role("button", name="Run").first.click()
+    page.get_by_text("One seed says what happened once").wait_for()
+    settle(page)
+    return page
+
+
+def test_seven_seeds_more_turn_what_happened_into_what_holds(
+    visitor: Visitor, server: Server, tmp_path: Path
+) -> None:
+    page = ready(visitor, 41)
+    expect(page.get_by_text("14 cells to compute")).to_be_visible()
+    page.get_by_role("button", name="Add 7 seeds").click()
+    page.get_by_text("Each point is a mean difference").or_(
+        page.get_by_text("The mean difference with its 95 % interval")
+    ).first.wait_for()
+    assert sorted({one.seed for one in server.asked()}) == list(range(42, 49))
+    settle(page)
+    expect(page.get_by_text("what happened once")).to_be_hidden()
+    expect(page.locator(".js-plotly-plot")).to_have_count(2)
+    page.get_by_text("Export", exact=True).last.click()
+    with page.expect_download() as caught:
+        page.get_by_role("button", name="JSON").click()
+    target = tmp_path / "effects.json"
+    caught.value.save_as(target)
+    (row,) = json.loads(target.read_text())["effects"]
+    assert (row["from"], row["to"], row["seeds"]) == ("1", "3", 8)
+
+
+def test_a_number_is_typed_and_kept(visitor: Visitor, server: Server) -> None:
+    page = ready(visitor, 141)
+    page.get_by_text("Numbers of your own").click()
+    canvas = page.get_by_test_id("stDataFrame").locator("canvas").first
+    canvas.wait_for()
+    settle(page)
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box is not None
+    # The first row of the last column; the canvas lies below the element that is scrolled.
+    page.mouse.click(box["x"] + box["width"] * 0.8, box["y"] + 52)
+    page.keyboard.type("4.5")
+    page.keyboard.press("Enter")
+    digests = [cell.digest or "" for cell in server.queue.cells(server.newest_job().id)]
+    own = OwnNumbers(server.store.database)
+    wait_until(lambda: own.of(digests).get("My rating"), "the number")
+    assert list(own.of(digests)["My rating"].values()) == [4.5]
+    page.reload()
+    page.get_by_text("One seed says what happened once").wait_for()
+    settle(page)
+    page.get_by_label("Measure", exact=True).first.click()
+    expect(page.get_by_role("option", name="My rating")).to_be_visible()

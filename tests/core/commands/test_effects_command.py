@@ -1,0 +1,111 @@
+"""effects on the command line: words, JSON and files of a stored sweep."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from core.__main__ import main
+from core.runs.store.store import Store
+from tests.core.runs.doubles import generation
+
+SPEC = """\
+[base]
+prompt = "a red apple"
+seed = 1
+[x]
+axis = "guidance_scale"
+values = "3, 7"
+[y]
+axis = "seed"
+values = "1-3"
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "spec.toml"
+    path.write_text(SPEC)
+    return path
+
+
+def store_all(spec: Path, folder: Path, *, but: tuple[int, ...] = ()) -> None:
+    from core.commands.specs import find_sweep, plan_of
+    from core.diffusion.models.load import describe
+
+    store = Store(folder)
+    plan = plan_of(find_sweep(str(spec), store), store)
+    for index, cell in enumerate(plan.cells):
+        if index not in but:
+            score = 20.0 + 2 * cell.x + cell.y + 0.1 * cell.x * cell.y
+            store.put(generation(cell.settings), describe("bundled"), clip_score=score)
+
+
+def test_it_says_what_the_axes_do(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    store_all(spec, data, but=(5,))
+    asked = ["effects", str(spec), "--data", str(data), "--measure", "CLIP score"]
+    assert main(asked) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("Guidance scale 3 → 7 raises the CLIP score by 2.1 (95 % CI ")
+    assert out.endswith("2 of 2 seeds).\n")
+    assert "1 cell is missing (Guidance scale 7, Seed 3): Not computed." in err
+    assert "LPIPS is left out" in err
+
+
+def test_json_is_a_list_of_differences(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    store_all(spec, data)
+    target = tmp_path / "effects.csv"
+    asked = ["effects", str(spec), "--data", str(data), "--json", "--out", str(target)]
+    assert main(asked) == 0
+    found = json.loads(capsys.readouterr().out)
+    (score,) = [row for row in found["effects"] if row["measure"] == "clip_score"]
+    assert (score["from"], score["to"], score["agree"], score["seeds"]) == ("3", "7", 3, 3)
+    assert score["difference"] == pytest.approx(2.1)
+    assert score["low"] < 2.1 < score["high"]
+    assert "clip_score" in target.read_text("utf-8-sig")
+    assert {"jpeg_size", "rmse", "clip_cosine"} <= {row["measure"] for row in found["effects"]}
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--measure", "beauty"], "beauty: not measured here"),
+        (["--out", "a.xyz"], "a.xyz: name it as one of .csv"),
+        (["--against", "nothing"], "invalid choice"),
+    ],
+)
+def test_what_cannot_be_is_said_in_words(
+    more: list[str],
+    words: str,
+    spec: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    store_all(spec, tmp_path / "data")
+    assert main(["effects", str(spec), "--data", str(tmp_path / "data"), *more]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_sweep_that_has_not_run_says_so(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["effects", str(spec), "--data", str(tmp_path / "data")]) == 2
+    assert "none of its cells is stored" in capsys.readouterr().err
+
+
+def test_a_sweep_of_seeds_alone_has_no_effect(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = tmp_path / "seeds.toml"
+    spec.write_text('[base]\nprompt = "a"\n[x]\naxis = "seed"\nvalues = "1, 2"\n')
+    store_all(spec, tmp_path / "data")
+    assert main(["effects", str(spec), "--data", str(tmp_path / "data")]) == 2
+    assert "nothing varies but the seed" in capsys.readouterr().err
