@@ -7,10 +7,12 @@ from collections.abc import Collection, Sequence
 import streamlit as st
 
 from core.exports.pictures import write_pictures_zip
+from core.runs.store.opinions.ratings import MOST_STARS
 from core.runs.store.store import StoredImage
 from ui.catalog import GALLERY
 from ui.frame import safe
 from ui.grid.compare import compare_images
+from ui.runs.rating import stars_label
 from ui.runtime import Runtime
 
 PREFIX = GALLERY.prefix
@@ -18,6 +20,16 @@ PICKED = f"{PREFIX}:picked"
 SELECTING = f"{PREFIX}:selecting"
 DELETING = f"{PREFIX}:deleting"
 COMPARING = f"{PREFIX}:comparing"
+RATE = f"{PREFIX}:rate"
+SAID = {
+    **{
+        f"{'★' * stars} {stars_label(stars)}".strip(): ("stars", stars)
+        for stars in range(MOST_STARS, -1, -1)
+    },
+    "♥ Favourite": ("mark", 1),
+    "♡ No favourite": ("mark", 0),
+}
+"""What can be said of several pictures at once: what is set, and to what."""
 
 
 def is_selecting() -> bool:
@@ -62,6 +74,15 @@ def selection_bar(runtime: Runtime, here: Collection[str]) -> None:
             help="Two pictures: a slider between them, side by side, their difference.",
             on_click=_set,
             args=(COMPARING, chosen),
+        )
+        st.menu_button(
+            f"Rate {len(chosen)}" if chosen else "Rate",
+            list(SAID),
+            key=RATE,
+            icon=":material/star:",
+            disabled=not chosen,
+            on_click=_rate,
+            args=(runtime, chosen),
         )
         st.download_button(
             f"Export {len(chosen)}" if chosen else "Export",
@@ -132,6 +153,15 @@ def _confirm(runtime: Runtime, digests: list[str]) -> None:
 @safe
 def _compare(runtime: Runtime, images: list[StoredImage]) -> None:
     compare_images(runtime, PREFIX, images[0], images[1])
+
+
+def _rate(runtime: Runtime, digests: Sequence[str]) -> None:
+    """What was chosen of SAID, for all of them."""
+    what, value = SAID[str(st.session_state[RATE])]
+    if what == "stars":
+        runtime.ratings.rate(digests, value)
+    else:
+        runtime.ratings.mark(digests, is_favourite=bool(value))
 
 
 def _stored(runtime: Runtime, digests: Sequence[str]) -> list[StoredImage]:

@@ -122,5 +122,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (job_id, position)
         )""",
     ),
+    # Stars and favourites, by the digest of a picture that may be deleted and computed again.
+    (
+        """CREATE TABLE ratings (
+            digest TEXT PRIMARY KEY,
+            stars INTEGER NOT NULL DEFAULT 0 CHECK (stars BETWEEN 0 AND 5),
+            favourite INTEGER NOT NULL DEFAULT 0 CHECK (favourite IN (0, 1))
+        )""",
+    ),
 )
 """Schema n is reached by running the first n of these; never change one that was released."""
