@@ -154,8 +154,7 @@ def test_several_are_ticked_and_deleted(app: App) -> None:
 
 
 def test_all_of_a_page_are_ticked_and_none(app: App) -> None:
-    for seed in range(3):
-        app.put(seed)
+    images = [app.put(seed) for seed in range(3)]
     at = app.open(GALLERY)
     at.toggle(key="gallery:selecting").set_value(True).run()
     assert at.button(key="gallery:compare").disabled

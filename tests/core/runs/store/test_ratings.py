@@ -1,4 +1,4 @@
-"""Stars and favourites: set, found and sorted by; they outlive the picture, and die with the index."""
+"""Stars and favourites: set, found and sorted by; kept after the picture, lost with the index."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from core.diffusion.models.load import describe
 from core.diffusion.settings import GenerationSettings
 from core.runs.store.opinions.ratings import FAVOURITES, UNRATED, Rating, Ratings
-from core.runs.store.store import Store, StoreError
+from core.runs.store.store import Store, StoredImage, StoreError
 from tests.core.runs.doubles import generation
 
 
@@ -24,8 +24,8 @@ def put(store: Store, seed: int) -> str:
     return store.put(made, describe("bundled")).digest
 
 
-def digests(images: list[object]) -> list[str]:
-    return [getattr(image, "digest", "") for image in images]
+def digests(images: list[StoredImage]) -> list[str]:
+    return [image.digest for image in images]
 
 
 def test_stars_and_the_mark_are_set_apart(store: Store) -> None:

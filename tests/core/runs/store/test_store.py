@@ -265,6 +265,8 @@ def test_a_folder_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> N
         connection.execute("DROP TABLE writing")
         connection.execute("DROP TABLE stopped")
         connection.execute("DROP TABLE ratings")
+        connection.execute("DROP TABLE votes")
+        connection.execute("DROP TABLE voters")
         connection.execute("ALTER TABLE cells DROP COLUMN planned")
         connection.execute("PRAGMA user_version = 1")
     older.close()
