@@ -39,7 +39,7 @@ HOUSE: tuple[tuple[str, ...], ...] = (
     ("core.output.texts.comfyui", "core.output.texts.flat"),
     ("core.output.texts", "core.output.programs", "core.output.numbers"),
     ("core.output.sheet", "core.output.figures"),
-    ("core.output.film",),
+    ("core.output.film", "core.output.preferences"),
     ("core.runs",),
     ("core.runs.store",),
     ("core.runs.queue",),
@@ -61,6 +61,7 @@ HOUSE: tuple[tuple[str, ...], ...] = (
     ("ui.settings",),
     ("ui.runs",),
     ("ui.grid",),
+    ("ui.preferences",),
     (
         "ui.film",
         "ui.gallery",

@@ -67,7 +67,7 @@ def parameters(facets: Facets) -> tuple[Parameter, ...]:
 def filter_bar(facets: Facets) -> Filters:
     """Search and filters; a change of any goes back to the first page."""
     words, scheduler, model, rating, sort, grouped = st.columns(
-        [0.27, 0.17, 0.15, 0.15, 0.12, 0.14], gap="small", vertical_alignment="bottom"
+        [0.23, 0.16, 0.15, 0.15, 0.13, 0.18], gap="small", vertical_alignment="bottom"
     )
     text = words.text_input(
         "Search in prompts",

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 import streamlit as st
 
+from core.exports.contact_sheet import MOST_PICTURES, write_contact_sheet
 from core.exports.pictures import write_pictures_zip
 from core.runs.store.opinions.ratings import MOST_STARS
 from core.runs.store.store import StoredImage
@@ -86,13 +87,24 @@ def selection_bar(runtime: Runtime, here: Collection[str]) -> None:
         )
         st.download_button(
             f"Export {len(chosen)}" if chosen else "Export",
-            lambda: write_pictures_zip(_stored(runtime, chosen)),
+            lambda: write_pictures_zip(_stored(runtime, chosen), runtime.ratings.of_all(chosen)),
             file_name="lightbox-pictures.zip",
             mime="application/zip",
             key=f"{PREFIX}:export",
             icon=":material/download:",
             disabled=not chosen,
-            help="The stored PNG files in a ZIP, with a table of their settings.",
+            help="The stored PNG files in a ZIP, with a table of their settings and ratings.",
+            on_click="ignore",
+        )
+        st.download_button(
+            "Sheet",
+            lambda: write_contact_sheet(_stored(runtime, chosen), runtime.ratings.of_all(chosen)),
+            file_name="lightbox-sheet.png",
+            mime="image/png",
+            key=f"{PREFIX}:sheet",
+            icon=":material/grid_view:",
+            disabled=not 0 < len(chosen) <= MOST_PICTURES,
+            help=f"All of them in one PNG with captions, up to {MOST_PICTURES:,} pictures.",
             on_click="ignore",
         )
         st.button(
@@ -124,6 +136,11 @@ def ask_to_delete(runtime: Runtime, digests: Sequence[str]) -> bool | None:
     """True once they are deleted, False once that is refused."""
     noun = "this picture" if len(digests) == 1 else f"these {len(digests)} pictures"
     st.text(f"Delete {noun} permanently? The files are removed from the disk.")
+    if votes := runtime.ballots.about(digests):
+        st.text(
+            f"{votes} {'vote' if votes == 1 else 'votes'} of blind tests stay and count, but what "
+            "was voted on cannot be seen or asked about until it is computed again."
+        )
     with st.container(horizontal=True):
         if st.button("Delete permanently", key=f"{PREFIX}:really", type="primary"):
             count = runtime.store.delete(digests)

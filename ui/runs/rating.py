@@ -21,7 +21,7 @@ def show_rating(runtime: Runtime, digest: str, name: str) -> None:
     `name` begins the keys of the buttons.
     """
     rating = runtime.ratings.of(digest)
-    with st.container(horizontal=True, gap="xxsmall", vertical_alignment="center"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         for stars in range(1, MOST_STARS + 1):
             is_same = stars == rating.stars
             st.button(

@@ -20,8 +20,8 @@ class Share:
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """Of the pairs that several voters had: how many comparisons of two voters gave the same
-    answer, and Krippendorff's alpha for the three answers (1 is full agreement, 0 chance); None
+    """Several voters on the `pairs` that they shared: how many comparisons of two voters gave the
+    same answer, and Krippendorff's alpha for the three answers (1 is full agreement, 0 chance); None
     where all answers were one.
     """
 
@@ -31,7 +31,7 @@ class Agreement:
 
 
 def consistency(votes: Sequence[Vote]) -> Share:
-    """Of one voter's repeated pairs: how often the answer was the one before, whatever the side."""
+    """How often one voter answered a repeated pair as before, whatever the side."""
     by_pair: dict[Pair, list[str]] = {}
     for vote in votes:
         by_pair.setdefault(vote.pair, []).append(vote.winner)
@@ -40,8 +40,8 @@ def consistency(votes: Sequence[Vote]) -> Share:
 
 
 def agreement(votes: Sequence[Vote]) -> Agreement:
-    """Of several voters, by each one's first answer to a pair. Source: Krippendorff (2004),
-    nominal data with missing values.
+    """Compare voters by each one's first answer to a pair. Source: Krippendorff (2004), nominal
+    data with missing values.
     """
     answers: dict[Pair, dict[str, str]] = {}
     for vote in votes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
@@ -41,14 +40,21 @@ class Pool:
             return False
         if self.same_seed and self.seeds[one] != self.seeds[other]:
             return False
-        return bool(np.abs(self.design.difference(one, other)).max() > 0)
+        return bool((self.design.rows[one] != self.design.rows[other]).any())
 
     def pairs(self, rng: np.random.Generator) -> list[Pair]:
         """Every pair that is allowed; of many pictures, those of MOST_PICTURES drawn ones."""
+        names = self._some(rng)
+        if len(names) < 2:
+            return []
+        rows = np.array([self.design.rows[name] for name in names])
+        seeds = np.array([self.seeds[name] for name in names], dtype=np.uint64)
+        one, other = np.triu_indices(len(names), 1)
+        allowed = (rows[one] != rows[other]).any(axis=1)
+        if self.same_seed:
+            allowed &= seeds[one] == seeds[other]
         return [
-            pair
-            for one, other in combinations(self._some(rng), 2)
-            if self.allows(pair := pair_of(one, other))
+            pair_of(names[a], names[b]) for a, b in zip(one[allowed], other[allowed], strict=True)
         ]
 
     def _some(self, rng: np.random.Generator) -> list[str]:
@@ -104,7 +110,8 @@ def _telling(
     asked = np.array([design.difference(v.first, v.second) for v in known])
     asked = asked.reshape(len(known), design.size)
     variance = np.linalg.inv(asked.T @ asked + _PRIOR * np.eye(design.size))
-    offered = np.array([design.difference(*pair) for pair in pairs])
+    one, other = (np.array([design.rows[pair[side]] for pair in pairs]) for side in (0, 1))
+    offered = one - other
     gains = np.einsum("pv,vw,pw->p", offered, variance, offered)
     near = np.flatnonzero(gains >= _NEARLY * gains.max())
     return pairs[int(rng.choice(near))]

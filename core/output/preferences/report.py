@@ -19,7 +19,7 @@ from core.sweeps.sweep import Sweep
 
 _MOST_NAMED = 4
 _LONGEST = 32  # letters of a label
-_CHOICES = {FIRST: "left", SECOND: "right", TIE: "tie"}
+_CHOICES = {FIRST: "first", SECOND: "second", TIE: "tie"}
 
 
 def sentences(sweep: Sweep, fit: Strengths) -> list[str]:
@@ -95,12 +95,12 @@ def votes_csv(votes: Sequence[Vote], names: Mapping[str, str]) -> bytes:
             {
                 "voter": numbers[vote.voter],
                 "time": datetime.fromtimestamp(vote.at, UTC).isoformat(timespec="seconds"),
-                "left": names.get(vote.first, ""),
-                "right": names.get(vote.second, ""),
+                "first": names.get(vote.first, ""),
+                "second": names.get(vote.second, ""),
                 "choice": _CHOICES[vote.choice],
                 "after results": vote.informed,
-                "left digest": vote.first,
-                "right digest": vote.second,
+                "first digest": vote.first,
+                "second digest": vote.second,
             }
             for vote in votes
         ]
