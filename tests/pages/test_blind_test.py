@@ -11,7 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 from core.output.preferences.votes import FIRST, SECOND, TIE, Vote, key_of
 from core.runs.store.opinions.ballots import Ballots
-from tests.pages.conftest import App, unescaped
+from core.runs.store.store import StoreError
+from tests.pages.conftest import App, messages, unescaped
 from tests.pages.test_gallery import GALLERY
 from tests.pages.test_sweep import PAGE, TWO_BY_TWO, run
 
@@ -142,6 +143,21 @@ def test_votes_on_deleted_pictures_are_said_and_kept(app: App, voting: AppTest) 
     kept = ballots(app).votes(name)
     assert len(kept) == 5
     assert all(gone not in (one.first, one.second) for one in kept[2:])
+
+
+def test_a_vote_that_cannot_be_kept_is_said_and_asked_again(
+    app: App, voting: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StoreError("The disk is full. Free some space.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Ballots, "add", full)
+        vote(voting, "First")
+    assert any("The disk is full" in one for one in messages(voting))
+    assert votes(app) == []
+    vote(voting, "Second")
+    assert [one.choice for one in votes(app)] == [SECOND]
 
 
 def test_deleting_votes_is_confirmed(app: App, voting: AppTest) -> None:

@@ -172,6 +172,7 @@ def _compare(runtime: Runtime, images: list[StoredImage]) -> None:
     compare_images(runtime, PREFIX, images[0], images[1])
 
 
+@safe
 def _rate(runtime: Runtime, digests: Sequence[str]) -> None:
     """What was chosen of SAID, for all of them."""
     what, value = SAID[str(st.session_state[RATE])]

@@ -10,6 +10,7 @@ from core.output.preferences.agreement import agreement, consistency
 from core.output.preferences.report import sentences, strengths_figure, votes_csv
 from core.output.preferences.strengths import fit_strengths
 from core.output.preferences.votes import Vote
+from ui.frame import safe
 from ui.preferences.contest import Contest
 from ui.views import plain
 
@@ -101,7 +102,7 @@ def _show_buttons(contest: Contest, counted: Sequence[Vote]) -> None:
             key=_name(contest, "go_on"),
             icon=":material/how_to_vote:",
             help="The results are hidden until you stop again.",
-            on_click=contest.ballots.go_on,
+            on_click=safe(contest.ballots.go_on),
             args=(contest.key, contest.voter),
         )
         st.download_button(
@@ -154,6 +155,7 @@ def _confirm(contest: Contest) -> None:
         st.button("Cancel", key=_name(contest, "keep"), on_click=_ask, args=(contest, None))
 
 
+@safe
 def _delete(contest: Contest, voter: str | None) -> None:
     contest.ballots.delete(contest.key, voter)
     _ask(contest, None)

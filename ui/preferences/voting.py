@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.output.preferences.pairing import next_pair
 from core.output.preferences.votes import FIRST, SECOND, TIE, Pair
+from ui.frame import safe
 from ui.preferences.contest import Contest
 from ui.views import picture_bytes
 
@@ -43,7 +44,7 @@ def show_voting(contest: Contest) -> None:
             key=_name(contest, "stop"),
             icon=":material/flag:",
             disabled=count < LEAST,
-            on_click=contest.ballots.finish,
+            on_click=safe(contest.ballots.finish),
             args=(contest.key, contest.voter),
         )
     st.progress(
@@ -55,10 +56,8 @@ def show_voting(contest: Contest) -> None:
 
 def _choose_seeds(contest: Contest) -> bool:
     """Whether both sides have one seed; asked where there is a choice."""
-    rng = np.random.default_rng(0)
-    either = contest.pool(same_seed=False).pairs(rng)
-    alike = [pair for pair in either if contest.seeds[pair[0]] == contest.seeds[pair[1]]]
-    if not alike or len(alike) == len(either):
+    alike = contest.pool(same_seed=True).pairs(np.random.default_rng(0))
+    if not alike or len(set(contest.seeds.values())) == 1:
         return bool(alike)
     return st.toggle(
         "Same seed on both sides",
@@ -115,10 +114,12 @@ def _answer_button(
     )
 
 
+@safe
 def _vote(contest: Contest, pair: Pair, choice: int) -> None:
     contest.ballots.add(contest.key, contest.voter, *pair, choice)
 
 
+@safe
 def _undo(contest: Contest) -> None:
     """The pair of the last vote is asked again."""
     pair = contest.ballots.undo(contest.key, contest.voter)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.runs.store.opinions.ratings import MOST_STARS
+from ui.frame import safe
 from ui.runtime import Runtime
 
 NAMES = {0: "No stars", 1: "1 star"}
@@ -30,7 +31,7 @@ def show_rating(runtime: Runtime, digest: str, name: str) -> None:
                 type="tertiary",
                 shortcut=str(stars),
                 help="Remove the stars" if is_same else stars_label(stars),
-                on_click=runtime.ratings.rate,
+                on_click=safe(runtime.ratings.rate),
                 args=([digest], 0 if is_same else stars),
             )
         st.button(
@@ -39,7 +40,7 @@ def show_rating(runtime: Runtime, digest: str, name: str) -> None:
             type="tertiary",
             shortcut="F",
             help="No favourite" if rating.is_favourite else "Favourite",
-            on_click=runtime.ratings.mark,
+            on_click=safe(runtime.ratings.mark),
             args=([digest],),
             kwargs={"is_favourite": not rating.is_favourite},
         )

@@ -21,8 +21,8 @@ class Share:
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
     """Several voters on the `pairs` that they shared: how many comparisons of two voters gave the
-    same answer, and Krippendorff's alpha for the three answers (1 is full agreement, 0 chance); None
-    where all answers were one.
+    same answer, and Krippendorff's alpha for the three answers (1 is full agreement, 0 chance),
+    None where all answers were one.
     """
 
     pairs: int

@@ -110,9 +110,9 @@ def test_intervals_hold_the_truth_as_often_as_they_say(chosen: bool) -> None:
     pool = Pool(design=design, seeds=seeds, same_seed=True)
     pairs = pool.pairs(np.random.default_rng(0))
     held: list[bool] = []
-    for repetition in range(100):
+    for repetition in range(120):
         rng, votes = np.random.default_rng(repetition), list[Vote]()
-        for _ in range(60):
+        for _ in range(70):
             two = next_pair(pool, votes, "a", rng) if chosen else None
             one, other = two or pairs[int(rng.integers(len(pairs)))]
             votes.append(answer(design, taste, one, other, rng))
