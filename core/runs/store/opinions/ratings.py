@@ -7,6 +7,7 @@ back, and an index that was lost takes them with it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -57,11 +58,11 @@ class Ratings:
 
     def of_all(self, digests: Iterable[str]) -> dict[str, Rating]:
         """Digest -> rating, of those that have one."""
-        found: dict[str, Rating] = {}
-        for digest in dict.fromkeys(digests):
-            for row in self._database.read("SELECT * FROM ratings WHERE digest = ?", (digest,)):
-                found[digest] = Rating(stars=row["stars"], is_favourite=bool(row["favourite"]))
-        return found
+        sql = "SELECT * FROM ratings WHERE digest IN (SELECT value FROM json_each(?))"
+        return {
+            row["digest"]: Rating(stars=row["stars"], is_favourite=bool(row["favourite"]))
+            for row in self._database.read(sql, (json.dumps(list(digests)),))
+        }
 
     def rate(self, digests: Iterable[str], stars: int) -> None:
         """Give each of them so many stars; 0 removes them. Raises StoreError for other numbers."""
