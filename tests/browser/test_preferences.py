@@ -55,6 +55,7 @@ def press(page: Page, key: str, count: int) -> None:
 
 
 def test_two_vote_at_once_by_keys_alone(visitor: Visitor, server: Server) -> None:
+    visitor.open("/")  # the first page starts the worker
     test = key_of(computed(server))
     ballots = Ballots(server.store.database)
 
@@ -69,7 +70,7 @@ def test_two_vote_at_once_by_keys_alone(visitor: Visitor, server: Server) -> Non
         settle(page)
     one.screenshot(path=ARTEFACTS / "blind-test.png")
     other.screenshot(path=ARTEFACTS / "blind-test-narrow.png", full_page=True)
-    assert overflow(other) == []
+    assert overflow(other) <= 0
     for count, key in enumerate("1021", start=1):
         press(one, key, count)
         press(other, "1", count)
@@ -107,6 +108,7 @@ def test_two_vote_at_once_by_keys_alone(visitor: Visitor, server: Server) -> Non
 
 
 def test_stars_and_the_mark_by_keys(visitor: Visitor, server: Server) -> None:
+    visitor.open("/")
     first = computed(server)[0]
     ratings = Ratings(server.store.database)
     page = visitor.open(f"/Gallery?gallery_open={first}", width=1440)
