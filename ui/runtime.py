@@ -18,6 +18,8 @@ from core.diffusion.recipe.prompt.wildcards import Wildcards
 from core.runs.queue.queue import Queue
 from core.runs.queue.tasks import Tasks
 from core.runs.store.data_folder import wildcards_folder
+from core.runs.store.opinions.ballots import Ballots
+from core.runs.store.opinions.ratings import Ratings
 from core.runs.store.store import Store, data_folder
 from core.runs.worker.worker import Worker
 
@@ -42,6 +44,16 @@ class Runtime:
     def wildcards(self) -> Wildcards:
         """The files that a prompt's wildcards are drawn from."""
         return Wildcards(folder=wildcards_folder(self.store.folder))
+
+    @property
+    def ratings(self) -> Ratings:
+        """Stars and favourites: of the pictures, for all who use the folder."""
+        return Ratings(self.store.database)
+
+    @property
+    def ballots(self) -> Ballots:
+        """The votes of blind tests."""
+        return Ballots(self.store.database)
 
     def marks(self) -> Marks:
         """A reader of choices and wildcards that looks up each file once."""

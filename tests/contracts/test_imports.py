@@ -40,7 +40,7 @@ HOUSE: tuple[tuple[str, ...], ...] = (
     ("core.output.texts.comfyui", "core.output.texts.flat"),
     ("core.output.texts", "core.output.programs", "core.output.numbers"),
     ("core.output.sheet", "core.output.figures"),
-    ("core.output.film",),
+    ("core.output.film", "core.output.preferences"),
     ("core.runs",),
     ("core.runs.store",),
     ("core.runs.queue",),
@@ -63,6 +63,7 @@ HOUSE: tuple[tuple[str, ...], ...] = (
     ("ui.runs",),
     ("ui.grid",),
     ("ui.effects",),
+    ("ui.preferences",),
     (
         "ui.film",
         "ui.gallery",

@@ -298,3 +298,54 @@ def test_a_picture_that_cannot_be_read_is_named_and_the_others_are_shown(
     if page == GALLERY:
         assert shown(at) == [image.digest for image in images[-2::-1]]
         assert "9 pictures" in [caption.value for caption in at.caption]
+
+
+def buttons(at: AppTest) -> dict[str, Any]:
+    """The buttons of a rating by the last part of their keys."""
+    return {str(one.key).rsplit(":", 1)[-1]: one for one in at.button if "rating:" in str(one.key)}
+
+
+def test_the_opened_picture_is_rated_and_found_by_it(app: App) -> None:
+    one, two = app.put(1), app.put(2)
+    at = app.open(GALLERY, gallery_open=one.digest)
+    buttons(at)["4"].click().run()
+    buttons(at)["favourite"].click().run()
+    assert [buttons(at)[str(n)].label for n in range(1, 6)] == ["★", "★", "★", "★", "☆"]
+    assert buttons(at)["favourite"].label == "♥"
+    assert [buttons(at)[name].proto.shortcut for name in ("1", "5", "favourite")] == ["1", "5", "f"]
+
+    at = app.open(GALLERY)
+    assert [tile["marks"] for tile in tiles(at)] == [[], ["★★★★♥"]]
+    at.selectbox(key="gallery_sort").set_value("Best rated").run()
+    assert shown(at) == [one.digest, two.digest]
+    at.selectbox(key="gallery_rating").set_value("Not rated").run()
+    assert shown(at) == [two.digest]
+    assert shown(app.open(GALLERY, gallery_rating="Favourites")) == [one.digest]
+
+    at = app.open(GALLERY, gallery_open=one.digest)
+    buttons(at)["4"].click().run()  # the same again removes them
+    assert app.store.search(rated="1") == []
+
+
+def test_a_selection_is_offered_its_stars(app: App) -> None:
+    for seed in range(3):
+        app.put(seed)
+    at = app.open(GALLERY)
+    at.toggle(key="gallery:selecting").set_value(True).run()
+    at.button(key="gallery:all").click().run()
+    (menu,) = [one for one in at.get("menu_button") if one.proto.label == "Rate 3"]
+    assert [text for text in menu.proto.options if "★★★" in text] == [
+        "★★★★★ 5 stars",
+        "★★★★ 4 stars",
+        "★★★ 3 stars",
+    ]
+    assert not menu.proto.disabled
+
+
+@pytest.mark.parametrize("text", ["6", "Best"])
+def test_a_rating_or_order_that_is_none_is_said(app: App, text: str) -> None:
+    app.put(1)
+    (message,) = messages(app.open(GALLERY, gallery_rating=text))
+    assert "gallery_rating" in message
+    (message,) = messages(app.open(GALLERY, gallery_sort=text))
+    assert "gallery_sort" in message

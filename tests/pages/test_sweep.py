@@ -439,6 +439,17 @@ def test_an_opened_cell_says_all_and_goes_to_generate(app: App) -> None:
     assert at.number_input(key="generate_guidance_scale").value == 5.0
 
 
+def test_an_opened_cell_is_rated_and_its_stars_stand_in_the_grid(app: App) -> None:
+    at = finished(app)
+    at.session_state["sweep:opened"] = (1, 0, 0)
+    at.run()
+    at.button(key="sweep:rating:stars:3").click().run()
+    at.button(key="sweep:rating:favourite").click().run()
+    at.session_state["sweep:opened"] = None
+    at.run()
+    assert [cell["marks"] for cell in grid(at)] == [[], ["★★★♥"], [], []]
+
+
 def test_an_opened_cell_leads_to_the_ones_beside_it(app: App) -> None:
     """In reading order; the rows of one page follow each other."""
     at = finished(app)

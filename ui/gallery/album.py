@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from core.runs.store.index import Entry
+from core.runs.store.opinions.ratings import FAVOURITES, MOST_STARS, UNRATED
 from core.runs.store.store import Facets
 from ui.catalog import GALLERY
 from ui.gallery.selection import is_selecting, picked, toggle
@@ -21,6 +22,14 @@ from ui.views import ago
 PREFIX = GALLERY.prefix
 PAGE_SIZE = 24
 ANY = "Any"
+RATINGS: dict[str, str] = {
+    "Favourites": FAVOURITES,
+    **{f"{'★' * stars} or more": str(stars) for stars in range(1, MOST_STARS)},
+    "★" * MOST_STARS: str(MOST_STARS),
+    "Not rated": UNRATED,
+}
+"""Label -> filter of the store."""
+SORTS = {"Newest": "newest", "Oldest": "oldest", "Best rated": "best"}
 CLICKED_SWEEP = f"{PREFIX}:sweep"
 """The job of the sweep whose tile was clicked."""
 
@@ -32,12 +41,14 @@ class Filters:
     text: str
     scheduler: str | None
     model: str | None
+    rated: str | None
+    order: str
     is_grouped: bool
 
     @property
-    def wanted(self) -> tuple[str, str | None, str | None]:
-        """Text, scheduler and model, as the store takes them."""
-        return self.text, self.scheduler, self.model
+    def wanted(self) -> tuple[str, str | None, str | None, str | None]:
+        """Text, scheduler, model and rating, as the store takes them."""
+        return self.text, self.scheduler, self.model, self.rated
 
 
 def parameters(facets: Facets) -> tuple[Parameter, ...]:
@@ -45,6 +56,8 @@ def parameters(facets: Facets) -> tuple[Parameter, ...]:
         Parameter(field="search", kind="text"),
         Parameter(field="scheduler", kind="choice", choices=(ANY, *facets.schedulers)),
         Parameter(field="model", kind="choice", choices=(ANY, *facets.models)),
+        Parameter(field="rating", kind="choice", choices=(ANY, *RATINGS)),
+        Parameter(field="sort", kind="choice", choices=tuple(SORTS)),
         Parameter(field="grouped", kind="choice", choices=("true", "false")),
         Parameter(field="page", kind="int", low=1, high=1_000_000),
         Parameter(field="open", kind="text"),
@@ -53,8 +66,8 @@ def parameters(facets: Facets) -> tuple[Parameter, ...]:
 
 def filter_bar(facets: Facets) -> Filters:
     """Search and filters; a change of any goes back to the first page."""
-    words, scheduler, model, grouped = st.columns(
-        [0.4, 0.21, 0.21, 0.18], gap="small", vertical_alignment="bottom"
+    words, scheduler, model, rating, sort, grouped = st.columns(
+        [0.23, 0.16, 0.15, 0.15, 0.13, 0.18], gap="small", vertical_alignment="bottom"
     )
     text = words.text_input(
         "Search in prompts",
@@ -75,11 +88,15 @@ def filter_bar(facets: Facets) -> Filters:
     made_by = model.selectbox(
         "Model", [ANY, *facets.models], key=f"{PREFIX}_model", on_change=_first_page, **BOUND
     )
+    rated = rating.selectbox(
+        "Rating", [ANY, *RATINGS], key=f"{PREFIX}_rating", on_change=_first_page, **BOUND
+    )
+    by = sort.selectbox("Sort", list(SORTS), key=f"{PREFIX}_sort", on_change=_first_page, **BOUND)
     is_grouped = grouped.toggle(
         "Group sweeps",
         value=True,
         key=f"{PREFIX}_grouped",
-        help="The newest picture stands for its sweep; a click opens the sweep.",
+        help="The first picture in the order stands for its sweep; a click opens the sweep.",
         on_change=_first_page,
         **BOUND,
     )
@@ -87,6 +104,8 @@ def filter_bar(facets: Facets) -> Filters:
         text=(text or "").strip(),
         scheduler=None if chosen == ANY else chosen,
         model=None if made_by == ANY else made_by,
+        rated=RATINGS.get(rated),
+        order=SORTS[by],
         is_grouped=is_grouped,
     )
 
@@ -105,10 +124,12 @@ def entries_of(runtime: Runtime, filters: Filters) -> list[Entry]:
     page = st.pagination(pages, key=key, **BOUND) if pages > 1 else 1
     offset = (min(page, pages) - 1) * PAGE_SIZE
     if filters.is_grouped:
-        return store.entries(*filters.wanted, limit=PAGE_SIZE, offset=offset)
+        return store.entries(*filters.wanted, limit=PAGE_SIZE, offset=offset, order=filters.order)
     return [
         Entry(image=image)
-        for image in store.search(*filters.wanted, limit=PAGE_SIZE, offset=offset)
+        for image in store.search(
+            *filters.wanted, limit=PAGE_SIZE, offset=offset, order=filters.order
+        )
     ]
 
 
@@ -120,11 +141,19 @@ def show_album(runtime: Runtime, entries: list[Entry]) -> None:
         st.info("This sweep was written by another version and cannot be opened.")
     chosen = picked()
     by_digest = {entry.image.digest: entry for entry in entries}
+    ratings = runtime.ratings.of_all(by_digest)
     tiles = [
         Tile(
             image=entry.image,
             caption=_caption(runtime, entry),
-            mark=f"{entry.count} pictures" if entry.job_id else "",
+            mark=" · ".join(
+                part
+                for part in (
+                    f"{entry.count} pictures" if entry.job_id else "",
+                    str(ratings.get(entry.image.digest, "")),
+                )
+                if part
+            ),
             is_selected=is_selecting() and all_of(runtime, [entry]) <= chosen,
         )
         for entry in entries

@@ -6,11 +6,14 @@ from collections.abc import Collection, Sequence
 
 import streamlit as st
 
+from core.exports.contact_sheet import MOST_PICTURES, write_contact_sheet
 from core.exports.pictures import write_pictures_zip
+from core.runs.store.opinions.ratings import MOST_STARS
 from core.runs.store.store import StoredImage
 from ui.catalog import GALLERY
 from ui.frame import safe
 from ui.grid.compare import compare_images
+from ui.runs.rating import stars_label
 from ui.runtime import Runtime
 
 PREFIX = GALLERY.prefix
@@ -18,6 +21,16 @@ PICKED = f"{PREFIX}:picked"
 SELECTING = f"{PREFIX}:selecting"
 DELETING = f"{PREFIX}:deleting"
 COMPARING = f"{PREFIX}:comparing"
+RATE = f"{PREFIX}:rate"
+SAID = {
+    **{
+        f"{'★' * stars} {stars_label(stars)}".strip(): ("stars", stars)
+        for stars in range(MOST_STARS, -1, -1)
+    },
+    "♥ Favourite": ("mark", 1),
+    "♡ No favourite": ("mark", 0),
+}
+"""What can be said of several pictures at once: what is set, and to what."""
 
 
 def is_selecting() -> bool:
@@ -63,15 +76,35 @@ def selection_bar(runtime: Runtime, here: Collection[str]) -> None:
             on_click=_set,
             args=(COMPARING, chosen),
         )
+        st.menu_button(
+            f"Rate {len(chosen)}" if chosen else "Rate",
+            list(SAID),
+            key=RATE,
+            icon=":material/star:",
+            disabled=not chosen,
+            on_click=_rate,
+            args=(runtime, chosen),
+        )
         st.download_button(
             f"Export {len(chosen)}" if chosen else "Export",
-            lambda: write_pictures_zip(_stored(runtime, chosen)),
+            lambda: write_pictures_zip(_stored(runtime, chosen), runtime.ratings.of_all(chosen)),
             file_name="lightbox-pictures.zip",
             mime="application/zip",
             key=f"{PREFIX}:export",
             icon=":material/download:",
             disabled=not chosen,
-            help="The stored PNG files in a ZIP, with a table of their settings.",
+            help="The stored PNG files in a ZIP, with a table of their settings and ratings.",
+            on_click="ignore",
+        )
+        st.download_button(
+            "Sheet",
+            lambda: write_contact_sheet(_stored(runtime, chosen), runtime.ratings.of_all(chosen)),
+            file_name="lightbox-sheet.png",
+            mime="image/png",
+            key=f"{PREFIX}:sheet",
+            icon=":material/grid_view:",
+            disabled=not 0 < len(chosen) <= MOST_PICTURES,
+            help=f"All of them in one PNG with captions, up to {MOST_PICTURES:,} pictures.",
             on_click="ignore",
         )
         st.button(
@@ -103,6 +136,11 @@ def ask_to_delete(runtime: Runtime, digests: Sequence[str]) -> bool | None:
     """True once they are deleted, False once that is refused."""
     noun = "this picture" if len(digests) == 1 else f"these {len(digests)} pictures"
     st.text(f"Delete {noun} permanently? The files are removed from the disk.")
+    if votes := runtime.ballots.about(digests):
+        st.text(
+            f"{votes} {'vote' if votes == 1 else 'votes'} of blind tests stay and count, but what "
+            "was voted on cannot be seen or asked about until it is computed again."
+        )
     with st.container(horizontal=True):
         if st.button("Delete permanently", key=f"{PREFIX}:really", type="primary"):
             count = runtime.store.delete(digests)
@@ -132,6 +170,16 @@ def _confirm(runtime: Runtime, digests: list[str]) -> None:
 @safe
 def _compare(runtime: Runtime, images: list[StoredImage]) -> None:
     compare_images(runtime, PREFIX, images[0], images[1])
+
+
+@safe
+def _rate(runtime: Runtime, digests: Sequence[str]) -> None:
+    """What was chosen of SAID, for all of them."""
+    what, value = SAID[str(st.session_state[RATE])]
+    if what == "stars":
+        runtime.ratings.rate(digests, value)
+    else:
+        runtime.ratings.mark(digests, is_favourite=bool(value))
 
 
 def _stored(runtime: Runtime, digests: Sequence[str]) -> list[StoredImage]:

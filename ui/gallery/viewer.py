@@ -9,6 +9,7 @@ from ui.catalog import GALLERY
 from ui.frame import safe
 from ui.gallery.album import Filters
 from ui.gallery.selection import ask_to_delete
+from ui.runs.rating import show_rating
 from ui.runs.result import show_actions, show_facts, show_settings
 from ui.runtime import Runtime
 from ui.send import OPEN
@@ -17,6 +18,12 @@ from ui.views import ago, picture_bytes, plain, show_picture
 PREFIX = GALLERY.prefix
 SURE = f"{PREFIX}:sure"
 LONGEST = 200  # letters of a prompt above its picture
+TURNS = {
+    "newest": {"Newer": "Left", "Older": "Right"},
+    "oldest": {"Older": "Left", "Newer": "Right"},
+    "best": {"Previous": "Left", "Next": "Right"},
+}
+"""Order -> the buttons that turn to the picture before and to the one after, with their keys."""
 
 
 def show_opened(runtime: Runtime, filters: Filters) -> None:
@@ -44,15 +51,16 @@ def _show_one(runtime: Runtime, filters: Filters) -> None:
         return
     if st.query_params.get(OPEN) != digest:
         st.query_params[OPEN] = digest
-    newer, older = runtime.store.neighbours(image, *filters.wanted)
+    before, after = runtime.store.neighbours(image, *filters.wanted, order=filters.order)
     st.markdown(f"**{plain(_shortened(image.settings.prompt) or '(no prompt)')}**")
     left, right = st.columns([0.5, 0.5], gap="medium")
     with left:
         if (data := picture_bytes(runtime.store, image.digest)) is not None:
             show_picture(data, image)
+        show_rating(runtime, image.digest, f"{PREFIX}:rating")
         with st.container(horizontal=True, horizontal_alignment="distribute"):
-            _turn("Newer", "Left", newer)
-            _turn("Older", "Right", older)
+            for (label, key), to in zip(TURNS[filters.order].items(), (before, after), strict=True):
+                _turn(label, key, to)
         with st.container(horizontal=True):
             show_actions(runtime, image, GALLERY)
             asked = st.button("Delete", key=f"{PREFIX}:delete_one", icon=":material/delete:")

@@ -13,6 +13,7 @@ from ui.frame import safe
 from ui.grid.board import Board, BoardCell
 from ui.grid.numbers import show_numbers_of
 from ui.grid.state import SIDES, GridState
+from ui.runs.rating import show_rating
 from ui.runs.result import show_actions, show_facts, show_settings
 from ui.runs.stopped import download_stopped, words_of
 from ui.runtime import Runtime
@@ -59,6 +60,7 @@ def _dialog(runtime: Runtime, board: Board, here: Page) -> None:
     with left:
         if (data := picture_bytes(runtime.store, image.digest)) is not None:
             show_picture(data, image, longest=LONGEST_SIDE)
+        show_rating(runtime, image.digest, board.state.name("rating"))
         _show_turns(board, cell)
         with st.container(horizontal=True, gap="small"):
             _show_buttons(runtime, board, cell, image, here)

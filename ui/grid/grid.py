@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from core.runs.queue.jobs import Job, StoppedCell
+from core.runs.store.opinions.ratings import Rating
 from core.sweeps.axis import Axis
 from core.sweeps.drawn import said
 from core.sweeps.sweep import Sweep
@@ -140,6 +141,7 @@ def _draw(
     size = SIZES.get(str(state.look("size") or "Fit"), 0)
     key = state.name("grid")
     repeated = board.repeated_reasons()
+    ratings = runtime.ratings.of_all(cell.digest for cell in cells if cell.state == "done")
     mount_grid(
         key=key,
         data={
@@ -147,7 +149,8 @@ def _draw(
             "x": _labels(board.sweep.x),
             "y": _labels(board.sweep.y),
             "cells": [
-                _view(runtime, board, cell, size, addresses, repeated, stopped) for cell in cells
+                _view(runtime, board, cell, size, addresses, repeated, stopped, ratings)
+                for cell in cells
             ],
             "size": size,
             "captions": bool(state.look("captions")),
@@ -182,6 +185,7 @@ def _view(
     addresses: dict[str, str],
     repeated: Collection[str],
     stopped: Mapping[int, StoppedCell],
+    ratings: Mapping[str, Rating],
 ) -> dict[str, Any]:
     """What the browser is told of a cell. A reason that several share stands above the grid."""
     settings, values = cell.at.settings, board.values_of(cell)
@@ -198,6 +202,8 @@ def _view(
         marks.append(f"= {_short(board, board.cells[cell.twin])}")
     if board.state.reference == cell.digest:
         marks.append("Reference")
+    if rating := str(ratings.get(cell.digest, "")):
+        marks.append(rating)
     return {
         "at": [cell.at.x, cell.at.y, cell.at.z],
         "state": cell.state,

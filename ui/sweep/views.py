@@ -20,6 +20,7 @@ from ui.grid.export import show_export
 from ui.grid.grid import SIZES, develop, show_end, show_grid
 from ui.grid.numbers import show_numbers
 from ui.links import BOUND, Parameter
+from ui.preferences.view import show_blind
 from ui.runtime import Runtime
 from ui.sweep.form import PREFIX, STATE, TITLES
 from ui.sweep.layout import FOLD, is_wide, label, make_wide
@@ -54,6 +55,7 @@ VIEWS = (
     View(title="Flipbook", show=show_flipbook),
     View(title="Numbers", show=show_numbers),
     View(title="Effects", show=_show_effects),
+    View(title="Blind test", show=show_blind),
     View(title="Export", show=show_export),
 )
 

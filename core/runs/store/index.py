@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from core.runs.store.database import Database
 from core.runs.store.files import Files
+from core.runs.store.opinions.ratings import ORDERS, RATED
 from core.runs.store.rows import RowError, Unreadable
 from core.runs.store.stored_image import StoredImage, image_from, search_key
 
@@ -90,15 +91,19 @@ class ImageIndex:
         text: str = "",
         scheduler: str | None = None,
         model: str | None = None,
+        rated: str | None = None,
         limit: int = 24,
         offset: int = 0,
+        order: str = "newest",
     ) -> list[StoredImage]:
-        """Newest first. Every word of `text` must stand in the prompt, in either case."""
+        """The first in an order of ORDERS. Every word of `text` must stand in the prompt, in
+        either case; `rated` is one of RATED.
+        """
         sql = (
             "SELECT *, hex(digest) AS key FROM images {where}"
-            " ORDER BY created_at DESC, rowid DESC LIMIT ? OFFSET ?"
+            f" ORDER BY {ORDERS[order]} DESC, rowid DESC LIMIT ? OFFSET ?"
         )
-        found = self._page(sql, (text, scheduler, model), (limit, offset))
+        found = self._page(sql, (text, scheduler, model, rated), (limit, offset))
         return [image for _, image in found]
 
     def entries(
@@ -106,28 +111,34 @@ class ImageIndex:
         text: str = "",
         scheduler: str | None = None,
         model: str | None = None,
+        rated: str | None = None,
         limit: int = 24,
         offset: int = 0,
+        order: str = "newest",
     ) -> list[Entry]:
-        """What `search` finds, newest first, with the pictures of one sweep as one entry."""
+        """What `search` finds, the pictures of one sweep as one entry: the first of them."""
         sql = (
-            f"{_OF_SWEEP} SELECT images.*, hex(digest) AS key, MAX(created_at) AS newest,"
+            f"{_OF_SWEEP} SELECT images.*, hex(digest) AS key, MAX({ORDERS[order]}) AS first,"
             f" COUNT(*) AS pictures, job FROM {_GROUPED} {{where}} GROUP BY COALESCE(job, digest)"
-            " ORDER BY newest DESC, images.rowid DESC LIMIT ? OFFSET ?"
+            " ORDER BY first DESC, images.rowid DESC LIMIT ? OFFSET ?"
         )
         return [
             Entry(image=image, job_id=row["job"], count=row["pictures"])
             if row["pictures"] > 1
             else Entry(image=image)
-            for row, image in self._page(sql, (text, scheduler, model), (limit, offset))
+            for row, image in self._page(sql, (text, scheduler, model, rated), (limit, offset))
         ]
 
     def count_entries(
-        self, text: str = "", scheduler: str | None = None, model: str | None = None
+        self,
+        text: str = "",
+        scheduler: str | None = None,
+        model: str | None = None,
+        rated: str | None = None,
     ) -> int:
         """How many `entries` would find."""
         self.unreadable()
-        where, values = self._conditions(text, scheduler, model)
+        where, values = self._conditions(text, scheduler, model, rated)
         sql = f"{_OF_SWEEP} SELECT COUNT(DISTINCT COALESCE(job, digest)) FROM {_GROUPED} {where}"
         return int(self.database.read(sql, values)[0][0])
 
@@ -137,25 +148,34 @@ class ImageIndex:
         text: str = "",
         scheduler: str | None = None,
         model: str | None = None,
+        rated: str | None = None,
+        order: str = "newest",
     ) -> tuple[StoredImage | None, StoredImage | None]:
-        """The next newer and the next older picture that `search` would find."""
-        where, values = self._conditions(text, scheduler, model)
-        place = "SELECT created_at, rowid FROM images WHERE digest = ?"
+        """The pictures before and after it that `search` would find."""
+        where, values = self._conditions(text, scheduler, model, rated)
+        by = ORDERS[order]
+        place = f"SELECT {by}, rowid FROM images WHERE digest = ?"
         found: list[StoredImage | None] = []
-        for sign, order in ((">", "ASC"), ("<", "DESC")):
+        for sign, way in ((">", "ASC"), ("<", "DESC")):
             sql = (
                 f"SELECT *, hex(digest) AS key FROM images {where} {'AND' if where else 'WHERE'}"
-                f" (created_at, rowid) {sign} ({place})"
-                f" ORDER BY created_at {order}, rowid {order} LIMIT 1"
+                f" ({by}, rowid) {sign} ({place})"
+                f" ORDER BY {by} {way}, rowid {way} LIMIT 1"
             )
             rows = self.database.read(sql, (*values, image.digest))
             found.append(next(iter(self._readable(rows)), None))
         return found[0], found[1]
 
-    def count(self, text: str = "", scheduler: str | None = None, model: str | None = None) -> int:
+    def count(
+        self,
+        text: str = "",
+        scheduler: str | None = None,
+        model: str | None = None,
+        rated: str | None = None,
+    ) -> int:
         """How many `search` would find; a row that cannot be read counts until it is known."""
         self.unreadable()
-        where, values = self._conditions(text, scheduler, model)
+        where, values = self._conditions(text, scheduler, model, rated)
         return int(self.database.read(f"SELECT COUNT(*) FROM images {where}", values)[0][0])
 
     def facets(self) -> Facets:
@@ -163,7 +183,7 @@ class ImageIndex:
         self.unreadable()
 
         def distinct(column: str) -> tuple[str, ...]:
-            where, values = self._conditions("", None, None)
+            where, values = self._conditions("", None, None, None)
             sql = f"SELECT DISTINCT {column} FROM images {where} ORDER BY {column}"
             rows = self.database.read(sql, values)
             return tuple(row[0] for row in rows if isinstance(row[0], str))
@@ -183,7 +203,10 @@ class ImageIndex:
         return found[:limit]
 
     def _page(
-        self, sql: str, wanted: tuple[str, str | None, str | None], place: tuple[int, int]
+        self,
+        sql: str,
+        wanted: tuple[str, str | None, str | None, str | None],
+        place: tuple[int, int],
     ) -> list[tuple[sqlite3.Row, StoredImage]]:
         """The rows that `sql` finds with its conditions at `{where}`, all of them readable."""
         while True:
@@ -222,7 +245,7 @@ class ImageIndex:
             self._bad.pop(key, None)
 
     def _conditions(
-        self, text: str, scheduler: str | None, model: str | None
+        self, text: str, scheduler: str | None, model: str | None, rated: str | None
     ) -> tuple[str, Sequence[str]]:
         """A WHERE clause and its values. instr, unlike LIKE, has no wildcards to escape."""
         values = search_key(text).split()
@@ -231,6 +254,8 @@ class ImageIndex:
             if value is not None:
                 clauses.append(f"{column} = ?")
                 values.append(value)
+        if rated is not None:
+            clauses.append(RATED[rated])
         with self._lock:
             bad = list(self._bad)
         if bad:

@@ -158,5 +158,35 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TRIGGER measures_of_recorded AFTER UPDATE OF recorded ON images"
         " BEGIN DELETE FROM measures WHERE digest = NEW.digest; END",
     ),
+    # Stars and favourites, by the digest of a picture that may be deleted and computed again.
+    (
+        """CREATE TABLE ratings (
+            digest TEXT PRIMARY KEY,
+            stars INTEGER NOT NULL DEFAULT 0 CHECK (stars BETWEEN 0 AND 5),
+            favourite INTEGER NOT NULL DEFAULT 0 CHECK (favourite IN (0, 1))
+        )""",
+    ),
+    # Blind tests: votes between two pictures, by digests that may be deleted; and who is through.
+    (
+        """CREATE TABLE votes (
+            id INTEGER PRIMARY KEY,
+            test TEXT NOT NULL,
+            voter TEXT NOT NULL,
+            first TEXT NOT NULL,
+            second TEXT NOT NULL,
+            choice INTEGER NOT NULL CHECK (choice IN (0, 1, 2)),
+            created_at REAL NOT NULL
+        )""",
+        "CREATE INDEX votes_of_test ON votes (test, voter)",
+        "CREATE INDEX votes_first ON votes (first)",
+        "CREATE INDEX votes_second ON votes (second)",
+        """CREATE TABLE voters (
+            test TEXT NOT NULL,
+            voter TEXT NOT NULL,
+            is_finished INTEGER NOT NULL CHECK (is_finished IN (0, 1)),
+            seen_at REAL NOT NULL,
+            PRIMARY KEY (test, voter)
+        )""",
+    ),
 )
 """Schema n is reached by running the first n of these; never change one that was released."""

@@ -10,6 +10,7 @@ import pandas
 import pytest
 
 from core.exports.pictures import write_pictures_zip
+from core.runs.store.opinions.ratings import Rating
 from core.runs.store.store import Store
 from tests.core.runs.doubles import generation, info, settings
 
@@ -22,12 +23,15 @@ def store(tmp_path: Path) -> Store:
 def test_the_archive_holds_the_stored_bytes_and_every_setting(store: Store) -> None:
     wanted = [settings(1, prompt="=1+1"), settings(2, guidance_scale=2.5)]
     images = [store.put(generation(one, record="none"), info()) for one in wanted]
-    archive = zipfile.ZipFile(io.BytesIO(write_pictures_zip(images)))
+    rated = {images[1].digest: Rating(stars=3, is_favourite=True)}
+    archive = zipfile.ZipFile(io.BytesIO(write_pictures_zip(images, rated)))
     for image in images:
         assert archive.read(f"lightbox-{image.digest[:12]}.png") == image.path.read_bytes()
     table = pandas.read_csv(io.BytesIO(archive.read("settings.csv")))
     assert list(table["digest"]) == [image.digest for image in images]
     assert list(table["guidance_scale"]) == [one.guidance_scale for one in wanted]
+    assert list(table["stars"]) == [0, 3]
+    assert list(table["favourite"]) == [False, True]
     assert set(wanted[0].to_dict()) <= set(table.columns)
     assert table["prompt"][0] == "'=1+1", "no spreadsheet computes a prompt"
     assert set(archive.namelist()) == {*table["file"], "settings.csv"}

@@ -1,0 +1,1 @@
+"""What people say of pictures: ratings, favourites, and votes between two."""
