@@ -48,7 +48,8 @@ SYNTAX = """\
 
 MARKS_SYNTAX = """
 - `a {red|blue} owl` — a red owl, a blue owl
-- `__animal__` — one value per line of animal.txt"""
+- `__animal__` — one value per line of animal.txt
+- `{2$$ and $$a|b}` — a and b, b and a; `{1-2$$a|b}` — a, b and both"""
 
 
 def parameters() -> tuple[Parameter, ...]:
