@@ -20,7 +20,8 @@ Place = tuple[int, int, int]
 class ReportCell:
     """One cell as it is stored; `image` is its PNG file, None with a `reason` where there is none.
 
-    `final_latent_rms` is the latent's RMS at the last recorded step.
+    `final_latent_rms` is the latent's RMS at the last recorded step. `drawn` are the words that its
+    seed drew for the prompts' choices, "" where there are none.
     """
 
     x: int
@@ -33,6 +34,7 @@ class ReportCell:
     clip_score: float | None = None
     final_latent_rms: float | None = None
     reason: str = ""
+    drawn: str = ""
 
     @property
     def place(self) -> Place:
