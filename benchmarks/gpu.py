@@ -39,6 +39,7 @@ from core.diffusion.models.load import LoadedModel
 from core.diffusion.recipe.schedule import unet_calls
 from core.diffusion.sampling.compute.compiled import compiled_unet
 from core.diffusion.settings import GenerationSettings
+from core.sweeps.work import runs_of
 
 TERAFLOP = {"SD 1.x": (0.803, 2.52), "SD-Turbo": (0.803, 2.52), "SDXL": (6.76, 10.08)}
 """Of one UNet row and one decoding at full size; SDXL's VAE is SD's on four times the pixels."""
@@ -137,7 +138,8 @@ def _picture(digest: str) -> Any:
 
 def bare_unet(model: LoadedModel, cells: tuple[GenerationSettings, ...]) -> None:
     """The UNet alone, as often and with as many rows as the cells need together."""
-    rows = [2 if one.uses_guidance else 1 for one in cells]
+    family = model.info.family
+    rows = [family.rows(one) for one in cells]
     calls = [unet_calls(one, model.info.scheduler_config) for one in cells]
     options: dict[str, Any] = {"device": model.device, "dtype": model.dtype}
     width = model.unet.config.cross_attention_dim
@@ -145,7 +147,7 @@ def bare_unet(model: LoadedModel, cells: tuple[GenerationSettings, ...]) -> None
     for call in range(max(calls)):
         count = sum(n for n, total in zip(rows, calls, strict=True) if call < total)
         added = None
-        if model.info.family.base == "SDXL":
+        if family.base == "SDXL":
             pooled = model.text_encoder_2.config.projection_dim
             added = {
                 "text_embeds": torch.zeros(count, pooled, **options),
@@ -216,10 +218,7 @@ def measure(work: Work, options: Any, device: str, peak: float | None) -> dict[s
     seconds = timed(runs, options.repeats, time.perf_counter)
     middle = {name: statistics.median(found) for name, found in seconds.items()}
     row, decode = TERAFLOP[work.family]
-    calls = sum(
-        unet_calls(one, model.info.scheduler_config) * (2 if one.uses_guidance else 1)
-        for one in cells
-    )
+    calls = sum(rows for _, rows in runs_of(cells, {cells[0].model: model.info}))
     unet_teraflop = calls * row
     whole_teraflop = unet_teraflop + len(cells) * decode
     figures: dict[str, Any] = {"cells": len(cells), "unet_rows": calls}

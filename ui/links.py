@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import quote_plus
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
@@ -33,6 +34,11 @@ MOST_RUNS = 64
 """The largest number of runs in one figure."""
 
 
+MOST_IN_ADDRESS = 100_000
+"""Characters of an axis' values as the address has them, a comma as %2C: of an address of some
+120,000 the server refuses to load the page again.
+"""
+
 MOST_SAID = 60
 """How many characters of a value a message quotes."""
 
@@ -41,17 +47,20 @@ MOST_SAID = 60
 class Parameter:
     """One parameter of a page: `field` is its name without the page's prefix.
 
-    A "range" is a slider with two handles: two whole numbers, the parameter given twice.
+    A "range" is a slider with two handles: two whole numbers, the parameter given twice. "values"
+    is the text of an axis, which may be longer than another.
     """
 
     field: str
-    kind: Literal["int", "float", "range", "text", "choice"]
+    kind: Literal["int", "float", "range", "text", "values", "choice"]
     low: float = -math.inf
     high: float = math.inf
     choices: tuple[str, ...] = ()
 
     def problem(self, text: str) -> str:
         """What is wrong with `text` as a value, "" if nothing."""
+        if self.kind == "values":
+            return too_long(text)
         if len(text) > MAX_TEXT:
             return f"has {len(text):,} characters; up to {MAX_TEXT:,} are read"
         if self.kind == "text":
@@ -66,6 +75,18 @@ class Parameter:
         if value != value or not self.low <= value <= self.high or value in (-math.inf, math.inf):
             return f"is outside {self.low:g} to {self.high:g}"
         return ""
+
+
+def too_long(text: str) -> str:
+    """Why the address cannot keep the values of an axis; "" where it can."""
+    length = length_in_address(text)
+    if length <= MOST_IN_ADDRESS:
+        return ""
+    return f"has {length:,} characters in the address, which keeps {MOST_IN_ADDRESS:,}: shorten it"
+
+
+def length_in_address(text: str) -> int:
+    return len(quote_plus(text))
 
 
 def settings_parameters(models: Sequence[str], schedulers: Sequence[str]) -> tuple[Parameter, ...]:
@@ -103,6 +124,11 @@ def check_address(prefix: str, parameters: Sequence[Parameter]) -> bool:
     """
     _rename_earlier(prefix, parameters)
     found = broken_parameters(prefix, parameters, st.query_params)
+    # Values that were typed here stand in their control, which says itself that they are too long.
+    for one in parameters:
+        name = f"{prefix}_{one.field}"
+        if one.kind == "values" and name in found and st.session_state.get(name) == found[name][0]:
+            del found[name]
     is_new = bool(found) and found != st.session_state.get(f"{prefix}:broken")
     if is_new:
         st.session_state[f"{prefix}:broken"] = found

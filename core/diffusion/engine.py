@@ -65,17 +65,19 @@ class Engine:
     def active(self) -> tuple[str, ...]:
         return tuple(self._riders)
 
+    @property
+    def rows_of_step(self) -> int:
+        """UNet rows of the step that was last: guidance that has not begun or has ended fills none,
+        and images of one run share theirs.
+        """
+        return self._batch.rows_of_step
+
     def has_room(self, settings: GenerationSettings, *, beyond: int = 0) -> bool:
         """Return whether `admit` would find a place now: rows are left, `beyond` more than go
         together, or it needs none.
         """
-        return self.rides_along(settings) or self._batch.has_room(settings, beyond=beyond)
-
-    def rides_along(self, settings: GenerationSettings) -> bool:
-        """Return whether a run in flight will come by these settings: they cost no row of their
-        own.
-        """
-        return self._shared_cell(settings) is not None
+        rides_along = self._shared_cell(settings) is not None
+        return rides_along or self._batch.has_room(settings, beyond=beyond)
 
     def admit(self, request: Request) -> None:
         """Add a cell to the batch. Raises SettingsError for settings that cannot be run, and

@@ -47,7 +47,8 @@ __all__ = [
 def write_csv(
     sweep: Sweep, cells: Sequence[ReportCell], found: Iterable[CellNumbers] = ()
 ) -> bytes:
-    """A row a cell: its place, its axes' values, its numbers and all its settings.
+    """A row a cell: its place, its axes' values, the words that were drawn for it where any were,
+    its numbers and all its settings.
 
     UTF-8 with a byte order mark, which spreadsheets need. A text that a spreadsheet would take
     for a formula gets a leading quote; numbers are numbers, full precision.
@@ -55,7 +56,9 @@ def write_csv(
     measured = {(cell.x, cell.y, cell.z): cell for cell in found}
     settings = [field.name for field in fields(GenerationSettings)]
     axes = sweep.axes()
-    header = ["x", "y", "z", *(axis.label() for axis in axes.values()), "file", "reason"]
+    has_drawn = any(cell.drawn for cell in cells)
+    header = ["x", "y", "z", *(axis.label() for axis in axes.values()), *["drawn"] * has_drawn]
+    header += ["file", "reason"]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator=LINE_END)
     writer.writerow(defused(text) for text in [*header, *QUANTITIES, "digest", *settings])
@@ -63,6 +66,7 @@ def write_csv(
         at = {"x": cell.x, "y": cell.y, "z": cell.z}
         row: list[Any] = [*at.values()]
         row += [axis.value_label(at[side]) for side, axis in axes.items()]
+        row += [cell.drawn] if has_drawn else []
         row += [cell_name(cell) if cell.image is not None else "", cell.reason]
         numbers_of = measured.get(cell.place)
         for quantity in QUANTITIES.values():

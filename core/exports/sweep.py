@@ -34,10 +34,12 @@ from core.output.sheet.sheet import (
     SheetFormat,
     SheetOptions,
     SheetSize,
+    captions_of,
     fit_sheet,
     write_sheet,
 )
 from core.runs.store.store import Store, StoredImage, StoreError
+from core.sweeps.drawn import said
 from core.sweeps.plan import Plan
 from core.sweeps.sweep import Sweep
 
@@ -50,7 +52,8 @@ def planned_sheet(sweep: Sweep, plan: Plan) -> SheetSize:
     """What the labelled grid will be as a PNG, before any cell is computed. Raises SheetError."""
     settings = [cell.settings for cell in plan.cells]
     width, height = max(s.width for s in settings), max(s.height for s in settings)
-    return fit_sheet(sweep, width, height, SheetOptions())
+    captions = {(cell.x, cell.y, cell.z): said(cell.drawn) for cell in plan.cells if cell.drawn}
+    return fit_sheet(sweep, width, height, SheetOptions(), captions=captions)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,11 +80,19 @@ class SweepExport:
         cells = self._sheet_cells()
         reasons = sorted({cell.reason for cell in cells if cell.image is None} - {""})
         width, height = largest_cell(self.sweep, cells)
-        return fit_sheet(self.sweep, width, height, self.options, medium, reasons)
+        captions = captions_of(cells)
+        return fit_sheet(self.sweep, width, height, self.options, medium, reasons, captions)
 
     def _sheet_cells(self) -> list[SheetCell]:
         return [
-            SheetCell(x=cell.x, y=cell.y, z=cell.z, image=cell.image, reason=cell.reason)
+            SheetCell(
+                x=cell.x,
+                y=cell.y,
+                z=cell.z,
+                image=cell.image,
+                reason=cell.reason,
+                caption=cell.drawn,
+            )
             for cell in self.cells()
         ]
 
@@ -161,6 +172,7 @@ class SweepExport:
                     image=image.path if image else None,
                     known={**stored, **known.get(digest, {})} if image else {},
                     reason="" if image else self.reasons.get(index, NOT_COMPUTED),
+                    drawn=said(cell.drawn),
                 )
             )
         return found

@@ -150,6 +150,7 @@ def _drawn(
         "reason": "" if shown else (cell.reason if cell else "") or "Not computed",
         "width": cell.settings.width if cell else 0,
         "height": cell.settings.height if cell else 0,
+        "words": cell.drawn if cell else "",
     }
 
 
@@ -170,7 +171,7 @@ def _data(
         entries[at] = {
             "label": one["label"],
             "reason": one["reason"],
-            "settings": settings_lines(cell.settings) if cell else [],
+            "settings": _settings(cell) if cell else [],
             "numbers": {name: found.value(name) if found else None for name in QUANTITIES},
         }
     places = list(entries)
@@ -189,6 +190,12 @@ def _data(
             for name in QUANTITIES
         },
     }
+
+
+def _settings(cell: ReportCell) -> list[tuple[str, str]]:
+    """Its settings, after the words that were drawn for them."""
+    drawn = [("Drawn", cell.drawn)] if cell.drawn else []
+    return [*drawn, *settings_lines(cell.settings)]
 
 
 def _at(place: Place) -> str:

@@ -7,7 +7,7 @@ from itertools import permutations
 from math import factorial
 from typing import Any
 
-from core.diffusion.recipe.prompt.marks import MarkError, Marks
+from core.diffusion.recipe.prompt.marks import MANY, MarkError, Marks
 from core.sweeps.axes import AxisRow
 from core.sweeps.values import (
     MAX_VALUES,
@@ -78,8 +78,9 @@ def _expanded(values: Sequence[str], marks: Marks) -> ParsedValues:
                 found += marks.values(value)
                 continue
             before = f" beside {len(found)} others" if found else ""
+            many = f"more than {MANY:,}" if count > MANY else f"{count:,}"
             reason = (
-                f"would be {count:,} values{before}; an axis takes {MAX_VALUES}: shorten a list, "
+                f"would be {many} values{before}; an axis takes {MAX_VALUES}: shorten a list, "
                 "or put it in the prompt, where it is drawn for each seed"
             )
         except MarkError as error:

@@ -132,6 +132,29 @@ def test_words_of_a_prompt_are_words_on_the_page(page: Page, tmp_path: Path) -> 
     assert wide <= 400  # nothing sticks out on a phone
 
 
+def test_drawn_words_stand_below_a_picture_and_among_what_differs(
+    page: Page, tmp_path: Path
+) -> None:
+    sweep = Sweep(base=BASE, x=Axis(name="seed", values=(1, 2)))
+    words = ("a red owl", "a fox")
+    cells = [
+        replace(cell, drawn=one) for cell, one in zip(stored(sweep, tmp_path), words, strict=True)
+    ]
+    (tmp_path / "page.html").write_bytes(write_html(sweep, cells))
+    page.goto((tmp_path / "page.html").as_uri())
+    for at, one in zip(("0-0-0", "1-0-0"), words, strict=True):
+        picture, below = page.locator(f"#p-{at}"), page.get_by_text(one, exact=True)
+        box, under = picture.bounding_box(), below.bounding_box()
+        assert box is not None
+        assert under is not None
+        assert under["y"] >= box["y"] + box["height"] - 1
+        assert abs(under["x"] - box["x"]) <= 8
+    page.locator('button[data-at="0-0-0"]').click()
+    assert page.locator("#flip-settings").inner_text().startswith("Drawn")
+    page.locator('[data-view="compare"]').click()
+    assert words[1] in page.locator("#differences").inner_text()
+
+
 def test_a_page_with_its_pictures_beside_it(page: Page, tmp_path: Path) -> None:
     sweep = grid_sweep(3, 1)
     cells = stored(sweep, tmp_path)

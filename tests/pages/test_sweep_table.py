@@ -66,6 +66,32 @@ def test_a_table_runs_row_by_row_and_stays_in_the_address(app: App) -> None:
     assert shown(again) == shown(at)
 
 
+def test_a_table_longer_than_a_prompt_may_be_survives_a_reload(app: App) -> None:
+    text = "prompt,seed\n" + "\n".join(f"{'apple ' * 10}{seed},{seed}" for seed in range(500))
+    at = use(drop(app.open(PAGE, **GRID), text))
+    assert not messages(at)
+    assert at.button(key="sweep:run").label == "Run 500 cells"
+    query = {k: v if isinstance(v, str) else v[0] for k, v in dict(at.query_params).items()}
+    assert len(query["sweep_x_values"]) > 30_000
+    again = app.open(PAGE, **query)
+    assert not messages(again)
+    assert shown(again) == shown(at)
+
+
+def test_values_that_the_address_cannot_keep_are_said_and_stay_where_they_were_typed(
+    app: App,
+) -> None:
+    at = app.open(PAGE, **GRID | {"sweep_x": "Prompt", "sweep_x_values": "owl, cat"})
+    long = ", ".join(f"an owl, number {n}" for n in range(6000))
+    at.text_input(key="sweep_x_values").set_value(long).run()
+    assert "characters in the address, which keeps 100,000: shorten it" in captions(at)
+    assert not [one for one in messages(at) if "link" in one]
+    assert at.text_input(key="sweep_x_values").value == long
+    (message, *_) = messages(app.open(PAGE, **GRID | {"sweep_x_values": long}))
+    assert "Part of the link could not be used" in message
+    assert "which keeps 100,000: shorten it" in message
+
+
 @pytest.mark.parametrize(
     ("text", "lines"),
     [
@@ -82,8 +108,8 @@ def test_a_table_runs_row_by_row_and_stays_in_the_address(app: App) -> None:
         ("seed\n" + "\n".join(map(str, range(5000))), ["The table: has more than 1,000 rows"]),
         (b"\x89PNG\r\n\x1a\n", ["The table: is not text in UTF-8"]),
         (
-            "prompt,seed\n" + "\n".join(f"{'apple ' * 20},{seed}" for seed in range(500)),
-            ["The table: is too long for this page", "about 142 of its 500 rows"],
+            "prompt,seed\n" + "\n".join(f"{'apple ' * 20},{seed}" for seed in range(900)),
+            ["The table: is too long for this page", "about 680 of its 900 rows"],
         ),
         ("steps\n" + "\n".join("0" * 30), ["And 18 more."]),
     ],

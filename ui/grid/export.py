@@ -16,6 +16,7 @@ from core.output.film.film import FilmError
 from core.output.sheet.layout import NARROWEST_CM, WIDEST_CM
 from core.output.sheet.sheet import SheetError, SheetOptions, fit_sheet
 from core.runs.store.store import StoreError
+from core.sweeps.drawn import said
 from ui.catalog import FILM
 from ui.frame import SLOW_POLL_SECONDS, safe
 from ui.grid.board import Board, reason_of
@@ -121,12 +122,15 @@ def _show_sheets(board: Board, export: SweepExport) -> None:
     settings = [cell.at.settings for cell in board.cells]
     width, height = max(s.width for s in settings), max(s.height for s in settings)
     reasons = sorted({reason_of(cell) for cell in board.cells} - {""})
+    captions = {cell.place: said(cell.at.drawn) for cell in board.cells if cell.at.drawn}
     with st.container(horizontal=True, gap="small"):
         notes: dict[str, None] = {}
         for row in of_kind("sheet"):
             try:
                 medium = row.sheet or "png"
-                size = fit_sheet(board.sweep, width, height, export.options, medium, reasons)
+                size = fit_sheet(
+                    board.sweep, width, height, export.options, medium, reasons, captions
+                )
             except SheetError as error:
                 notes[str(error)] = None
                 size = None

@@ -18,7 +18,9 @@ def show_wildcards(place: DeltaGenerator, wildcards: Wildcards) -> None:
     with place.popover("Wildcards", type="tertiary", icon=":material/shuffle:"):
         st.caption(
             "`{red|blue}` is one of the two, `__animal__` a line of the file animal.txt. Each seed "
-            "draws its own words, and the same seed always the same ones. `\\{` is the character."
+            "draws its own words, and the same seed always the same ones. `{2$$a|b|c}` are two of "
+            "them, `{1-2$$ and $$a|b}` one or two with their own words between, and `{3::a|b}` is "
+            "a three times as often. `\\{` is the character."
         )
         found = wildcards.names()
         if not found:

@@ -25,6 +25,7 @@ from ui.links import (
     drop_parameters,
     settings_parameters,
     source_parameters,
+    too_long,
 )
 from ui.settings.controls import default_values, settings_form
 from ui.settings.source_controls import source_form, strength_controls
@@ -48,7 +49,8 @@ SYNTAX = """\
 
 MARKS_SYNTAX = """
 - `a {red|blue} owl` — a red owl, a blue owl
-- `__animal__` — one value per line of animal.txt"""
+- `__animal__` — one value per line of animal.txt
+- `{2$$ and $$a|b}` — a and b, b and a; `{1-2$$a|b}` — a, b and both"""
 
 
 def parameters() -> tuple[Parameter, ...]:
@@ -59,9 +61,9 @@ def parameters() -> tuple[Parameter, ...]:
         for side in SIDES
         for parameter in (
             Parameter(field=side, kind="choice", choices=names),
-            Parameter(field=f"{side}_values", kind="text"),
+            Parameter(field=f"{side}_values", kind="values"),
             Parameter(field=f"{side}_link", kind="choice", choices=names),
-            Parameter(field=f"{side}_link_values", kind="text"),
+            Parameter(field=f"{side}_link_values", kind="values"),
         )
     ]
     base = (*settings_parameters(list_models(), tuple(SCHEDULERS)), *source_parameters())
@@ -230,6 +232,8 @@ def _linked(side: str, name: str, marks: Marks) -> tuple[Axis | None, list[Sweep
 
 
 def _read(row: AxisRow, text: str, marks: Marks) -> tuple[ParsedValues | None, list[SweepProblem]]:
+    if reason := too_long(text):
+        return None, [SweepProblem(axis=row.label, value="", reason=reason)]
     try:
         return read_axis(row, text, marks), []
     except ValuesError as error:

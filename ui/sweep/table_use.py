@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.diffusion.models.load import ModelError, describe
-from core.diffusion.recipe.limits import MAX_TEXT
 from core.diffusion.recipe.settings_table import label_of
 from core.diffusion.settings import GenerationSettings
 from core.sweeps.sweep import Sweep
 from core.sweeps.tables.table import SettingsTable, TableError, TableProblem
 from core.sweeps.values import format_values
+from ui.links import MOST_IN_ADDRESS, length_in_address
 from ui.views import plain, show_error
 
 MOST_LINES = 12
@@ -21,11 +21,11 @@ MOST_LINES = 12
 def sweep_of(base: GenerationSettings, table: SettingsTable) -> Sweep:
     """The table as the columns of a sweep. Raises TableError where the address cannot hold it."""
     axis = table.axis()
-    length = len(format_values(axis.values))
-    if length > MAX_TEXT:
-        fitting = len(axis.values) * MAX_TEXT // length
+    length = length_in_address(format_values(axis.values))
+    if length > MOST_IN_ADDRESS:
+        fitting = len(axis.values) * MOST_IN_ADDRESS // length
         reason = (
-            f"is too long for this page, which keeps {MAX_TEXT:,} characters of it: about "
+            f"is too long for this page, which keeps {MOST_IN_ADDRESS:,} characters of it: about "
             f"{fitting:,} of its {len(axis.values):,} rows; the command line takes all: "
             "python -m core sweep --table FILE"
         )

@@ -45,6 +45,8 @@ class Batch:
         self.sources = SourceLatents(model, inputs)
         self._unet = UNetRows(model, max_rows=max_rows)
         self.cells: list[BatchCell] = []
+        self.rows_of_step = 0
+        """UNet rows of the step that was last."""
         self._encode = PromptEncoder(model)
         self._prediction = PREDICTIONS[prediction_type_of(model.info.scheduler_config)]
         form = model.info.latent_format
@@ -147,6 +149,7 @@ class Batch:
         those that cannot go on, whose `failure` says why.
         """
         running = [cell for cell in self.cells if not cell.is_done and not cell.failure]
+        self.rows_of_step = 0
         together: dict[Any, list[BatchCell]] = {}
         for cell in running:
             if not cell.strict:
@@ -174,6 +177,7 @@ class Batch:
             for cell, x in zip(cells, x_vp, strict=True)
             for told in cell.told(kind)
         ]
+        self.rows_of_step += len(rows)
         use_loras(self.model, cells[0].loras)  # others may have been asked for in between
 
         def gather() -> list[torch.Tensor]:

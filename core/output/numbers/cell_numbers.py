@@ -22,7 +22,8 @@ Values = Mapping[str, float | None]
 class ReportCell:
     """One cell as it is stored; `image` is its PNG file, None with a `reason` where there is none.
 
-    `known` are the quantities that need no look at the picture, or were measured before.
+    `known` are the quantities that need no look at the picture, or were measured before. `drawn`
+    are the words that its seed drew for the prompts' choices, "" where there are none.
     """
 
     x: int
@@ -33,6 +34,7 @@ class ReportCell:
     image: Path | None = None
     known: Values = field(default_factory=dict[str, float | None])
     reason: str = ""
+    drawn: str = ""
 
     @property
     def place(self) -> Place:

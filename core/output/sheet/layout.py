@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from core.output.sheet.lettering import BOLD, Face
@@ -14,6 +14,11 @@ from core.sweeps.sweep import Sweep
 
 Ink = Literal["ink", "muted", "failed"]
 Background = Literal["white", "black"]
+
+Captions = Mapping[tuple[int, int, int], str]
+"""What stands below cells, by their places (x, y, z)."""
+
+MOST_CAPTION_LINES = 8
 
 NARROWEST_CM, WIDEST_CM = 2, 500
 """A PDF's widths; viewers take pages of up to 508 cm."""
@@ -74,7 +79,8 @@ class Grid:
     """The grid of one page: `cell` is the box of a cell, `lefts` and `tops` its corners.
 
     Corners count from the grid's own upper left corner. Boxes are equal, so that columns align;
-    a column is wider than its box where its label's words are.
+    a column is wider than its box where its label's words are. Rows have room for the longest of
+    their `captions`, the lines below the cells of each page.
     """
 
     width: int
@@ -85,6 +91,9 @@ class Grid:
     labels: tuple[TextLine, ...]
     face: Face
     gap: int
+    captions: Mapping[int, tuple[TextLine, ...]] = field(
+        default_factory=dict[int, tuple[TextLine, ...]]
+    )
 
     @property
     def border(self) -> int:
@@ -97,7 +106,9 @@ class Grid:
         return max(self.width, 24 * self.face.size)
 
 
-def make_grid(sweep: Sweep, cell: tuple[int, int], options: SheetOptions) -> Grid:
+def make_grid(
+    sweep: Sweep, cell: tuple[int, int], options: SheetOptions, captions: Captions | None = None
+) -> Grid:
     """The grid of a page whose largest cell is `cell` (width, height) in the sheet's pixels."""
     width, height = cell
     font = options.font_size or min(max(round(max(cell) * 0.07), 13), 40)
@@ -120,6 +131,7 @@ def make_grid(sweep: Sweep, cell: tuple[int, int], options: SheetOptions) -> Gri
     indent = side + pad if side else 0
 
     labels: list[TextLine] = []
+    below = {place: _caption(name_face, text, pitch) for place, text in (captions or {}).items()}
     lefts: list[int] = []
     for index, lines in enumerate(column_lines):
         left = indent + index * (pitch + gap)
@@ -136,13 +148,14 @@ def make_grid(sweep: Sweep, cell: tuple[int, int], options: SheetOptions) -> Gri
 
     tops: list[int] = []
     at = header
-    for lines in row_lines:
-        tall = max(height, len(lines) * face.line_height)
+    for y, lines in enumerate(row_lines):
+        most = max((len(caption) for place, caption in below.items() if place[1] == y), default=0)
+        band = most * face.line_height + (pad if most else 0)
+        tall = max(height, len(lines) * face.line_height - band)
         tops.append(at + (tall - height) // 2)
-        labels += _right_lines(
-            lines, side, at + (tall - len(lines) * face.line_height) / 2, face, "ink"
-        )
-        at += tall + gap
+        label = len(lines) * face.line_height
+        labels += _right_lines(lines, side, at + max(tall - label, 0) / 2, face, "ink")
+        at += tall + band + gap
     across = indent + len(columns) * pitch + (len(columns) - 1) * gap
     return Grid(
         width=max(across, round(indent + max(map(name_face.width, x_name), default=0))),
@@ -153,6 +166,12 @@ def make_grid(sweep: Sweep, cell: tuple[int, int], options: SheetOptions) -> Gri
         labels=tuple(labels),
         face=face,
         gap=gap,
+        captions=_caption_lines(
+            below,
+            [left + width / 2 for left in lefts],
+            [top + height + pad / 2 for top in tops],
+            name_face,
+        ),
     )
 
 
@@ -192,6 +211,30 @@ def notes(texts: Sequence[str], grid: Grid) -> Block:
     lines = [line for text in texts for line in face.wrap(text, grid.text_width)]
     height = len(lines) * face.line_height + grid.face.size // 2 if lines else 0
     return Block(tuple(_left_lines(lines, 0, grid.face.size // 2, face, "failed")), height)
+
+
+def _caption(face: Face, text: str, width: float) -> list[str]:
+    """The lines of a caption, of which only so many are shown."""
+    lines = face.wrap(text, width)
+    if len(lines) > MOST_CAPTION_LINES:
+        lines = [*lines[: MOST_CAPTION_LINES - 1], "…"]
+    return lines
+
+
+def _caption_lines(
+    below: Mapping[tuple[int, int, int], Sequence[str]],
+    middles: Sequence[float],
+    tops: Sequence[float],
+    face: Face,
+) -> dict[int, tuple[TextLine, ...]]:
+    """The captions of each page, in the middle below their cells."""
+    found: dict[int, list[TextLine]] = {}
+    for (x, y, z), lines in below.items():
+        found.setdefault(z, []).extend(
+            TextLine(middles[x] - face.width(line) / 2, tops[y] + n * face.line_height, line, face)
+            for n, line in enumerate(lines)
+        )
+    return {z: tuple(lines) for z, lines in found.items()}
 
 
 def _column_width(labels: Sequence[str], width: int, face: Face) -> int:

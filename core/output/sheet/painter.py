@@ -37,13 +37,16 @@ COLORS: Mapping[Background, Mapping[Ink | Literal["paper", "panel", "line"], Col
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SheetCell:
-    """One cell's picture, as an image or as a file; with neither, `reason` says why."""
+    """One cell's picture, as an image or as a file; with neither, `reason` says why. `caption`
+    stands below it.
+    """
 
     x: int
     y: int
     z: int
     image: Image.Image | Path | None
     reason: str = ""
+    caption: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,7 +98,8 @@ class Painter:
         above = page_heading(self.sweep, self.grid, z)
         self.draw(canvas, above, top)
         top += above.height
-        self.draw(canvas, Block(self.grid.labels, self.grid.height), top)
+        labels = (*self.grid.labels, *self.grid.captions.get(z, ()))
+        self.draw(canvas, Block(labels, self.grid.height), top)
         numbers = self._footnotes(z)
         for y, row_top in enumerate(self.grid.tops):
             for x, left in enumerate(self.grid.lefts):

@@ -16,6 +16,7 @@ from PIL import Image
 from core.output.sheet.canvas import Pixels
 from core.output.sheet.layout import (
     Block,
+    Captions,
     Grid,
     SheetOptions,
     heading,
@@ -35,6 +36,7 @@ __all__ = [
     "SheetFormat",
     "SheetOptions",
     "SheetSize",
+    "captions_of",
     "carries_sweep",
     "draw_pages",
     "fit_sheet",
@@ -96,18 +98,20 @@ def fit_sheet(
     options: SheetOptions,
     medium: Medium = "png",
     reasons: Sequence[str] = (),
+    captions: Captions | None = None,
 ) -> SheetSize:
     """The size within the medium's limits, found by shrinking the cells.
 
-    `reasons`, of cells without a picture, may need room below the grid. A PDF's size is that of
-    its tallest page. Raises SheetError where even the smallest cells do not help.
+    `reasons`, of cells without a picture, may need room below the grid, and `captions` do below
+    their cells. A PDF's size is that of its tallest page. Raises SheetError where even the smallest
+    cells do not help.
     """
     wanted = _drawn_at(cell_width, cell_height, options)
     side, pixels = LONGEST_SIDE[medium], MAX_PIXELS[medium]
     shrink = 1.0
     while True:
         cell = (max(round(wanted[0] * shrink), 1), max(round(wanted[1] * shrink), 1))
-        grid = make_grid(sweep, cell, options)
+        grid = make_grid(sweep, cell, options, captions)
         width, frame, heights = _page_sizes(sweep, grid, options, reasons)
         height, in_all = frame + _stacked(grid, heights), width * (frame + _stacked(grid, heights))
         if medium == "pdf":
@@ -141,8 +145,9 @@ def make_painter(
     """What draws the sheet, with cells as large as the medium allows. Raises SheetError."""
     width, height = largest_cell(sweep, cells)
     reasons = dict.fromkeys(cell.reason for cell in cells if cell.image is None and cell.reason)
-    size = fit_sheet(sweep, width, height, options, medium, [*reasons, MISSING])
-    grid = make_grid(sweep, size.cell, options)
+    captions = captions_of(cells)
+    size = fit_sheet(sweep, width, height, options, medium, [*reasons, MISSING], captions)
+    grid = make_grid(sweep, size.cell, options, captions)
     return Painter(
         sweep=sweep,
         grid=grid,
@@ -151,6 +156,11 @@ def make_painter(
         colors=COLORS[options.background],
         cells={(cell.x, cell.y, cell.z): cell for cell in cells},
     )
+
+
+def captions_of(cells: Sequence[SheetCell]) -> Captions:
+    """The captions of the cells that have one."""
+    return {(cell.x, cell.y, cell.z): cell.caption for cell in cells if cell.caption}
 
 
 def draw_pages(
@@ -234,6 +244,7 @@ def _texts(
     for block in (heading(sweep, grid, options), notes(reasons, grid), *pages):
         yield from (line.text for line in block.lines)
     yield from (line.text for line in grid.labels)
+    yield from (line.text for lines in grid.captions.values() for line in lines)
 
 
 def _stacked(grid: Grid, heights: Sequence[int]) -> int:

@@ -12,7 +12,7 @@ import PIL.Image
 from core.diffusion.events import Event, Failed, Finished, Generation, Record, Request, Started
 from core.diffusion.models.load import ModelInfo
 from core.diffusion.recipe.images import InputError
-from core.diffusion.settings import GenerationSettings, SettingsError
+from core.diffusion.settings import SettingsError
 from core.runs.store.store import RECORD_LEVELS, Store, StoreError
 from core.runs.worker.dispatch import Dispatch
 from core.runs.worker.encoding import Encoded, Encoding
@@ -45,7 +45,6 @@ Outcome = Literal["settled", "pass over", "full"]
 class _Flight:
     """One image in the engine, on behalf of every running cell of its digest."""
 
-    rows: int
     record: Record
     is_small: bool
     is_alone: bool
@@ -150,7 +149,6 @@ class InFlight:
         if not self._dispatch.claim(cell, digest):
             return "settled"
         self._progress.admitted(cell.job_id)
-        rides_along = engine.rides_along(cell.settings)
         try:
             engine.admit(
                 Request(
@@ -169,7 +167,6 @@ class InFlight:
             self._failures.fail(digest, unexpected(error))
             return "settled"
         self._flights[digest] = _Flight(
-            rows=0 if rides_along else self._rows(cell.settings),
             record=cell.record,
             is_small=cell.is_small,
             is_alone=is_alone,
@@ -183,7 +180,6 @@ class InFlight:
         in_flight = {digest: self._wanted.get(digest, set()) for digest in self._flights}
         chosen = self._progress.choose_previews(in_flight, self._watched)
         before = len(self._flights)
-        rows = sum(flight.rows for flight in self._flights.values())
         try:
             events = self._slot.engine.step(chosen.__contains__ if chosen else None)
             if not events:
@@ -194,7 +190,7 @@ class InFlight:
             self._forget_engine()
             self._failures.write()
             return True
-        self.pulse.stepped(rows=rows, cells=before)
+        self.pulse.stepped(rows=self._slot.engine.rows_of_step, cells=before)
         for event in events:
             if event.key in self._flights:
                 self._handle(event)
@@ -239,9 +235,6 @@ class InFlight:
             self._failures.fail(digest, unexpected(error))
         else:
             self._dispatch.complete(digest, one.record)
-
-    def _rows(self, settings: GenerationSettings) -> int:
-        return self._slot.info.family.rows(settings)
 
     def _scored(self, image: PIL.Image.Image, prompt: str, model: ModelInfo) -> float | None:
         """Score in the encoding's thread. A picture is worth keeping without its score."""

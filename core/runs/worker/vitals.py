@@ -15,7 +15,8 @@ PACE_SECONDS = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class Vitals:
-    """`rows` are UNet rows in flight, steps those of single images (UNet calls of a cell).
+    """`rows` are UNet rows of the step that was last, steps those of single images (UNet
+    calls of a cell).
 
     Memory in bytes: on a GPU what its allocator holds and what is free there, else what this
     process holds, with `memory_free` None: a CPU pages out before it refuses.

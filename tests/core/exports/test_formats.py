@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import mimetypes
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import pypdfium2
 import pytest
 
 from core.commands import export as export_command
@@ -14,7 +16,7 @@ from core.commands import sweep as sweep_command
 from core.commands.export import check_targets, needs_steps
 from core.commands.specs import plan_of
 from core.exports.formats import BY_SUFFIX, FORMATS, ExportFormat, Kind, Part, film_files, of_kind
-from core.exports.sweep import SweepExport
+from core.exports.sweep import SweepExport, planned_sheet
 from core.output.film.film import FilmError, FilmFormat
 from core.output.sheet.sheet import (
     LONGEST_SIDE,
@@ -24,6 +26,7 @@ from core.output.sheet.sheet import (
     read_sweep,
 )
 from core.runs.store.store import Store
+from core.sweeps.drawn import said
 from core.sweeps.sweep import Axis, Sweep
 from tests.core.output.sweep_doubles import BASE, grid_sweep
 
@@ -136,3 +139,17 @@ def test_every_film_has_one_label_and_one_type_wherever_it_is_offered() -> None:
         assert mimetypes.guess_type(f"film.{name}", strict=False)[0] == mime
     for row in of_kind("film"):
         assert files[row.label] == (row.name, row.mime)
+
+
+def test_drawn_words_stand_below_the_cells_of_a_sheet_and_in_the_planned_size(
+    tmp_path: Path,
+) -> None:
+    base = replace(BASE, prompt="a {owl|fox} in {snow|rain}")
+    export = of(Sweep(base=base, x=Axis(name="seed", values=(1, 2, 3))), tmp_path)
+    plain = of(Sweep(base=BASE, x=Axis(name="seed", values=(1, 2, 3))), tmp_path)
+    words = [said(cell.drawn) for cell in export.plan.cells]
+    assert [cell.drawn for cell in export.cells()] == words
+    text = pypdfium2.PdfDocument(export.sheet("pdf"))[0].get_textpage().get_text_bounded()
+    assert all(one in text for one in words), (words, text)
+    for size in (SweepExport.size, lambda one, _: planned_sheet(one.sweep, one.plan)):
+        assert size(export, "png").height > size(plain, "png").height

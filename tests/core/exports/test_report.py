@@ -141,6 +141,19 @@ def test_csv_holds_every_cell_number_and_setting(tmp_path: Path) -> None:
         assert last[name] == str(value), name
 
 
+def test_the_words_of_cells_that_were_drawn_are_in_the_csv_and_on_the_page(tmp_path: Path) -> None:
+    sweep = grid_sweep(2, 1)
+    cells = stored(sweep, tmp_path)
+    assert "drawn" not in rows_of(write_csv(sweep, cells))[0]
+    cells = [replace(cells[0], drawn="owl, <b>"), cells[1]]
+    assert [row["drawn"] for row in rows_of(write_csv(sweep, cells))] == ["owl, <b>", ""]
+    page = Page(write_html(sweep, cells).decode())
+    assert page.texts["p"].count("owl, <b>") == 1
+    data = json.loads(page.texts["script"][0])
+    assert data["cells"]["0-0-0"]["settings"][0] == ["Drawn", "owl, <b>"]
+    assert "Drawn" not in dict(data["cells"]["1-0-0"]["settings"])
+
+
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
 def test_a_spreadsheet_runs_no_text_of_the_csv(start: str, tmp_path: Path) -> None:
     attack = start + 'HYPERLINK("http://example.org","größer")'

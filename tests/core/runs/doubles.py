@@ -141,6 +141,7 @@ class Lab:
     max_rows: int = 32
     engine_rows: int = 0  # where the engine has found room for fewer
     step_seconds: float = 0.0
+    rows_of_cell: int = 2
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -190,6 +191,7 @@ class FakeEngine:
     def __init__(self, lab: Lab, model: Any) -> None:
         self.lab, self.model = lab, model
         self.cells: dict[str, tuple[Request, int]] = {}
+        self.rows_of_step = 0
 
     @property
     def active(self) -> tuple[str, ...]:
@@ -198,9 +200,6 @@ class FakeEngine:
     @property
     def max_rows(self) -> int:
         return self.lab.engine_rows or self.lab.max_rows
-
-    def rides_along(self, one: GenerationSettings) -> bool:
-        return False
 
     def has_room(self, one: GenerationSettings, *, beyond: int = 0) -> bool:
         running = [request.settings for request, _ in self.cells.values()]
@@ -234,6 +233,7 @@ class FakeEngine:
         if self.lab.step_seconds:
             time.sleep(self.lab.step_seconds)
         self.lab.batches.append(tuple(r.settings.seed for r, _ in self.cells.values()))
+        self.rows_of_step = len(self.cells) * self.lab.rows_of_cell
         events: list[Event] = []
         for key, (request, step) in list(self.cells.items()):
             total = request.settings.num_inference_steps

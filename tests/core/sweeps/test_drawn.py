@@ -71,6 +71,12 @@ def test_every_mark_is_one_value_an_option(name: str, marks: Marks) -> None:
     assert axis.values == (*(f"a {c} {a}" for c in ("red", "blue") for a in animals), "plain")
 
 
+def test_several_options_are_values_in_order_whatever_their_weights(marks: Marks) -> None:
+    found = read_axis(AXES["prompt"], "a {2$$ and $$9::owl|cat|0::fox}, {1-2$$+$$a|b}", marks)
+    pairs = permutations(("owl", "cat", "fox"), 2)
+    assert found.values == (*(f"a {one} and {two}" for one, two in pairs), "a", "b", "a+b", "b+a")
+
+
 def test_values_that_come_out_twice_are_dropped_and_said(marks: Marks) -> None:
     found = read_axis(AXES["prompt"], "{owl|cat}, an owl, {cat|owl}", marks)
     assert found.values == ("owl", "cat", "an owl")
@@ -82,6 +88,8 @@ def test_values_that_come_out_twice_are_dropped_and_said(marks: Marks) -> None:
     [
         ("__many__, owl, {a|b}", ["beside 1000 others", "'owl'"]),
         ("owl, __many__", ["would be 1,000 values beside 1 others; an axis takes 1000"]),
+        ("{1-$$__many__}", ["would be more than 1,000,000,000,000 values; an axis takes 1000"]),
+        ("{2$$, $$a|b}", ["{2$$ has no end", "quotes keep the commas"]),
         ("__many__ {a|b}", ["would be 2,000 values; an axis takes 1000"]),
         (
             "__zebra__, {a|b",
@@ -98,7 +106,14 @@ def test_too_many_and_unread_marks_are_said_at_once(
 
 
 @pytest.mark.parametrize(
-    "text", [r"a {red|blue} \{owl\|cat\}, \__animal__", '"{a, b|c}, d", __animal__', "{|x} y"]
+    "text",
+    [
+        r"a {red|blue} \{owl\|cat\}, \__animal__",
+        '"{2$$, $$a|2::b|c} d"',
+        "{1-2$$ and $$__animal__}",
+        '"{a, b|c}, d", __animal__',
+        "{|x} y",
+    ],
 )
 def test_values_are_kept_and_linked_as_they_were_expanded(text: str, marks: Marks) -> None:
     axis = parse_axis("prompt", text, marks=marks)

@@ -6,8 +6,11 @@ Imports no torch, and reads no disk: whoever makes `Marks` says where a wildcard
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from bisect import bisect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, permutations, product
+from math import factorial
 
 from core.diffusion.recipe.limits import MAX_TEXT
 from core.diffusion.recipe.prompt.choices import (
@@ -16,6 +19,7 @@ from core.diffusion.recipe.prompt.choices import (
     Choice,
     Piece,
     Pieces,
+    Several,
     Wildcard,
     parse_marks,
     without_marks,
@@ -23,6 +27,9 @@ from core.diffusion.recipe.prompt.choices import (
 
 FindLines = Callable[[str], Sequence[str]]
 """The lines of the wildcard of a name, at least one. Raises MarkError where there are none."""
+
+MANY = 10**12
+"""Values beyond which a text's are no longer counted one by one."""
 
 MAX_DRAWS = 1000
 """Marks that are drawn for one text, those inside of wildcards' lines too."""
@@ -64,12 +71,15 @@ class Marks:
         return list(dict.fromkeys([*found, *self._check(pieces, ())[1]]))
 
     def count(self, text: str) -> int:
-        """How many values the text stands for. Raises MarkError."""
+        """How many values the text stands for, or of more than MANY a number that is no greater.
+        Raises MarkError.
+        """
         return self._count(self._sound(text), {})
 
     def values(self, text: str) -> list[str]:
         """Every text that this one stands for, combinations in order, the last mark first; each
-        reads as itself. Ask `count` before. Raises MarkError.
+        reads as itself. Several options of a choice are every selection of its places in every
+        order, the fewest first; weights change nothing. Ask `count` before. Raises MarkError.
         """
         return [without_marks(value) for value in self._all(self._sound(text))]
 
@@ -78,8 +88,10 @@ class Marks:
 
         The same on every machine: `random.Random` seeded by the text "name:seed", whose `random()`
         Python promises to keep, gives one number in [0, 1) a mark, in the order of reading; the
-        mark takes the option at that share of its list. `name` keeps two texts of one seed apart.
-        Raises MarkError.
+        mark takes the option at that share of its list, by weights where there are any. A choice of
+        several takes a number for how many where that is a range, and one for each, out of those
+        that are left; no option of weight 0. `name` keeps two texts of one seed apart. Raises
+        MarkError.
         """
         if not SPECIAL.search(text):
             return Drawn(text=text)
@@ -96,6 +108,15 @@ class Marks:
     def pieces_of(self, line: str) -> Pieces:
         """A wildcard's line, which was checked before."""
         return self._read(line)[0]
+
+    def options_of(self, choice: Choice) -> Sequence[Pieces]:
+        """The options that a choice takes from: the lines of its wildcard, where several of them
+        are taken, each once. Raises MarkError.
+        """
+        first = choice.options[0]
+        if len(choice.options) == 1 and isinstance(first[0], Wildcard):
+            return [self.pieces_of(line) for line in dict.fromkeys(self.lines_of(first[0].name))]
+        return choice.options
 
     def lines_of(self, name: str) -> tuple[str, ...]:
         """The lines of a wildcard. Raises MarkError."""
@@ -156,7 +177,8 @@ class Marks:
         count = 1
         for piece in pieces:
             if isinstance(piece, Choice):
-                count *= sum(self._count(option, known) for option in piece.options)
+                counts = [self._count(option, known) for option in self.options_of(piece)]
+                count *= _selections(counts, piece.several) if piece.several else sum(counts)
             elif isinstance(piece, Wildcard):
                 if piece.name not in known:
                     lines = self.lines_of(piece.name)
@@ -170,11 +192,22 @@ class Marks:
             if isinstance(piece, str):
                 options = [piece]
             elif isinstance(piece, Choice):
-                options = [text for option in piece.options for text in self._all(option)]
+                options = list(self._all_of_choice(piece))
             else:
                 options = self._all_of(piece.name)
             found = [_short(before + option) for before in found for option in options]
         return found
+
+    def _all_of_choice(self, choice: Choice) -> Iterator[str]:
+        options = [self._all(option) for option in self.options_of(choice)]
+        if choice.several is None:
+            for texts in options:
+                yield from texts
+            return
+        for count in choice.several.counts(len(options)):
+            for taken in permutations(options, count):
+                for texts in product(*taken):
+                    yield _short(choice.several.separator.join(texts))
 
     def _all_of(self, name: str) -> list[str]:
         if name not in self._values:
@@ -195,7 +228,7 @@ class _Drawing:
         written = ""
         for piece in pieces:
             if isinstance(piece, Choice):
-                written += self.write(piece.options[self._pick(len(piece.options))])
+                written += self._written_choice(piece)
             elif isinstance(piece, Wildcard):
                 lines = self._marks.lines_of(piece.name)
                 written += self.write(self._marks.pieces_of(lines[self._pick(len(lines))]))
@@ -204,11 +237,50 @@ class _Drawing:
             _short(written)
         return written
 
-    def _pick(self, count: int) -> int:
+    def _written_choice(self, choice: Choice) -> str:
+        left = list(self._marks.options_of(choice))
+        weights = list(choice.weights)
+        if choice.several is None:
+            return self.write(left[self._pick(len(left), weights)])
+        if weights:
+            left = [option for option, weight in zip(left, weights, strict=True) if weight]
+            weights = [weight for weight in weights if weight]
+        counts = choice.several.counts(len(left))
+        taken: list[Pieces] = []
+        for _ in range(counts[self._pick(len(counts))] if len(counts) > 1 else counts[0]):
+            place = self._pick(len(left), weights)
+            taken.append(left.pop(place))
+            if weights:
+                del weights[place]
+        return choice.several.separator.join(self.write(option) for option in taken)
+
+    def _pick(self, count: int, weights: Sequence[float] = ()) -> int:
+        """A place in a list of so many, by their weights where they differ."""
         self._draws += 1
         if self._draws > MAX_DRAWS:
             raise MarkError(f"has more than {MAX_DRAWS:,} choices to draw")
-        return int(self._numbers.random() * count)
+        share = self._numbers.random()
+        if not weights:
+            return int(share * count)
+        ends = list(accumulate(weights))
+        # A product that is rounded up to the whole belongs to the last option with any weight.
+        return min(bisect(ends, share * ends[-1]), ends.index(ends[-1]))
+
+
+def _selections(counts: Sequence[int], several: Several) -> int:
+    """In how many ways options with so many values each are taken in order, up to MANY exactly."""
+    taken = several.counts(len(counts))
+    fewest = 1
+    for place in range(taken[-1]):
+        fewest *= len(counts) - place
+        if fewest > MANY:  # each option has at least one value
+            return fewest
+    # sums[k]: the products of the counts of every k options, added up.
+    sums = [1] + [0] * taken[-1]
+    for count in counts:
+        for size in range(taken[-1], 0, -1):
+            sums[size] += sums[size - 1] * count
+    return sum(factorial(size) * sums[size] for size in taken)
 
 
 def _short(text: str) -> str:

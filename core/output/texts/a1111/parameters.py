@@ -18,6 +18,7 @@ from core.diffusion.recipe.prompt.lora_text import Lora, LoraError, loras_text, 
 from core.diffusion.recipe.setting import Setting, plain_number
 from core.diffusion.recipe.settings_table import SETTINGS, SOURCE_FIELDS
 from core.diffusion.settings import GenerationSettings
+from core.output.texts.a1111.early_calls import KEY, early_words, take_early
 from core.output.texts.a1111.parts import take_apart
 from core.output.texts.a1111.prompt_words import (
     foreign_syntax,
@@ -35,7 +36,7 @@ WEB_UI_METHOD = "column_slerp"
 _NEGATIVE = "Negative prompt:"
 _SILENT = frozenset(
     key for row in SETTINGS.values() if row.web_ui is not None for key in row.web_ui.keys
-) | {"RNG", "Version", "User", "Batch size", "Batch pos", "Hashes"}
+) | {KEY, "RNG", "Version", "User", "Batch size", "Batch pos", "Hashes"}
 
 # As the web UI orders them; what is ours alone follows in the order of our settings.
 _ORDER = (
@@ -101,6 +102,7 @@ def _joint_parameters(
     """Settings and keys that are not one to one."""
     found = {
         **sampler_words(settings),
+        **early_words(settings),
         "Size": f"{settings.width}x{settings.height}",
         "Model hash": model_hash,
         "Model": model_name,
@@ -141,6 +143,7 @@ def parse_a1111(text: str) -> Parsed | None:
         chosen, said = find_sampler(found["Sampler"], schedule)
         values |= chosen
         notes.extend(said)
+    notes.extend(take_early(found, values))
     notes.extend(_model_note(found.get("Model", ""), found.get("Model hash", "")))
     notes.extend(_unused_notes(found, prompt + "\n" + negative))
     return Parsed(values=values, notes=tuple(notes), source="a1111")

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 from core.diffusion.recipe.limits import MAX_TEXT
 from core.diffusion.recipe.prompt.choices import plain_words, without_marks
-from core.diffusion.recipe.prompt.marks import MarkError, Marks
+from core.diffusion.recipe.prompt.marks import MANY, MarkError, Marks
 from core.diffusion.recipe.prompt.wildcards import Wildcards
 
 LISTS: Mapping[str, Sequence[str]] = {
     "animal": ("owl", "cat", "a {red|blue} fox"),
     "place/cold": ("snow", "ice"),
+    "double": ("a", "b", "a"),
     "one": ("__two__ and __two__",),
     "two": ("__animal__",),
     "itself": ("an __itself__",),
@@ -58,7 +59,27 @@ VALUES = {
     "an __animal__": ["an owl", "an cat", "an a red fox", "an a blue fox"],
     "in __place/cold__": ["in snow", "in ice"],
     "{|big }owl": ["owl", "big owl"],
-    # Not marks: another tool's emphasis, a step's change, names with underscores.
+    # Several at once: the order is that of sd-dynamic-prompts' combinatorial generation.
+    "{2$$a|b|c}": ["a, b", "a, c", "b, a", "b, c", "c, a", "c, b"],
+    "{1-2$$ and $$a|b}": ["a", "b", "a and b", "b and a"],
+    "{2-1$$ and $$a|b}": ["a", "b", "a and b", "b and a"],
+    "{-2$$+$$a|b}": ["a", "b", "a+b", "b+a"],
+    "{1-$$+$$a|b}": ["a", "b", "a+b", "b+a"],
+    "{0-1$$a|b}!": ["!", "a!", "b!"],
+    "{9$$$$a|b}": ["ab", "ba"],
+    "{2$$|$$a|b}": ["a|b", "b|a"],
+    "{2$$ __x__ $$a|b}": [r"a \__x__ b", r"b \__x__ a"],
+    "{2$${a|b}|c}": ["a, c", "b, c", "c, a", "c, b"],
+    "{2$$__place/cold__}": ["snow, ice", "ice, snow"],
+    "{2$$ __place/cold__|fog}": [" snow, fog", " ice, fog", "fog,  snow", "fog,  ice"],
+    "{2$$__double__}": ["a, b", "b, a"],
+    "{3::a|b} {2$$.5::c|d}": ["a c, d", "a d, c", "b c, d", "b d, c"],
+    "{2::__place/cold__|fog}": ["snow", "ice", "fog"],
+    # Not marks: a number before no choice, another tool's emphasis, a step's change, names with
+    # underscores.
+    "{2$$owl}": ["{2$$owl}"],
+    "{2$$ __place/cold__ $$owl}": ["{2$$ snow $$owl}", "{2$$ ice $$owl}"],
+    "2$$a 3::b": ["2$$a 3::b"],
     "{{best}} {owl}": ["{{best}} {owl}"],
     "[a|b] c|d": ["[a|b] c|d"],
     "{red|[blue|green]} owl": ["red owl", "[blue|green] owl"],
@@ -94,7 +115,7 @@ def test_a_pair_of_backslashes_is_one_and_the_choice_stays(marks: Marks) -> None
     assert marks.draw(r"\\{a|a}", seed=1, name="prompt").text == r"\a"
 
 
-@given(st.text(alphabet="ab{}|_\\ ", max_size=24))
+@given(st.text(alphabet="ab{}|_\\ $2-:", max_size=24))
 def test_any_text_can_be_typed(text: str) -> None:
     """A picture's own prompt, put into a form, is drawn as itself."""
     typed = without_marks(text)
@@ -103,7 +124,7 @@ def test_any_text_can_be_typed(text: str) -> None:
     assert marks.values(typed) == [typed]
 
 
-@given(st.text(alphabet="ab{}|\\ ", max_size=24))
+@given(st.text(alphabet="ab{}|\\ $2-:", max_size=24))
 def test_what_was_expanded_reads_as_itself(text: str) -> None:
     """So values can be kept, linked and read again."""
     marks = Marks(find)
@@ -111,6 +132,132 @@ def test_what_was_expanded_reads_as_itself(text: str) -> None:
         for value in marks.values(text):
             assert marks.values(value) == [value]
             assert marks.draw(value, seed=1, name="prompt").words == ()
+
+
+Written = str | tuple[tuple[int, int, str] | None, tuple["Written", ...]]
+"""A word, or a choice: how many of its options are taken and by what they are joined, and they."""
+
+WORDS = st.sampled_from(["a", "b", "c d", ""])
+
+
+def choices_of(inner: st.SearchStrategy[Written]) -> st.SearchStrategy[Written]:
+    counts = st.tuples(st.integers(0, 3), st.integers(0, 3), st.sampled_from([", ", " and ", "|"]))
+    return st.tuples(st.none() | counts, st.lists(inner, min_size=2, max_size=3).map(tuple))
+
+
+CHOICES = choices_of(st.recursive(WORDS, choices_of, max_leaves=4))
+
+
+def written(part: Written) -> str:
+    if isinstance(part, str):
+        return part
+    several, options = part
+    head = "" if several is None else f"{several[0]}-{several[1]}$${several[2]}$$"
+    return "{" + head + "|".join(written(option) for option in options) + "}"
+
+
+def enumerated(part: Written) -> list[str]:
+    """Each value by brute force: every sequence of places that names none twice, by its length and
+    then by its places, with every value of each.
+    """
+    if isinstance(part, str):
+        return [part]
+    several, options = part
+    if several is None:
+        return [value for option in options for value in enumerated(option)]
+    least, most = min(several[:2]), max(several[:2])
+    found: list[str] = []
+    for length in range(len(options) + 1):
+        if not min(least, len(options)) <= length <= most:
+            continue
+        for places in product(range(len(options)), repeat=length):
+            if len(set(places)) == length:
+                values = product(*(enumerated(options[place]) for place in places))
+                found += [several[2].join(texts) for texts in values]
+    return found
+
+
+@given(CHOICES, CHOICES)
+def test_several_options_are_every_selection_in_every_order(one: Written, two: Written) -> None:
+    text = f"{written(one)} in {written(two)}"
+    marks = Marks(find)
+    expected = [f"{a} in {b}" for a in enumerated(one) for b in enumerated(two)]
+    assert marks.count(text) == len(expected)
+    if len(expected) < 2000:
+        assert marks.values(text) == expected
+
+
+@given(CHOICES, st.integers(0, 200))
+def test_what_is_drawn_is_one_of_the_values(one: Written, seed: int) -> None:
+    text = written(one)
+    assert Marks(find).draw(text, seed=seed, name="prompt").text in enumerated(one)
+
+
+def test_several_are_drawn_by_weights_out_of_those_that_are_left() -> None:
+    """An independent loop: one number for how many, and one for each."""
+    text = "{1-3$$ and $$3::a|b|0::c|0.5::d} {e|f}"
+    marks = Marks(find)
+    for seed in range(200):
+        numbers = random.Random(f"prompt:{seed}")
+        left = {"a": 3.0, "b": 1.0, "d": 0.5}
+        taken: list[str] = []
+        for _ in range(1 + int(numbers.random() * 3)):
+            share = numbers.random() * sum(left.values())
+            options = iter(left)
+            option = next(options)
+            while share >= left[option]:
+                share -= left[option]
+                option = next(options)
+            taken.append(option)
+            del left[option]
+        last = "ef"[int(numbers.random() * 2)]
+        drawn = marks.draw(text, seed=seed, name="prompt")
+        assert drawn.words == (" and ".join(taken), last), seed
+
+
+def test_an_option_is_drawn_as_often_as_its_weight_says(marks: Marks) -> None:
+    seeds = range(4000)
+    counts = Counter(marks.draw("{6::a|b|0::c|.5::d|d}", seed=s, name="prompt").text for s in seeds)
+    shares = {"a": 6 / 8.5, "b": 1 / 8.5, "d": 1.5 / 8.5}
+    assert set(counts) == set(shares)
+    for option, share in shares.items():
+        deviation = (len(seeds) * share * (1 - share)) ** 0.5
+        assert abs(counts[option] - len(seeds) * share) < 4 * deviation, option
+
+
+def test_weights_that_are_alike_draw_as_none_does(marks: Marks) -> None:
+    for seed in range(100):
+        drawn = {
+            marks.draw(text, seed=seed, name="prompt").text
+            for text in ("{a|b|c} {d|e}", "{2::a|2::b|2::c} {d|e}", "{1$$a|b|c} {1-1$$d|1::e}")
+        }
+        assert len(drawn) == 1, drawn
+
+
+def test_lines_of_a_wildcard_are_drawn_without_repeats(marks: Marks) -> None:
+    drawn = {marks.draw("{2$$+$$__double__}", seed=s, name="prompt").text for s in range(40)}
+    assert drawn == {"a+b", "b+a"}
+
+
+def test_what_was_drawn_before_there_were_several_is_drawn_still() -> None:
+    """Texts and the words that earlier versions drew for them."""
+    marks = Marks(find)
+    drawn = [marks.draw("{a|b|c} __animal__ {x|{y|z}}", seed=s, name="prompt") for s in range(5)]
+    assert [one.text for one in drawn] == [
+        "c a blue fox x",
+        "c owl x",
+        "b cat x",
+        "a a blue fox x",
+        "c a red fox x",
+    ]
+
+
+def test_a_huge_number_of_selections_is_counted_and_not_built() -> None:
+    marks = Marks(lambda name: [f"word {place}" for place in range(100_000)])
+    assert marks.count("{2$$__w__}") == 100_000 * 99_999
+    assert marks.count("{1-2$$__w__} {a|b}") == 2 * 100_000 * 100_000
+    for text in ("{1-$$__w__}", "{3$$__w__}", "{5-$$" + "|".join("abcdefghi" * 900) + "}"):
+        assert marks.count(text) > MANY
 
 
 def test_a_draw_is_one_random_number_a_mark_in_the_order_of_reading(marks: Marks) -> None:
@@ -175,9 +322,13 @@ PROBLEMS = {
     "__itself__": ["names itself: __itself__ > __itself__"],
     "__here__": ["names itself: __here__ > __there__ > __here__"],
     "__chain_10__": ["more than 10 deep"],
-    "{2$$a|b|c}": ["{2$$a|b|c} takes several options at once"],
-    "{1-2$$a|b}": ["takes several options at once"],
-    "{0.3::a|b}": ["has weights"],
+    "{2$$a|__zebra__}": ["__zebra__ has no file"],
+    "{2$$__zebra__}": ["__zebra__ has no file"],
+    "{2$$a|b": ["{2$$a|b has no end"],
+    "{2$$": ["{2$$ has no end", r"write \{"],
+    "{0::a|0.0::b}": ["the weights of {0::a|0.0::b} are all 0"],
+    "{1234567890::a|b}": ["{1234567890::a|b} has a number of more than 9 digits"],
+    "{1-1234567890$$a|b}": ["a number of more than 9 digits"],
     "{" * 11 + "a|b" + "|b}" * 11: ["choices stand more than 10 deep"],
 }
 

@@ -15,13 +15,14 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from core.output.sheet import sheet
-from core.output.sheet.layout import Background, make_grid, page_heading
+from core.output.sheet.layout import MOST_CAPTION_LINES, Background, make_grid, page_heading
 from core.output.sheet.pdf import POINTS_A_PIXEL
 from core.output.sheet.sheet import (
     SheetCell,
     SheetError,
     SheetFormat,
     SheetOptions,
+    captions_of,
     carries_sweep,
     draw_pages,
     fit_sheet,
@@ -408,3 +409,76 @@ def test_40_x_40_cells_of_512_pixels_take_less_than_2_gb(
     assert size.cell[0] >= 150
     total = base + bytes_a_pixel * size.width * size.height
     assert total < 2e9, (bytes_a_pixel, size)
+
+
+# Captions
+
+
+WORDS = ("owl, a red sky", "a " * 60 + "fox", "hippopotamuses", "")
+
+
+def captioned(sweep: Sweep) -> list[SheetCell]:
+    return [
+        replace(cell, caption=WORDS[(cell.x + 2 * cell.y) % len(WORDS)])
+        for cell in flat_cells(sweep)
+    ]
+
+
+@pytest.mark.parametrize("cell", [16, 64, 300])
+def test_captions_stand_below_their_cells_and_on_nothing_else(cell: int) -> None:
+    sweep = grid_sweep(3, 2, 2)
+    captions = captions_of(captioned(sweep))
+    assert len(captions) == 10, "one of each page has none"
+    grid = make_grid(sweep, (cell, cell), PLAIN, captions)
+    boxes = [(x, y, x + cell, y + cell) for x in grid.lefts for y in grid.tops]
+    for z, lines in grid.captions.items():
+        texts = [
+            (line.x, line.y, line.x + line.face.width(line.text), line.y + line.face.line_height)
+            for line in (*grid.labels, *lines)
+        ]
+        assert not any(overlap(one, box) for one in texts for box in boxes)
+        assert not any(overlap(one, other) for one, other in combinations(texts, 2))
+        assert all(one[1] >= 0 and one[3] <= grid.height for one in texts)
+        for (x, y, page), text in captions.items():
+            if page == z and text != WORDS[1]:
+                end = grid.tops[y + 1] if y + 1 < len(grid.tops) else grid.height
+                below = "".join(
+                    line.text
+                    for line in lines
+                    if grid.tops[y] + cell <= line.y < end
+                    and abs(line.x + line.face.width(line.text) / 2 - grid.lefts[x] - cell / 2) < 1
+                )
+                assert below.replace(" ", "") == text.replace(" ", "")
+
+
+def test_a_long_caption_ends_in_an_ellipsis_after_so_many_lines() -> None:
+    grid = make_grid(grid_sweep(2, 1), (64, 64), PLAIN, {(0, 0, 0): "a " * 400})
+    assert [line.text for line in grid.captions[0]][-1] == "…"
+    assert len(grid.captions[0]) == MOST_CAPTION_LINES
+
+
+@pytest.mark.parametrize("format", ["png", "pdf"])
+def test_a_sheet_with_captions_is_as_large_as_was_said_and_its_cells_are_whole(
+    format: SheetFormat,
+) -> None:
+    sweep = grid_sweep(3, 2)
+    cells = captioned(sweep)
+    size = fit_sheet(sweep, 64, 64, PLAIN, format, ["Not computed"], captions_of(cells))
+    bare = fit_sheet(sweep, 64, 64, PLAIN, format, ["Not computed"])
+    assert size.height > bare.height
+    data = write_sheet(sweep, cells, PLAIN, format)
+    if format == "pdf":
+        (page,) = pypdfium2.PdfDocument(data)
+        text = page.get_textpage().get_text_bounded()
+        assert "owl, a red" in " ".join(text.split())
+        return
+    picture = Image.open(io.BytesIO(data))
+    assert picture.size[0] == size.width
+    for cell in cells:
+        left, top, right, bottom = box_of(picture, color_of(cell.x, cell.y)) or (0, 0, 0, 0)
+        assert (right - left, bottom - top) == (64, 64)
+
+
+def test_letters_of_a_caption_that_no_font_has_are_named() -> None:
+    size = fit_sheet(grid_sweep(2, 1), 64, 64, PLAIN, captions={(1, 0, 0): "\U00012000 owl"})
+    assert "cuneiform sign a" in size.note

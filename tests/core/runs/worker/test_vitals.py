@@ -56,6 +56,17 @@ def test_lines_say_what_there_is_to_say() -> None:
     ]
 
 
+def test_a_worker_tells_the_rows_of_the_call_under_way(
+    store: Store, queue: Queue, lab: Lab
+) -> None:
+    """The engine says them, whatever a cell's most are: here three each."""
+    lab.rows_of_cell = 3
+    lab.step_seconds = 0.05
+    with lab.working(store) as worker:
+        queue.submit([settings(1), settings(2)], owner="me", token="1")
+        wait_for(lambda: worker.vitals().rows == 6)
+
+
 def test_a_worker_tells_of_its_work_and_rests(store: Store, queue: Queue, lab: Lab) -> None:
     worker = lab.worker(store)
     assert worker.vitals().rows == 0
