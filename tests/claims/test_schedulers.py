@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -49,7 +50,7 @@ def test_karras_puts_more_steps_at_low_noise() -> None:
 def test_flat_pieces_are_those_of_heun_and_pndm() -> None:
     def twice(name: str) -> list[int]:
         calls = timetable(name, 10, CONFIG).calls
-        pairs = zip(calls, calls[1:], strict=False)
+        pairs = itertools.pairwise(calls)
         return [one.index for one, after in pairs if one.sigma == after.sigma]
 
     assert twice("Heun") == list(range(1, 18, 2))
