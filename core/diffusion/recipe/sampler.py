@@ -1,13 +1,13 @@
 """The sampler that settings ask for: a scheduler with its noise levels, spacing, order and ends.
 
-All of it is configuration of diffusers' own classes, but for what `step_options` names. Imports no
-torch.
+All of it is configuration of diffusers' own classes, but for what `step_options` and ADDED name.
+Imports no torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from core.diffusion.recipe.schedulers import SCHEDULERS, SchedulerRow
@@ -31,7 +31,32 @@ SPACINGS = ("leading", "linspace", "trailing")
 
 FINAL_SIGMAS = ("zero", "sigma_min")
 OWN_ETA = -1.0
-"""Eta as the scheduler has it: DDIM 0, Euler a 1."""
+"""Eta as the scheduler has it: DDIM 0, Euler a and DPM2 a 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Added:
+    """A function of ours in the place of a method of a diffusers scheduler, which has no parameter
+    for `setting`; it is given the setting where `is_told`.
+    """
+
+    setting: str
+    method: str
+    function: str
+    is_told: bool = True
+
+
+ADDED: Mapping[str, tuple[Added, ...]] = {
+    "Euler a": (Added(setting="eta", method="step", function="ancestral_step"),),
+    "DPM2 a": (Added(setting="eta", method="set_timesteps", function="ancestral_timesteps"),),
+    "Heun": (
+        Added(setting="s_churn", method="set_timesteps", function="churned_timesteps"),
+        Added(setting="s_churn", method="step", function="churned_step", is_told=False),
+    ),
+}
+"""By the scheduler's name. Timesteps are laid out in `core.diffusion.recipe.schedule`, steps taken
+in `core.diffusion.sampling.sampler`.
+"""
 
 
 class SamplerSettings(Protocol):
@@ -67,15 +92,27 @@ def sampler_of(settings: SamplerSettings) -> SchedulerRow:
 
 
 def step_options(settings: SamplerSettings) -> dict[str, float]:
-    """What diffusers' `step` of the scheduler is called with besides. Euler a has no `eta` there:
-    `ancestral_step` in `core.diffusion.sampling.sampler` has it.
-    """
+    """What diffusers' own `step` of the scheduler is called with besides."""
+    if settings.scheduler in ADDED:
+        return {}
     options: dict[str, float] = {}
-    if settings.scheduler == "DDIM" and not is_own_eta(settings):
+    if not is_own_eta(settings):
         options["eta"] = settings.eta
     if settings.s_churn:
         options["s_churn"] = settings.s_churn
     return options
+
+
+def added(settings: SamplerSettings) -> dict[str, tuple[Added, dict[str, float]]]:
+    """Method of diffusers' scheduler -> what stands in its place for these settings, and the
+    options that it is told.
+    """
+    is_own = {"eta": is_own_eta(settings), "s_churn": settings.s_churn == 0}
+    return {
+        one.method: (one, {one.setting: getattr(settings, one.setting)} if one.is_told else {})
+        for one in ADDED.get(settings.scheduler, ())
+        if not is_own[one.setting]
+    }
 
 
 def is_own_eta(settings: SamplerSettings) -> bool:

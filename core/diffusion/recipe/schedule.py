@@ -9,11 +9,11 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from core.diffusion.recipe.sampler import SamplerSettings, sampler_of
+from core.diffusion.recipe.sampler import SamplerSettings, added, sampler_of
 from core.diffusion.recipe.schedulers import SCHEDULERS, SchedulerRow
 
 REFERENCE = "DDIM"
@@ -128,7 +128,7 @@ def start_of(settings: RunSettings, scheduler_config: Mapping[str, Any]) -> Star
     if calls == 0:
         return Start(num_executed_steps=0, calls=0, timestep=0.0, sigma=0.0)
     text = json.dumps(dict(scheduler_config), sort_keys=True)
-    timesteps, sigmas = _levels_of(sampler_of(settings), begin.schedule_steps, text)
+    timesteps, sigmas = _levels_of(settings, begin.schedule_steps, text)
     at = begin.first_call(row)
     return Start(
         num_executed_steps=begin.num_executed_steps,
@@ -180,11 +180,11 @@ def _matched(settings: RunSettings, plain: StepRange, config: str) -> StepRange:
     row, run = sampler_of(settings), plain.num_executed_steps
     try:
         wanted = math.log(
-            _levels_of(SCHEDULERS[REFERENCE], plain.schedule_steps, config)[1][plain.first_step]
+            _levels(REFERENCE, "{}", (), plain.schedule_steps, config)[1][plain.first_step]
         )
 
         def distance(begin: StepRange) -> float:
-            sigmas = _levels_of(row, begin.schedule_steps, config)[1]
+            sigmas = _levels_of(settings, begin.schedule_steps, config)[1]
             return abs(math.log(sigmas[begin.first_call(row)]) - wanted)
 
         if not settings.exact_steps:
@@ -207,18 +207,66 @@ def _matched(settings: RunSettings, plain: StepRange, config: str) -> StepRange:
 
 
 def _levels_of(
-    row: SchedulerRow, steps: int, config: str
+    settings: SamplerSettings, steps: int, config: str
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Timestep and sigma of each call. Raises ValueError for more steps than a scheduler has."""
-    return _levels(row.name, json.dumps(dict(row.config), sort_keys=True), steps, config)
+    row = sampler_of(settings)
+    _, options = added(settings).get("set_timesteps", (None, {}))
+    changes = json.dumps(dict(row.config), sort_keys=True)
+    return _levels(row.name, changes, tuple(options.items()), steps, config)
 
 
 @functools.lru_cache(maxsize=512)
 def _levels(
-    name: str, changes: str, steps: int, config: str
+    name: str, changes: str, options: tuple[tuple[str, float], ...], steps: int, config: str
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     row = replace(SCHEDULERS[name], config=json.loads(changes))
     scheduler = row.build(json.loads(config))
-    scheduler.set_timesteps(steps)
+    if options:
+        LAYOUTS[name](scheduler, steps, **dict(options))
+    else:
+        scheduler.set_timesteps(steps)
     timesteps = tuple(float(timestep) for timestep in scheduler.timesteps)
     return timesteps, tuple(call_sigmas(row, scheduler))
+
+
+def ancestral_timesteps(scheduler: Any, steps: int, device: Any = None, *, eta: float) -> None:
+    """Lay out KDPM2AncestralDiscreteScheduler with noise `eta` times as strong: 0 is DPM2, 1 its
+    own. The midpoint of a step lies between its level and the one that it goes down to.
+
+    Source: k-diffusion's get_ancestral_step and sample_dpm_2_ancestral.
+    """
+    type(scheduler).set_timesteps(scheduler, steps, device)
+    # One entry a call, and two of the end, to which nothing goes down.
+    sigma, target = scheduler.sigmas[:-3], scheduler.sigmas[2:-1]
+    up = eta * scheduler.sigmas_up[:-3].to(sigma.device)
+    down = (target**2 - up**2) ** 0.5
+    middle = (sigma * down) ** 0.5  # halfway in log sigma; 0 before the end
+    scheduler.sigmas_up[:-3], scheduler.sigmas_down[:-3] = up, down
+    scheduler.sigmas_interpol[:-3] = middle
+    midpoints = scheduler._sigma_to_t(middle[:-1:2].numpy(), scheduler.log_sigmas.cpu().numpy())
+    scheduler.timesteps[1::2] = scheduler.timesteps.new_tensor(midpoints)
+
+
+def churned_timesteps(scheduler: Any, steps: int, device: Any = None, *, s_churn: float) -> None:
+    """Lay out HeunDiscreteScheduler with the level at which each step begins raised by 1 + gamma;
+    `churned_step` adds the noise between. That of the first step is in the noise that the run
+    starts from, which is drawn at the raised level.
+
+    Source: Karras et al. 2022, algorithm 2; k-diffusion's sample_heun.
+    """
+    type(scheduler).set_timesteps(scheduler, steps, device)
+    gamma = min(s_churn / steps, 2**0.5 - 1)
+    scheduler.sigmas[::2] *= 1 + gamma  # every second call is the look ahead, at a level as it was
+    abar = scheduler.alphas_cumprod
+    known = ((1 - abar) / abar).sqrt().log().numpy()
+    raised = scheduler._sigma_to_t(scheduler.sigmas[::2].numpy(), known)
+    scheduler.timesteps[::2] = scheduler.timesteps.new_tensor(raised)
+    scheduler.set_begin_index(0)  # above the model's last level several calls have one timestep
+
+
+LAYOUTS: Mapping[str, Callable[..., None]] = {
+    "DPM2 a": ancestral_timesteps,
+    "Heun": churned_timesteps,
+}
+"""Scheduler -> what ADDED has in the place of its `set_timesteps`."""

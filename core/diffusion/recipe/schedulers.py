@@ -173,7 +173,7 @@ SCHEDULERS: Mapping[str, SchedulerRow] = _table(
         a1111_sampler="Heun",
         sigma_space=True,
         calls_per_step=2,
-        takes=_LEVELS,
+        takes=(*_LEVELS, "s_churn"),
         note="Second order: looks ahead, so n steps are 2n - 1 calls.",
     ),
     SchedulerRow(
@@ -246,6 +246,7 @@ SCHEDULERS: Mapping[str, SchedulerRow] = _table(
         calls_per_step=2,
         sigma_at="sigmas_interpol_before",
         takes=_LEVELS,
+        eta=1.0,
         note="DPM2 with fresh noise each step.",
     ),
     SchedulerRow(

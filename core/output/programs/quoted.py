@@ -13,13 +13,18 @@ from collections.abc import Mapping
 
 from core.output.programs.excerpts import GUIDANCE, PREDICTION, ROOT, ExcerptError
 
+LAYOUT = "core/diffusion/recipe/schedule.py"
 MASKS = "core/diffusion/recipe/masks.py"
 PROMPT_WEIGHTS = "core/diffusion/recipe/prompt/weights.py"
+STEP = "core/diffusion/sampling/sampler.py"
 SOURCES: Mapping[str, str] = {
-    "ancestral_step": "core/diffusion/sampling/sampler.py",
+    "ancestral_step": STEP,
+    "ancestral_timesteps": LAYOUT,
     "apg": GUIDANCE,
     "averaged": GUIDANCE,
     "cfg": GUIDANCE,
+    "churned_step": STEP,
+    "churned_timesteps": LAYOUT,
     "composed": GUIDANCE,
     "grown": MASKS,
     "may_change": MASKS,

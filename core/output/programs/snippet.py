@@ -11,7 +11,7 @@ from core.diffusion.models.load import ModelInfo
 from core.diffusion.models.lora.files import wanted_loras
 from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.recipe.prompt.weights import plain_text
-from core.diffusion.recipe.sampler import sampler_of, step_options
+from core.diffusion.recipe.sampler import added, sampler_of, step_options
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.recipe.variations import Variation, read_region, variations_of
 from core.diffusion.settings import GenerationSettings
@@ -138,7 +138,7 @@ def _arguments(settings: GenerationSettings, info: ModelInfo | None) -> dict[str
         values["guidance_scale"] = max(settings.guidance_scale, 2.0)
     elif guided and settings.matters("guidance_rescale"):
         values["guidance_rescale"] = settings.guidance_rescale
-    if settings.matters("eta"):
+    if settings.matters("eta") and "set_timesteps" not in added(settings):
         values["eta"] = settings.eta
     source = {name: repr(value) for name, value in values.items()}
     if gives_embeddings(settings):
@@ -159,21 +159,27 @@ def has_own_noise(settings: GenerationSettings) -> bool:
 
 
 def step_text(settings: GenerationSettings, of: str, *, called_by_pipeline: bool = False) -> str:
-    """What the scheduler's step is called with besides, where `of` names the scheduler; a pipeline
-    hands over eta itself.
+    """What stands in the place of methods of the scheduler, which `of` names; a pipeline hands over
+    eta itself.
     """
-    if settings.scheduler == "Euler a" and settings.matters("eta"):
-        function = f"\n\n{quoted('ancestral_step')}\n\n"
-        return (
-            f"{function}{of}.step = functools.partial(ancestral_step, {of}, eta={settings.eta})\n"
-        )
+    if ours := added(settings):
+        functions = quoted(*(one.function for one, _ in ours.values()))
+        lines = [
+            f"{of}.{method} = functools.partial({_bound(one.function, of, options)})\n"
+            for method, (one, options) in ours.items()
+        ]
+        return "".join([f"\n\n{functions}\n\n", *lines])
     options = step_options(settings)
     if called_by_pipeline:
         options.pop("eta", None)
     if not options:
         return ""
-    given = ", ".join(f"{name}={value!r}" for name, value in options.items())
-    return f"{of}.step = functools.partial({of}.step, {given})\n"
+    return f"{of}.step = functools.partial({_bound(f'{of}.step', '', options)})\n"
+
+
+def _bound(function: str, first: str, options: Mapping[str, float]) -> str:
+    named = (f"{name}={value!r}" for name, value in options.items())
+    return ", ".join(filter(None, [function, first, *named]))
 
 
 def _variation(settings: GenerationSettings) -> str:

@@ -158,7 +158,7 @@ SAMPLER_ROWS = (
         default=OWN_ETA,
         label="Eta",
         help="Fresh noise in each step: 0 is none (an ODE), 1 is all of it (an SDE). -1 is the "
-        "scheduler's own: 0 for DDIM, 1 for Euler a.",
+        "scheduler's own: 0 for DDIM, 1 for Euler a and DPM2 a.",
         group="sampler",
         bounds=(OWN_ETA, 1),
         step=0.1,
@@ -175,7 +175,7 @@ SAMPLER_ROWS = (
         name="s_churn",
         default=0.0,
         label="Sigma churn",
-        help="Euler adds noise before each step and removes it again (Karras et al. 2022, "
+        help="Euler and Heun add noise before each step and remove it again (Karras et al. 2022, "
         "algorithm 2). Divided by the number of steps, at most 0.41 a step.",
         group="sampler",
         bounds=(0, 1000),

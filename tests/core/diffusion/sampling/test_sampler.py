@@ -9,7 +9,7 @@ import math
 import os
 import random
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,10 @@ from core.diffusion.engine import Engine, GenerationError
 from core.diffusion.models.load import load_model
 from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.recipe.sampler import AUTOMATIC, SIGMA_SCHEDULES, SPACINGS, sampler_of
-from core.diffusion.recipe.schedule import call_sigmas
+from core.diffusion.recipe.schedule import call_sigmas, start_of, step_range
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.recipe.settings_table import SETTINGS
+from core.diffusion.sampling.sampler import laid_out
 from core.diffusion.settings import GenerationSettings
 from tests.conftest import max_difference
 from tests.core.diffusion.tiny import build
@@ -243,6 +244,158 @@ def test_euler_a_with_half_its_noise_is_the_independent_loop(
     np.testing.assert_allclose(latents[-1], x[0].float().numpy(), rtol=1e-3, atol=2e-3)
 
 
+def level_of(sigma: float, known: torch.Tensor) -> float:
+    """The timestep of a noise level, between the model's own by log sigma (k-diffusion's
+    sigma_to_t); a level beyond the last has the last timestep.
+    """
+    logs = known.log().tolist()
+    wanted = math.log(sigma)
+    if wanted >= logs[-1]:
+        return float(len(logs) - 1)
+    above = next(index for index, log in enumerate(logs) if log > wanted)
+    if above == 0:
+        return 0.0
+    return above - 1 + (wanted - logs[above - 1]) / (logs[above] - logs[above - 1])
+
+
+@dataclass
+class Loop:
+    """A run in float64 outside of any scheduler: it has the levels, and calls the model."""
+
+    model: LoadedModel
+    steps: int
+    scheduler: str
+
+    def __post_init__(self) -> None:
+        pipe = self.model.pipeline(self.scheduler)
+        pipe.scheduler.set_timesteps(self.steps)
+        found = pipe.scheduler.sigmas.double().tolist()
+        self.sigmas = [*sorted(set(found), reverse=True)]  # one a step, and 0
+        abar = pipe.scheduler.alphas_cumprod.double()
+        self.known = ((1 - abar) / abar).sqrt()
+        self.start = float(pipe.scheduler.init_noise_sigma)
+        self.cond, self.uncond = pipe.encode_prompt(PLAIN.prompt, "cpu", 1, True, "")
+        self.generator = torch.Generator("cpu").manual_seed(PLAIN.seed)
+
+    def noise(self) -> torch.Tensor:
+        return torch.randn(1, 4, 8, 8, generator=self.generator).double()
+
+    def eps(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
+        given = (x / (sigma**2 + 1) ** 0.5).float()
+        t = torch.tensor(level_of(sigma, self.known))
+        told = torch.cat([self.uncond, self.cond])
+        eps_u, eps_c = self.model.unet(torch.cat([given] * 2), t, told).sample.chunk(2)
+        return (eps_u + 3.0 * (eps_c - eps_u)).double()
+
+
+def final_latents(engine: Engine, settings: GenerationSettings) -> np.ndarray:
+    """(C, h, w), by the batch's own way."""
+    made = engine.generate([settings], strict=True, record="latents")[0]
+    assert made.trajectory is not None
+    assert made.trajectory.latents is not None
+    return made.trajectory.latents[-1]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("eta", [0.0, 0.5])
+def test_dpm2_a_with_part_of_its_noise_is_the_independent_loop(
+    eta: float, engine: Engine, model: LoadedModel
+) -> None:
+    """k-diffusion's sample_dpm_2_ancestral."""
+    loop = Loop(model, 6, "DPM2 a")
+    x = loop.noise() * loop.start
+    for s, target in itertools.pairwise(loop.sigmas):
+        up = min(target, eta * (target**2 * (s**2 - target**2) / s**2) ** 0.5)
+        down = (target**2 - up**2) ** 0.5
+        slope = loop.eps(x, s)
+        if down > 0:
+            middle = (s * down) ** 0.5
+            slope = loop.eps(x + (middle - s) * slope, middle)
+        x = x + (down - s) * slope
+        x = x + up * loop.noise()
+    settings = replace(PLAIN, scheduler="DPM2 a", eta=eta, num_inference_steps=6)
+    found = final_latents(engine, settings)
+    np.testing.assert_allclose(found, x[0].float().numpy(), rtol=1e-3, atol=3e-3)
+
+
+def test_dpm2_a_goes_from_dpm2_to_its_own_noise(engine: Engine) -> None:
+    plain, ode = (replace(PLAIN, scheduler=name) for name in ("DPM2 a", "DPM2"))
+    none, whole = (replace(plain, eta=eta) for eta in (0.0, 1.0))
+    images = [
+        one.image
+        for settings in (plain, whole, none, ode)
+        for one in engine.generate([settings], strict=True, record="none")
+    ]
+    assert max_difference(images[0], images[1]) == 0
+    assert max_difference(images[2], images[3]) <= 1
+    assert max_difference(images[0], images[2]) > 10
+    assert whole.digest("m") == plain.digest("m") != none.digest("m")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("s_churn", [1.2, 50.0])
+def test_heun_with_churn_is_the_independent_loop(
+    s_churn: float, engine: Engine, model: LoadedModel
+) -> None:
+    """k-diffusion's sample_heun (Karras et al. 2022, algorithm 2), begun at the raised level: the
+    noise of the start and that of the first step are one draw.
+    """
+    steps = 6
+    loop = Loop(model, steps, "Heun")
+    gamma = min(s_churn / steps, 2**0.5 - 1)
+    raised = loop.sigmas[0] * (1 + gamma)
+    x = loop.noise() * (raised if loop.start == loop.sigmas[0] else (raised**2 + 1) ** 0.5)
+    for index, (s, target) in enumerate(itertools.pairwise(loop.sigmas)):
+        hat = s * (1 + gamma)
+        if index:
+            x = x + loop.noise() * (hat**2 - s**2) ** 0.5
+        slope = loop.eps(x, hat)
+        if target > 0:
+            slope = (slope + loop.eps(x + (target - hat) * slope, target)) / 2
+        x = x + (target - hat) * slope
+    settings = replace(PLAIN, scheduler="Heun", s_churn=s_churn, num_inference_steps=steps)
+    found = final_latents(engine, settings)
+    np.testing.assert_allclose(found, x[0].float().numpy(), rtol=1e-3, atol=3e-3)
+
+
+def test_churned_heun_records_the_levels_it_is_called_at(engine: Engine) -> None:
+    """Each step begins above its level; the look ahead is at a level as it was. What is in the
+    latents is what the level says.
+    """
+    plain, churned = (
+        engine.generate([replace(PLAIN, scheduler="Heun", s_churn=churn)], record="norms")[0]
+        for churn in (0.0, 50.0)
+    )
+    assert plain.trajectory is not None
+    assert churned.trajectory is not None
+    before = [record.sigma for record in plain.trajectory.records]
+    after = [record.sigma for record in churned.trajectory.records]
+    assert after[::2] == pytest.approx([sigma * 2**0.5 for sigma in before[::2]])
+    assert after[1::2] == pytest.approx(before[1::2])
+    rms = churned.trajectory.records[0].latent_rms
+    assert rms is not None
+    assert 0.8 < rms < 1.2
+
+
+@pytest.mark.parametrize(
+    "changes", [{"scheduler": "DPM2 a", "eta": 0.5}, {"scheduler": "Heun", "s_churn": 3.0}]
+)
+def test_image_to_image_says_the_level_that_it_starts_at(
+    changes: dict[str, Any], model: LoadedModel
+) -> None:
+    settings = replace(PLAIN, init_image="0" * 64, strength=0.5, **changes)
+    config = model.info.scheduler_config
+    begin = step_range(settings, config)
+    scheduler = laid_out(settings, begin.schedule_steps, config)
+    at = begin.first_call(SCHEDULERS[settings.scheduler])
+    start = start_of(settings, config)
+    assert start.sigma == pytest.approx(float(scheduler.sigmas[at]))
+    assert start.timestep == pytest.approx(float(scheduler.timesteps[at]))
+    plain = start_of(replace(settings, eta=-1.0, s_churn=0.0), config)
+    is_raised = start.sigma > plain.sigma * 1.2
+    assert is_raised == (settings.scheduler == "Heun")
+
+
 def test_churn_and_the_noise_multiplier_reach_diffusers(engine: Engine, model: LoadedModel) -> None:
     pipe = model.pipeline("Euler")
     pipe.set_progress_bar_config(disable=True)
@@ -270,11 +423,11 @@ def test_churn_and_the_noise_multiplier_reach_diffusers(engine: Engine, model: L
 @pytest.mark.parametrize(
     ("changes", "field", "words"),
     [
-        ({"scheduler": "DPM++ 2M", "eta": 0.5}, "eta", "DDIM and Euler a"),
+        ({"scheduler": "DPM++ 2M", "eta": 0.5}, "eta", "DDIM, Euler a and DPM2 a"),
         ({"scheduler": "DDIM", "eta": -0.5}, "eta", "neither -1 nor 0 to 1"),
         ({"scheduler": "DDIM", "solver_order": 3}, "solver_order", "not available with DDIM"),
         ({"scheduler": "DDIM", "sigma_schedule": "karras"}, "sigma_schedule", "with DDIM"),
-        ({"scheduler": "Heun", "s_churn": 5.0}, "s_churn", "with Euler"),
+        ({"scheduler": "LMS", "s_churn": 5.0}, "s_churn", "Euler and Heun"),
         ({"scheduler": "UniPC", "solver_type": "heun"}, "solver_type", "bh1, bh2"),
         ({"scheduler": "UniPC", "solver_type": "bh1"}, "solver_type", "divides by zero"),
         (

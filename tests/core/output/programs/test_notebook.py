@@ -43,6 +43,8 @@ RUNS = {
     "unguided": replace(PLAIN, guidance_scale=1.0, scheduler="PNDM", negative_prompt="x"),
     "blended": replace(PLAIN, prompt_2="an owl", prompt_blend=0.3, scheduler="Heun"),
     "eta of Euler a": replace(PLAIN, scheduler="Euler a", eta=0.5, noise_multiplier=1.1),
+    "eta of DPM2 a": replace(PLAIN, scheduler="DPM2 a", eta=0.5),
+    "churn of Heun": replace(PLAIN, scheduler="Heun", s_churn=5.0),
     "eta of DDIM": replace(PLAIN, scheduler="DDIM", eta=0.5),
     "clip skip": replace(PLAIN, clip_skip=1, negative_prompt="blue"),
     "weighed": replace(PLAIN, prompt="a (red:1.4) apple", negative_prompt="[blue]"),

@@ -19,7 +19,7 @@ from PIL import Image
 
 from core.diffusion.engine import Engine
 from core.diffusion.models.load import BUNDLED_FOLDER, load_model
-from core.diffusion.recipe import masks
+from core.diffusion.recipe import masks, schedule
 from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.recipe.prompt.weights import has_weights, plain_text, weigh
 from core.diffusion.recipe.schedulers import SCHEDULERS
@@ -83,13 +83,17 @@ SKIPPED = [
 ]
 
 SAMPLED = [
-    replace(PLAIN, num_inference_steps=3, **changes)
+    replace(PLAIN, **{"num_inference_steps": 3, **changes})
     for changes in (
         {"scheduler": "DDIM", "eta": 0.5, "timestep_spacing": "trailing"},
         {"scheduler": "Euler a", "eta": 0.5, "noise_multiplier": 1.05},
         {"scheduler": "Euler", "s_churn": 2.0, "final_sigmas_type": "sigma_min"},
         {"scheduler": "Euler", "s_churn": 2.0, "snapshot": 2},
         {"scheduler": "Euler a", "eta": 0.25, "snapshot": 2},
+        {"scheduler": "DPM2 a", "eta": 0.5},
+        {"scheduler": "DPM2 a", "eta": 0.25, "snapshot": 2},
+        {"scheduler": "Heun", "s_churn": 2.0, "num_inference_steps": 20},
+        {"scheduler": "Heun", "s_churn": 50.0, "snapshot": 3},
         {"scheduler": "UniPC", "solver_order": 3, "sigma_schedule": "beta"},
         {"scheduler": "DPM++ 2M Karras", "sigma_schedule": "exponential", "solver_type": "heun"},
         {"scheduler": "DEIS", "lower_order_final": False, "variation_strength": 0.3},
@@ -265,6 +269,15 @@ def test_the_samplers_own_functions_are_quoted() -> None:
         "to_x0": (prediction.to_x0, replace(PLAIN, snapshot=2)),
         "weigh": (weigh, replace(PLAIN, prompt="a (red:1.4) apple")),
         "ancestral_step": (sampler.ancestral_step, replace(PLAIN, scheduler="Euler a", eta=0.5)),
+        "ancestral_timesteps": (
+            schedule.ancestral_timesteps,
+            replace(PLAIN, scheduler="DPM2 a", eta=0.5),
+        ),
+        "churned_step": (sampler.churned_step, replace(PLAIN, scheduler="Heun", s_churn=5.0)),
+        "churned_timesteps": (
+            schedule.churned_timesteps,
+            replace(PLAIN, scheduler="Heun", s_churn=5.0),
+        ),
         "cfg": (guidance.cfg, replace(PLAIN, init_image="0" * 64, guidance_rescale=0.4)),
         "apg": (guidance.apg, GUIDED[2]),
         "averaged": (guidance.averaged, GUIDED[2]),
@@ -286,7 +299,9 @@ def test_the_samplers_own_functions_are_quoted() -> None:
 
 def test_what_is_quoted_brings_what_it_calls() -> None:
     of_scheduler = {"config", "prediction_type", "sigmas", "step_index", "_step_index"}
-    of_scheduler |= {"_init_step_index"}
+    of_scheduler |= {"_init_step_index", "set_timesteps", "sigmas_up", "sigmas_down"}
+    of_scheduler |= {"sigmas_interpol", "_sigma_to_t", "log_sigmas", "timesteps", "step"}
+    of_scheduler |= {"alphas_cumprod", "set_begin_index", "state_in_first_order"}
     for name in SOURCES:
         names: dict[str, object] = {"torch": torch, "np": np}
         exec(quoted(name), names)

@@ -263,6 +263,8 @@ def test_a_schedule_type_is_written_in_the_web_uis_words() -> None:
         ({"scheduler": "Euler", "timestep_spacing": "trailing"}, "Schedule type: SGM Uniform"),
         ({"scheduler": "DDIM", "eta": 0.5}, "Eta: 0.5"),
         ({"scheduler": "Euler", "s_churn": 5.0}, "Sigma churn: 5"),
+        ({"scheduler": "DPM2 a", "eta": 0.5}, "Eta: 0.5"),
+        ({"scheduler": "Heun", "s_churn": 5.0}, "Sigma churn: 5"),
         ({"noise_multiplier": 1.05}, "Noise multiplier: 1.05"),
     ):
         settings = replace(GenerationSettings(prompt="x"), **changes)  # type: ignore[arg-type]
