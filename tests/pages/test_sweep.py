@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -511,6 +512,34 @@ def test_numbers_measure_against_the_reference(app: App) -> None:
     assert list(table.value["UNet rows"]) == [2.0 * app.asked()[0].num_inference_steps] * 4
     assert "LPIPS is left out" in " ".join(caption.value for caption in at.caption)
     assert not messages(at)
+
+
+def test_numbers_measure_against_the_most_steps_of_the_same_row(app: App) -> None:
+    axes = {"sweep_x": "Steps", "sweep_x_values": "2, 3, 8", "sweep_y": "Seed"}
+    at = run(app.open(PAGE, **axes, sweep_y_values="1, 2"))
+    app.finish()
+    at = view(at.run(), "Numbers")
+    against = at.segmented_control(key="sweep:against:x")
+    assert against.options[1] == "The most steps of the same row"
+    against.set_value(against.options[1]).run()
+    wanted = "several numbers of steps differ"  # there are none: a picture's colour is its seed's
+    deadline = time.monotonic() + 60
+    while not any(wanted in one.value for one in at.info):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+        at.run()
+    assert not messages(at)
+    at.button(key="sweep:swap_axes").click().run()
+    assert at.segmented_control(key="sweep:against:y").options[1].endswith("column")
+
+
+def test_the_preset_of_convergence_has_values_of_its_own(app: App) -> None:
+    at = app.open(PAGE)
+    at.button(key="sweep:preset:Convergence").click().run()
+    app.finish()
+    assert len(app.asked()) == 24
+    assert {one.num_inference_steps for one in app.asked()} == {5, 10, 20, 40, 80, 200}
+    assert "the most steps of its row" in captions(at.run())
 
 
 def test_numbers_are_measured_again_after_a_swap(app: App) -> None:

@@ -16,6 +16,7 @@ from core.runs.store.store import Store, StoreError
 from core.sweeps.axis import Axis
 from core.sweeps.drawn import said
 from ui.grid.board import Board, BoardCell, reason_of
+from ui.grid.convergence import is_against_most_steps, show_convergence
 from ui.grid.grid import choose_page
 from ui.grid.measured import await_measures
 from ui.runtime import Runtime
@@ -27,6 +28,9 @@ def show_numbers(runtime: Runtime, board: Board) -> None:
     done = {cell.digest: cell for cell in reversed(board.done())}
     if not done:
         st.info("There are numbers as soon as a cell is finished.")
+        return
+    if is_against_most_steps(board):
+        show_convergence(runtime, board)
         return
     reference = _choose_reference(board, done)
     name = st.selectbox(

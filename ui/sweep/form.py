@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -125,8 +125,10 @@ def _strength() -> dict[str, object]:
         return strength_controls(PREFIX, has_posterior=True)
 
 
-def put_axes(model: ModelInfo, axes: dict[str, str]) -> None:
-    """Set which parameters vary, each with its example values; the others stop varying."""
+def put_axes(model: ModelInfo, axes: Mapping[str, str], values: Mapping[str, str]) -> None:
+    """Set which parameters vary, each with its `values`, by side, or its examples; the others stop
+    varying.
+    """
     if not (st.session_state.get(key("prompt")) or "").strip() and model.example_prompts:
         st.session_state[key("prompt")] = model.example_prompts[0]
     for side in SIDES:
@@ -135,6 +137,8 @@ def put_axes(model: ModelInfo, axes: dict[str, str]) -> None:
     for side, name in axes.items():
         st.session_state[key(side)] = name
         fill_examples(side)
+        if side in values:
+            st.session_state[key(f"{side}_values")] = values[side]
     st.session_state[key("new_seed")] = NEW_SEED_NAMES[""]
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.diffusion.models.load import ModelInfo
 from core.runs.queue.jobs import Job
+from core.sweeps.axis import parse_axis
 from core.sweeps.plan import Plan
 from core.sweeps.sweep import Sweep
 from ui.settings.prompt import PromptPlaces
@@ -25,6 +27,8 @@ class Preset:
     icon: str
     axes: dict[str, str]
     look_for: str
+    values: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Side -> its values, where they are not the axis' examples."""
 
 
 PRESETS = (
@@ -76,6 +80,14 @@ PRESETS = (
         "one picture.",
     ),
     Preset(
+        title="Convergence",
+        icon=":material/show_chart:",
+        axes={"x": "num_inference_steps", "y": "scheduler"},
+        look_for="How many steps are enough: Numbers measures each picture against the most steps "
+        "of its row.",
+        values={"x": "5, 10, 20, 40, 80, 200", "y": "Euler, Heun, DPM++ 2M, Euler a"},
+    ),
+    Preset(
         title="Prompt words",
         icon=":material/match_word:",
         axes={"x": "prompt_search_replace", "y": "seed"},
@@ -117,7 +129,17 @@ def prompt_box(model: ModelInfo) -> tuple[DeltaGenerator, PromptPlaces]:
 def what_to_look_for(sweep: Sweep) -> str:
     """What a preset says of the sweep that it sets; empty for a sweep of no preset."""
     varies = {side: axis.name for side, axis in sweep.axes().items()}
-    return next((preset.look_for for preset in PRESETS if preset.axes == varies), "")
+    axes = sweep.axes()
+    fitting = [
+        preset
+        for preset in PRESETS
+        if preset.axes == varies
+        and all(
+            parse_axis(varies[side], values).values == axes[side].values
+            for side, values in preset.values.items()
+        )
+    ]
+    return max(fitting, key=lambda preset: len(preset.values)).look_for if fitting else ""
 
 
 def run_button(place: DeltaGenerator, plan: Plan, job: Job | None) -> None:
@@ -150,5 +172,5 @@ def _note_click() -> None:
 
 
 def _use_preset(model: ModelInfo, preset: Preset) -> None:
-    put_axes(model, preset.axes)
+    put_axes(model, preset.axes, preset.values)
     _note_click()
