@@ -87,9 +87,9 @@ def test_values_that_the_address_cannot_keep_are_said_and_stay_where_they_were_t
     assert "characters in the address, which keeps 100,000: shorten it" in captions(at)
     assert not [one for one in messages(at) if "link" in one]
     assert at.text_input(key="sweep_x_values").value == long
-    (message, *_) = messages(app.open(PAGE, **GRID | {"sweep_x_values": long}))
-    assert "Part of the link could not be used" in message
-    assert "which keeps 100,000: shorten it" in message
+    again = app.open(PAGE, **GRID | {"sweep_x": "Prompt", "sweep_x_values": long})
+    said = [one for one in messages(again) if "Part of the link could not be used" in one]
+    assert "which keeps 100,000: shorten it" in "".join(said), messages(again)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_values_that_the_address_cannot_keep_are_said_and_stay_where_they_were_t
         (b"\x89PNG\r\n\x1a\n", ["The table: is not text in UTF-8"]),
         (
             "prompt,seed\n" + "\n".join(f"{'apple ' * 20},{seed}" for seed in range(900)),
-            ["The table: is too long for this page", "about 680 of its 900 rows"],
+            ["The table: is too long for this page", "about 654 of its 900 rows"],
         ),
         ("steps\n" + "\n".join("0" * 30), ["And 18 more."]),
     ],

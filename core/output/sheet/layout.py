@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from core.output.sheet.lettering import BOLD, Face
@@ -91,9 +91,7 @@ class Grid:
     labels: tuple[TextLine, ...]
     face: Face
     gap: int
-    captions: Mapping[int, tuple[TextLine, ...]] = field(
-        default_factory=dict[int, tuple[TextLine, ...]]
-    )
+    captions: Mapping[int, tuple[TextLine, ...]]
 
     @property
     def border(self) -> int:
@@ -216,9 +214,8 @@ def notes(texts: Sequence[str], grid: Grid) -> Block:
 def _caption(face: Face, text: str, width: float) -> list[str]:
     """The lines of a caption, of which only so many are shown."""
     lines = face.wrap(text, width)
-    if len(lines) > MOST_CAPTION_LINES:
-        lines = [*lines[: MOST_CAPTION_LINES - 1], "…"]
-    return lines
+    is_long = len(lines) > MOST_CAPTION_LINES
+    return [*lines[: MOST_CAPTION_LINES - 1], "…"] if is_long else lines
 
 
 def _caption_lines(
