@@ -521,14 +521,18 @@ def test_numbers_measure_against_the_most_steps_of_the_same_row(app: App) -> Non
     at = view(at.run(), "Numbers")
     against = at.segmented_control(key="sweep:against:x")
     assert against.options[1] == "The most steps of the same row"
+    measured(at)
+    against = at.segmented_control(key="sweep:against:x")
     against.set_value(against.options[1]).run()
-    wanted = "several numbers of steps differ"  # there are none: a picture's colour is its seed's
     deadline = time.monotonic() + 60
-    while not any(wanted in one.value for one in at.info):
-        assert time.monotonic() < deadline
+    while not any("Distance" in one.value for one in at.dataframe):
+        assert time.monotonic() < deadline, messages(at)
         time.sleep(0.1)
         at.run()
+    table = at.dataframe[0].value
     assert not messages(at)
+    assert list(table["Distance"] == 0) == [False, False, True] * 2, "8 steps of each row"
+    assert "N is the most steps" in captions(at)
     at.button(key="sweep:swap_axes").click().run()
     assert at.segmented_control(key="sweep:against:y").options[1].endswith("column")
 
