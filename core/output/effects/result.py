@@ -33,8 +33,8 @@ class Difference:
 
     `by_block` has one number for each of `blocks`: the mean over those cells of the other factors
     that have both levels; `mean` is the mean of these, None without any. `interval` and `p` are
-    of the paired t test, `bootstrap` (BCa) resamples blocks. They are None together where there
-    are too few blocks or all differ by exactly as much; `note` says so, "" otherwise.
+    of the paired t test, which needs two blocks; `bootstrap` resamples blocks, and needs five.
+    They are None where there are fewer, or all differ by exactly as much; `note` says so.
     `p_holm` is `p` corrected for the `comparisons` of this measure. `agree` blocks have the sign of
     the mean. `needed` blocks would show a difference of this size with 80 % power; None where
     there is none or the number is past power.MOST_BLOCKS. `pairs` of `possible_pairs` cells exist.
@@ -95,8 +95,9 @@ class Share:
     (With distances that no points in space have, a share may be below 0.) `factors` are
     the names that make up the term: one of a factor, several of an interaction, none of the block
     and of the rest, which is how effects differ from block to block. `interval` by bootstrap over
-    blocks, `p` by permutation within blocks, which cannot be below `smallest_p`: each is None
-    where there are too few blocks, and `p` is for factors and interactions alone.
+    blocks, `p` by permutation within blocks, which cannot be below `smallest_p`, and `by_chance`
+    the mean share of these permutations: each is None where there are too few blocks, and the
+    last three are for factors and interactions alone.
     """
 
     kind: TermKind
@@ -106,6 +107,7 @@ class Share:
     interval: Interval | None
     p: float | None
     smallest_p: float | None
+    by_chance: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,6 +214,7 @@ def _share_row(table: ShareTable, share: Share) -> dict[str, Any]:
         **_ends("", share.interval),
         "p": share.p,
         "smallest_p": share.smallest_p,
+        "by_chance": share.by_chance,
         "permutations": table.permutations,
         "seeds": table.blocks,
         "cells": table.cells,

@@ -80,7 +80,7 @@ def test_a_blocks_difference_is_its_mean_over_the_cells_that_have_both() -> None
     assert found.by_block == (2.0, 1.5)
     assert (found.pairs, found.possible_pairs) == (3, 4)
     assert found.note == (
-        "2 seeds are too few for a bootstrap. "
+        "Fewer than 5 seeds: no bootstrap. "
         "3 of 4 pairs exist, in 2 of 2 seeds: the others count for nothing."
     )
 
@@ -132,26 +132,6 @@ def test_a_number_that_is_not_finite_was_not_measured() -> None:
     broken = replace(first, values={SCORE.name: float("inf")})
     found = only(replace(grid, observations=(broken, *grid.observations[1:])))
     assert found.blocks == ("1", "2")
-
-
-def test_the_bootstrap_is_scipys_and_comes_again() -> None:
-    found = only(grid_of(SLEEP))
-    assert found.bootstrap == only(grid_of(SLEEP)).bootstrap
-    ends = stats.bootstrap(
-        (SLEEP[:, 1] - SLEEP[:, 0],), np.mean, rng=np.random.default_rng(9)
-    ).confidence_interval
-    assert found.bootstrap is not None
-    assert found.bootstrap.low == pytest.approx(ends.low, abs=0.05)
-    assert found.bootstrap.high == pytest.approx(ends.high, abs=0.05)
-
-
-def test_the_bootstrap_covers_what_its_text_says() -> None:
-    draw = np.random.default_rng(0)
-    values = draw.normal(size=(2000, 8))
-    ends = stats.bootstrap(
-        (values,), np.mean, axis=1, n_resamples=999, batch=100, rng=draw
-    ).confidence_interval
-    assert 0.86 <= ((ends.low <= 0) & (ends.high >= 0)).mean() <= 0.91
 
 
 def test_holms_correction() -> None:
@@ -212,20 +192,15 @@ def test_the_order_of_the_observations_does_not_matter(shuffler: random.Random) 
 def test_the_interval_holds_the_known_effect_in_19_of_20_grids() -> None:
     """2,000 grids of 8 seeds and 2 x 2 values: seeds far apart, an effect that varies with them."""
     draw = np.random.default_rng(11)
-    effect, held, wrong = 0.7, 0, 0
+    effect, held = 0.7, 0
     for _ in range(2000):
         seeds = draw.normal(scale=5, size=(8, 1, 1))
         slopes = draw.normal(effect, 0.5, size=(8, 1, 1)) * np.array([0, 1])[:, None]
-        values = seeds + slopes + draw.normal(size=(8, 2, 2))
-        grid = grid_of(values)
+        grid = grid_of(seeds + slopes + draw.normal(size=(8, 2, 2)))
         (found,) = differences(grid, "guidance_scale", SCORE.name, resamples=0)
-        (none,) = differences(grid, "scheduler", SCORE.name, resamples=0)
         assert found.interval is not None
-        assert none.p is not None
         held += found.interval.holds(effect)
-        wrong += none.p <= 0.05
     assert 0.93 <= held / 2000 <= 0.97
-    assert wrong / 2000 <= 0.065
 
 
 def test_a_curve_has_a_line_for_each_block_and_a_gap_where_a_cell_is_missing() -> None:
