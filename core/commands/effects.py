@@ -13,8 +13,8 @@ from core.exports.effects.baselines import AGAINST
 from core.exports.effects.files import FILES, file_of
 from core.exports.effects.found import find_effects, stored_grid
 from core.exports.effects.grid import MeasuredGrid
-from core.exports.effects.words import sentences
 from core.exports.sweep import NOT_COMPUTED
+from core.output.effects.words import sentences
 from core.runs.store.store import Store
 
 SUFFIXES = ", ".join(FILES)

@@ -20,7 +20,7 @@ def ready(visitor: Visitor, seed: int) -> Page:
     """The view of a sweep of one seed that has run."""
     page = visitor.open(f"{SWEEP}&sweep_seed={seed}")
     page.get_by_role("button", name="Run").first.click()
-    page.get_by_text("One seed says what happened once").wait_for()
+    page.get_by_text("One seed shows what happened once").wait_for()
     settle(page)
     return page
 
@@ -65,7 +65,7 @@ def test_a_number_is_typed_and_kept(visitor: Visitor, server: Server) -> None:
     wait_until(lambda: own.of(digests).get("My rating"), "the number")
     assert list(own.of(digests)["My rating"].values()) == [4.5]
     page.reload()
-    page.get_by_text("One seed says what happened once").wait_for()
+    page.get_by_text("One seed shows what happened once").wait_for()
     settle(page)
     page.get_by_label("Measure", exact=True).first.click()
     expect(page.get_by_role("option", name="My rating")).to_be_visible()

@@ -56,7 +56,7 @@ def measure(at: AppTest, name: str) -> AppTest:
 def test_paired_seeds_are_compared_in_words_and_figures(app: App) -> None:
     at = measure(effects(app, **SEEDS), "settled_step")
     assert "Guidance scale 3 → 7" in words(at)
-    assert "the settling step was the same in all 3 seeds." in words(at)
+    assert "leaves the settling step as it is in all 3 seeds." in words(at)
     assert figures(at) == 2
     assert "what happened once" not in words(at)
     assert "LPIPS is left out" in words(at)
@@ -72,7 +72,7 @@ def test_a_measure_of_two_pictures_says_what_it_compares_with(app: App) -> None:
 
 def test_one_seed_says_what_happened_once_and_offers_seven_more(app: App) -> None:
     at = effects(app)
-    assert "One seed says what happened once" in words(at)
+    assert "One seed shows what happened once" in words(at)
     assert figures(at) == 1, "no intervals"
     assert "14 cells to compute" in words(at)
     button = at.button(key="sweep:more_seeds")
@@ -128,7 +128,7 @@ def test_numbers_of_ones_own_are_imported_kept_and_compared(app: App) -> None:
     (message,) = messages(at)
     assert "Row 8 matches no cell of this grid." in message
     at = measure(at, "own:Fingers")
-    assert "raises “Fingers” by 10.50 (95 % CI" in words(at)
+    assert "raises the fingers by 10.50 (95 % CI" in words(at)
     again = app.open(PAGE, **{**GUIDANCE, **SEEDS, "sweep_view": "Effects"})
     assert "own:Fingers" in seen(again).selectbox(key="sweep:effects:measure").options or any(
         "Fingers" in option for option in again.selectbox(key="sweep:effects:measure").options

@@ -10,8 +10,8 @@ import streamlit as st
 from core.exports.effects.files import FILES, EffectsFile
 from core.exports.effects.found import find_effects
 from core.exports.effects.grid import MeasuredGrid
-from core.exports.effects.words import methods
 from core.output.effects.result import Effects
+from core.output.effects.words import methods
 from ui.grid.board import Board
 
 PICTURES = ("SVG", "PNG")

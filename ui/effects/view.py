@@ -8,15 +8,17 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.exports.effects.baselines import AGAINST, base_digests, pairs_of
-from core.exports.effects.found import find_effects
+from core.exports.effects.found import find_effects, shares_of_pictures
 from core.exports.effects.grid import MeasuredGrid, measure_label, measure_note, measured_grid
-from core.exports.effects.words import (
+from core.output.effects.result import Effects, ShareTable
+from core.output.effects.words import (
     difference_sentence,
+    once_sentence,
     overall,
     power_sentence,
     share_sentence,
+    term_sentence,
 )
-from core.output.effects.result import Effects, ShareTable
 from core.output.figures.effect_figures import curve_figure, difference_figure, share_figure
 from core.output.numbers.quantities import QUANTITIES
 from core.sweeps.seeds import block_side
@@ -74,10 +76,12 @@ def show_effects(runtime: Runtime, board: Board, *, extend: Extend | None = None
     said = st.container(gap="xsmall")
     name = _choose_measure(board, measured, against)
     effects = _effects(measured, name, _stamp(measured, name))
+    pictures = _of_pictures(measured, _stamp(measured)) if effects.has_parts else ()
+    tables = (*effects.shares, *pictures)
     with said:
-        _say(effects, effects.shares)
+        _say(effects, tables)
     _show_figures(board, effects)
-    _show_shares(board, effects, effects.shares)
+    _show_shares(board, effects, tables)
     if not board.is_running:
         offer_more_seeds(runtime, board, extend)
     with st.expander("Numbers of your own", icon=":material/edit_note:", key=_name(board, "own")):
@@ -130,8 +134,8 @@ def _compares(name: str) -> bool:
     return name in QUANTITIES and QUANTITIES[name].needs in ("pair", "seen")
 
 
-def _stamp(measured: MeasuredGrid, name: str) -> str:
-    """What the effects of a measure depend on."""
+def _stamp(measured: MeasuredGrid, name: str = "") -> str:
+    """What the effects of a measure depend on, or those on the pictures themselves."""
     grid = measured.grid
     parts = [(one.levels, one.block, one.digest, one.values.get(name)) for one in grid.observations]
     content = (grid.factors, grid.missing, grid.left_out, measured.notes, parts)
@@ -140,37 +144,33 @@ def _stamp(measured: MeasuredGrid, name: str) -> str:
 
 @st.cache_data(show_spinner=False, max_entries=64)
 def _effects(_measured: MeasuredGrid, name: str, stamp: str) -> Effects:
-    return find_effects(_measured, [name])
+    return find_effects(_measured, [name], with_pictures=False)
+
+
+@st.cache_data(show_spinner="Taking the pictures apart", max_entries=16)
+def _of_pictures(_measured: MeasuredGrid, stamp: str) -> tuple[ShareTable, ...]:
+    return shares_of_pictures(_measured)
 
 
 def _say(effects: Effects, tables: Sequence[ShareTable]) -> None:
     """What the axes did, and what cannot be said."""
     for one in overall(effects):
         st.markdown(f"**{plain(difference_sentence(effects, one))}**")
-        if words := power_sentence(effects, one):
+        if not one.is_shown and (words := power_sentence(effects, one)):
             st.caption(plain(words))
-    if _has_parts(effects):
+    if effects.has_parts:
         for table in tables:
             if words := share_sentence(effects, table):
                 st.markdown(plain(words))
     if effects.is_once:
-        st.info(
-            f"One {effects.block_label} says what happened once: no interval can be drawn. More "
-            "seeds show what holds.",
-            icon=":material/casino:",
-        )
+        st.info(plain(once_sentence(effects)), icon=":material/casino:")
     if effects.missing:
         show_warning("Some cells are missing", "\n\n".join(effects.missing))
 
 
-def _has_parts(effects: Effects) -> bool:
-    """Whether there is more than one thing that differences can go with."""
-    return not effects.is_once or len(effects.factors) > 1
-
-
 def _show_shares(board: Board, effects: Effects, tables: Sequence[ShareTable]) -> None:
     """What the differences go with, as bars: of the measure, and of the pictures themselves."""
-    if not _has_parts(effects):
+    if not effects.has_parts:
         return
     for table in tables:
         if table.shares:
@@ -180,8 +180,8 @@ def _show_shares(board: Board, effects: Effects, tables: Sequence[ShareTable]) -
                 width="stretch",
                 config=figure_config(board),
             )
-        if table.note:
-            st.caption(plain(f"{table.label}: {table.note}"))
+            said = " ".join(term_sentence(table, share) for share in table.shares)
+            st.caption(plain(f"{said} {table.note}".strip()))
 
 
 def _show_figures(board: Board, effects: Effects) -> None:

@@ -32,6 +32,11 @@ def differences_csv(effects: Effects) -> bytes:
     return _csv(effects.to_dict()["effects"])
 
 
+def shares_csv(effects: Effects) -> bytes:
+    """A row for each share of the variance, by measure and axis."""
+    return _csv(effects.to_dict()["shares"])
+
+
 def effects_json(effects: Effects) -> bytes:
     """All of it, as `Effects.to_dict` has it."""
     text = json.dumps(effects.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
@@ -74,6 +79,13 @@ FILES: Mapping[str, EffectsFile] = {
             mime="application/vnd.apache.parquet",
             help="For pandas, R and DuckDB: numbers with their types.",
             write=differences_parquet,
+        ),
+        EffectsFile(
+            label="Shares (CSV)",
+            suffix=".shares.csv",
+            mime="text/csv",
+            help="A row for each share of the variance.",
+            write=shares_csv,
         ),
         EffectsFile(
             label="JSON",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from core.exports.effects.baselines import base_digests, pairs_of
 from core.exports.effects.grid import MeasuredGrid, measured_grid
 from core.exports.measuring import measure_missing
-from core.output.effects.paired import RESAMPLES, corrected, curve, differences
-from core.output.effects.result import Curve, Difference, Effects
+from core.output.effects import effects
+from core.output.effects.bootstrap import RESAMPLES
+from core.output.effects.result import Effects, ShareTable
+from core.output.effects.shares import picture_shares
 from core.output.numbers.cell_numbers import Place
 from core.runs.store.measured.own import OwnNumbers
 from core.runs.store.store import Store
@@ -47,31 +50,23 @@ def find_effects(
     takes the pictures themselves apart too.
     """
     grid = measured.grid
-    chosen = [one for one in grid.measures if names is None or one.name in names]
-    count = sum(len(factor.neighbours()) for factor in grid.factors)
-    resamples = RESAMPLES if count <= MOST_RESAMPLED else 0
-    found: list[Difference] = []
-    curves: list[Curve] = []
-    for measure in chosen:
-        of_measure: list[Difference] = []
-        for factor in grid.factors:
-            curves.append(curve(grid, factor.name, measure.name))
-            pairs = factor.neighbours()
-            order = factor.order()
-            if len(order) > 2:  # from one end to the other, beside each step
-                pairs = [(order[0], order[-1]), *pairs]
-            of_measure += differences(grid, factor.name, measure.name, pairs, resamples=resamples)
-        found += corrected(of_measure)
-    return Effects(
-        factors=grid.factors,
-        measures=tuple(chosen),
-        blocks=grid.blocks(),
-        block_label=grid.block_label,
-        curves=tuple(curves),
-        differences=tuple(found),
-        shares=(),
-        missing=grid.missing,
-        left_out=(*grid.left_out, *measured.notes),
-        resamples=resamples,
-        seed=0,
+    chosen = tuple(one for one in grid.measures if names is None or one.name in names)
+    pairs: dict[str, list[tuple[int, int]]] = {}
+    for factor in grid.factors:
+        order = factor.order()
+        ends = [(order[0], order[-1])] if len(order) > 2 else []  # beside each step
+        pairs[factor.name] = [*ends, *factor.neighbours()]
+    found = effects.find_effects(
+        replace(grid, measures=chosen),
+        measured.spaces if with_pictures else (),
+        pairs=pairs,
+        resamples=RESAMPLES if sum(map(len, pairs.values())) <= MOST_RESAMPLED else 0,
     )
+    return replace(found, left_out=(*found.left_out, *measured.notes))
+
+
+def shares_of_pictures(measured: MeasuredGrid) -> tuple[ShareTable, ...]:
+    """How much of the distances between the pictures goes with each axis and with the seed, in
+    each of their spaces.
+    """
+    return tuple(picture_shares(measured.grid, space) for space in measured.spaces)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterator, Sequence
 
 import plotly.graph_objects as go
 
-from core.exports.effects.words import (
+from core.output.effects.result import Effects, ShareTable
+from core.output.effects.words import (
     difference_sentence,
     methods,
     overall,
     power_sentence,
     share_sentence,
+    term_sentence,
 )
-from core.output.effects.result import Effects
 from core.output.figures.effect_figures import curve_figure, difference_figure, share_figure
 from core.output.texts.a1111.parameters import VERSION
 
@@ -36,10 +38,21 @@ def effects_page(effects: Effects) -> bytes:
         has_script = True
         return text
 
+    def shares_of(tables: Sequence[ShareTable]) -> Iterator[str]:
+        """Nothing where one cell has all there is to tell apart."""
+        for table in tables if effects.has_parts else ():
+            yield f"<p>{html.escape(share_sentence(effects, table))}</p>"
+            if table.shares:
+                yield drawn(share_figure(table))
+                lines = (html.escape(term_sentence(table, one)) for one in table.shares)
+                yield f"<ul>{''.join(f'<li>{line}</li>' for line in lines)}</ul>"
+
     for measure in effects.measures:
         parts.append(f"<h2>{html.escape(measure.label)}</h2>")
         for one in overall(effects, measure.name):
-            said = f"{difference_sentence(effects, one)} {power_sentence(effects, one)}"
+            said = difference_sentence(effects, one)
+            if not one.is_shown:
+                said = f"{said} {power_sentence(effects, one)}"
             parts.append(f"<p>{html.escape(said.strip())}</p>")
         parts += [
             drawn(curve_figure(effects, c)) for c in effects.curves if c.measure == measure.name
@@ -47,13 +60,11 @@ def effects_page(effects: Effects) -> bytes:
         found = [one for one in effects.differences if one.measure == measure.name]
         if found and not effects.is_once:
             parts.append(drawn(difference_figure(effects, found)))
-        parts += [
-            f"<p>{html.escape(share_sentence(effects, table))}</p>{drawn(share_figure(table))}"
-            for table in effects.shares
-            if table.measure == measure.name and table.shares
-        ]
-    pictures = [table for table in effects.shares if table.is_picture and table.shares]
-    parts += [drawn(share_figure(table)) for table in pictures]
+        parts += shares_of([one for one in effects.shares if one.measure == measure.name])
+    pictures = [table for table in effects.shares if table.is_picture]
+    if pictures:
+        parts.append("<h2>The pictures themselves</h2>")
+        parts += shares_of(pictures)
     parts.append(f"<h2>Methods</h2><p>{html.escape(methods(effects))}</p>")
     parts += [
         f"<p><small>{html.escape(s)}</small></p>" for s in (*effects.missing, *effects.left_out)

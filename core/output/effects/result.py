@@ -154,6 +154,11 @@ class Effects:
         """Say whether there are fewer than two blocks."""
         return len(self.blocks) < 2
 
+    @property
+    def has_parts(self) -> bool:
+        """Say whether there is more than one thing that differences can go with."""
+        return not self.is_once or len(self.factors) > 1
+
     def factor(self, name: str) -> Factor:
         """Raises KeyError for a name that no factor has."""
         return {factor.name: factor for factor in self.factors}[name]

@@ -15,12 +15,22 @@ _MOST_LEVELS = 6
 _MOST_TERMS = 3
 
 
-def summary(effects: Effects) -> list[str]:
-    """The sentences of a whole grid: what was shown, the shares, and what was left out."""
-    sentences = [once_sentence(effects)] if effects.is_once else []
-    sentences += [difference_sentence(effects, one) for one in effects.differences]
-    sentences += [share_sentence(effects, table) for table in effects.shares]
-    return [one for one in (*sentences, *effects.missing, *effects.left_out) if one]
+def overall(effects: Effects, measure: str | None = None) -> list[Difference]:
+    """The difference between the first and the last level of each factor, of each measure."""
+    found: list[Difference] = []
+    for one in effects.differences:
+        order = effects.factor(one.factor).order()
+        if (one.start, one.end) == (order[0], order[-1]) and measure in (None, one.measure):
+            found.append(one)
+    return found
+
+
+def sentences(effects: Effects) -> list[str]:
+    """What the axes did from end to end, and what the differences go with."""
+    found = [difference_sentence(effects, one) for one in overall(effects)]
+    if effects.has_parts:
+        found += [share_sentence(effects, table) for table in effects.shares]
+    return [one for one in found if one]
 
 
 def difference_sentence(effects: Effects, one: Difference) -> str:

@@ -52,7 +52,7 @@ def test_it_says_what_the_axes_do(
     assert main(asked) == 0
     out, err = capsys.readouterr()
     assert out.startswith("Guidance scale 3 → 7 raises the CLIP score by 2.1 (95 % CI ")
-    assert out.endswith("2 of 2 seeds).\n")
+    assert "2 of 2 seeds).\nOf all differences in the CLIP score" in out
     assert "1 cell is missing (Guidance scale 7, Seed 3): Not computed." in err
     assert "LPIPS is left out" in err
 
