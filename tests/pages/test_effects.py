@@ -57,7 +57,7 @@ def test_paired_seeds_are_compared_in_words_and_figures(app: App) -> None:
     at = measure(effects(app, **SEEDS), "settled_step")
     assert "Guidance scale 3 → 7" in words(at)
     assert "leaves the settling step as it is in all 3 seeds." in words(at)
-    assert figures(at) == 2
+    assert figures(at) == 4, "a curve, intervals, and the shares of the pictures in two spaces"
     assert "what happened once" not in words(at)
     assert "LPIPS is left out" in words(at)
     assert not messages(at)
