@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from math import isclose
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def test_even_timesteps_leave_low_noise_nearly_bare_and_karras_fills_it() -> Non
         return sum(call.log_snr > 2 for call in calls)
 
     assert low(None) <= 3
-    assert low("karras") >= 3 * low(None)
+    assert low("karras") >= 2 * low(None)
 
 
 def test_karras_puts_more_steps_at_low_noise() -> None:
@@ -47,15 +48,17 @@ def test_karras_puts_more_steps_at_low_noise() -> None:
     assert low("DPM++ 2M Karras") > low("DPM++ 2M")
 
 
-def test_flat_pieces_are_those_of_heun_and_pndm() -> None:
+def test_flat_pieces_are_those_of_heun_dpm2_a_and_pndm() -> None:
     def twice(name: str) -> list[int]:
         calls = timetable(name, 10, CONFIG).calls
         pairs = itertools.pairwise(calls)
-        return [one.index for one, after in pairs if one.sigma == after.sigma]
+        return [one.index for one, after in pairs if isclose(one.sigma, after.sigma, rel_tol=1e-5)]
 
     assert twice("Heun") == list(range(1, 18, 2))
     assert twice("PNDM") == [1]
-    assert not any(twice(name) for name in SCHEDULERS if name not in ("Heun", "PNDM"))
+    assert twice("DPM2 a") == list(range(1, 18, 2))
+    others = [name for name in SCHEDULERS if name not in ("Heun", "PNDM", "DPM2 a")]
+    assert not any(map(twice, others))
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
@@ -92,8 +95,8 @@ def test_noise_above_a_deviation_of_1_stays_in_the_picture(model: LoadedModel) -
     def grain(made: np.ndarray) -> np.ndarray:
         return np.abs(np.diff(made, axis=1)).mean((1, 2, 3))
 
-    def colour(made: np.ndarray) -> float:
-        return float((made.max(3) - made.min(3)).mean())
+    def clipped(made: np.ndarray) -> float:
+        return float(np.isin(made, (0, 255)).mean())
 
     usual, above = (pictures(model, noise_multiplier=factor) for factor in (1.0, 1.41))
     added = pictures(
@@ -101,4 +104,4 @@ def test_noise_above_a_deviation_of_1_stays_in_the_picture(model: LoadedModel) -
     )  # a deviation of 1.41
     for one in (above, added):
         assert (grain(one) > 1.5 * grain(usual)).all()
-        assert colour(one) > colour(usual)
+        assert clipped(one) > 1.5 * clipped(usual)

@@ -22,7 +22,9 @@ from core.diffusion.settings import GenerationSettings
 from core.exports.films.film import Film
 from core.exports.films.film_settings import FilmedRun, FilmSettings
 from core.exports.films.film_task import film_arguments
+from core.exports.films.inversion_film import InversionFilm
 from core.exports.films.walk import WalkFilm, walk_arguments
+from core.exports.measuring import known_of
 from core.runs.queue.queue import Queue
 from core.runs.queue.task_table import TASKS
 from core.runs.queue.tasks import TaskRequest, Tasks
@@ -142,7 +144,9 @@ def test_every_task_of_the_table_runs_in_the_other_process(store: Store) -> None
         "noised inputs": (begin, {"changes": [{}, {"strength": 0.5}]}),
         "inversion": (begin, {"edit": "a blue apple"}),
         "inversion errors": (begin, {"steps": [2, 3]}),
+        "inversion film": (begin, {"edit": "a blue apple", "fingerprint": fingerprint}),
         "noise numbers": (SMALL, {}),
+        "measures": (SMALL, {"digests": [one], "pairs": [[one, other]], "unseen": [one]}),
         "likeness": (SMALL, {"pairs": [[one, other]], "with_clip": True}),
         "likeness to source": (SMALL, {"source": source, "digests": [one]}),
         "film": (SMALL, film_arguments(film, "mp4")),
@@ -167,6 +171,11 @@ def test_every_task_of_the_table_runs_in_the_other_process(store: Store) -> None
     assert found["noised inputs"][1].start.num_executed_steps == 1
     assert [error.steps for error in found["inversion errors"]] == [2, 3]
     assert found["inversion"].edited is not None
+    filmed = InversionFilm(settings=begin, edit="a blue apple", fingerprint=fingerprint)
+    assert filmed.find(store) is not None
+    assert found["inversion film"] == filmed.name
+    assert found["measures"] == 3
+    assert known_of(store, [one], [(one, other)], model="bundled").is_whole
     assert found["likeness"][one, other].rmse > 0
     assert found["likeness to source"][one].rmse > 0
     assert film.find("mp4") is not None

@@ -83,7 +83,7 @@ def show_noise(runtime: Runtime, children: Children) -> None:
             st.caption(plain(f"{METHODS[one.method].label}: {one.problem}."))
     st.caption(
         "The sampler expects a deviation of 1. What is above it stays in the picture, as grain and "
-        "stronger colours. The cosine says how much of the source is left."
+        "clipped colours. The cosine says how much of the source is left."
     )
 
 

@@ -152,7 +152,7 @@ METHODS: Mapping[str, Method] = _table(
         formula=r"z+s\,n",
         mix=add,
         expect="Noise on top of noise and nothing else: the norm grows by about the root of 1 + "
-        "s². The sampler takes the surplus for content: oversaturated colours and grain.",
+        "s². The surplus stays in the picture, as grain and clipped colours.",
     ),
     Method(
         name="rotate",

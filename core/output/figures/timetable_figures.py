@@ -41,8 +41,9 @@ ORDER = LabFigure(
     name="order",
     title="Call by call",
     look="A flat piece is a noise level that is visited twice: Heun evaluates the end of its step "
-    "and then begins the next one there (Karras et al. 2022, alg. 1), PNDM its second level "
-    "(diffusers' PNDMScheduler.step_plms).",
+    "and then begins the next one there (Karras et al. 2022, alg. 1), DPM2 a has its midpoint "
+    "there (√(σ · σ_down) with k-diffusion's σ_down = σ_to² / σ), PNDM begins its second step "
+    "again (diffusers' PNDMScheduler.step_plms).",
 )
 
 
