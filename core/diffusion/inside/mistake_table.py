@@ -48,7 +48,7 @@ MISTAKES: Mapping[str, Mistake] = {
     "clipped": Mistake(
         title="clip_sample left on",
         why="Clipping the predicted x0 to [-1, 1] belongs to pixels; latents are larger than that, "
-        "and lose their strong colours and contrasts at every step.",
+        "and what is beyond is cut off at every step.",
         wrong="DDIMScheduler(..., clip_sample=True)",
         right="DDIMScheduler(..., clip_sample=False)",
         changes={"scheduler": "DDIM"},
