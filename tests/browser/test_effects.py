@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from core.runs.store.measured.own import OwnNumbers
 from tests.browser.conftest import Server, Visitor, settle, wait_until
+from tests.browser.test_sweep_table import type_into
 
 SWEEP = (
     "/Sweep?sweep_prompt=%F0%9F%8D%8E&sweep_num_inference_steps=2"
@@ -37,29 +38,28 @@ def test_seven_seeds_more_turn_what_happened_into_what_holds(
     assert sorted({one.seed for one in server.asked()}) == list(range(42, 49))
     settle(page)
     expect(page.get_by_text("what happened once")).to_be_hidden()
-    expect(page.locator(".js-plotly-plot")).to_have_count(2)
+    expect(page.locator(".js-plotly-plot")).to_have_count(
+        5
+    )  # a curve, intervals, three sets of shares
     page.get_by_text("Export", exact=True).last.click()
     with page.expect_download() as caught:
         page.get_by_role("button", name="JSON").click()
     target = tmp_path / "effects.json"
     caught.value.save_as(target)
-    (row,) = json.loads(target.read_text())["effects"]
+    written = json.loads(target.read_text())
+    (row,) = written["effects"]
+    assert {one["axis"] for one in written["shares"]} >= {"guidance_scale", "block"}
     assert (row["from"], row["to"], row["seeds"]) == ("1", "3", 8)
 
 
 def test_a_number_is_typed_and_kept(visitor: Visitor, server: Server) -> None:
     page = ready(visitor, 141)
     page.get_by_text("Numbers of your own").click()
-    canvas = page.get_by_test_id("stDataFrame").locator("canvas").first
-    canvas.wait_for()
+    table = page.get_by_test_id("stDataFrame")
+    table.wait_for()
     settle(page)
-    canvas.scroll_into_view_if_needed()
-    box = canvas.bounding_box()
-    assert box is not None
-    # The first row of the last column; the canvas lies below the element that is scrolled.
-    page.mouse.click(box["x"] + box["width"] * 0.8, box["y"] + 52)
-    page.keyboard.type("4.5")
-    page.keyboard.press("Enter")
+    table.scroll_into_view_if_needed()
+    type_into(page, table, 1, 0.8, "4.5")
     digests = [cell.digest or "" for cell in server.queue.cells(server.newest_job().id)]
     own = OwnNumbers(server.store.database)
     wait_until(lambda: own.of(digests).get("My rating"), "the number")
