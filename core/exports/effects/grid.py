@@ -195,8 +195,8 @@ def _confounded(sweep: Sweep, plan: Plan) -> list[str]:
 def _spaces(observations: Sequence[Observation], known: Known) -> tuple[PictureSpace, ...]:
     """Where the pictures lie: for CLIP, where there is one, and by their pixels."""
     labels = {
-        "clip": (known.embeddings, "the picture, as CLIP sees it"),
-        "pixels": (known.pixels, f"the picture, by its pixels at {PIXELS_SIDE} × {PIXELS_SIDE}"),
+        "clip": (known.embeddings, "CLIP embedding"),
+        "pixels": (known.pixels, f"pixels at {PIXELS_SIDE} × {PIXELS_SIDE}"),
     }
     spaces: list[PictureSpace] = []
     for name, (vectors, label) in labels.items():
