@@ -18,6 +18,11 @@ MEASURED = 200
 ENOUGH = 40
 """Pictures of like batches that a pace is taken from: more would be of longer ago."""
 
+SECONDS_A_ROW = {2: 1.0, 4: 0.74, 8: 0.69, 16: 0.60, 32: 0.56}
+"""On a CPU, by the rows of a batch, to those in a batch of 2 (benchmarks/RESULTS.md, "Growth").
+A GPU gains several times more, and how much differs: there a small batch's pace is a bound.
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Made:
@@ -37,7 +42,8 @@ class Paces:
         self._read: dict[str, tuple[str, list[_Made]]] = {}
 
     def find(self, model: ModelInfo, rows: int) -> Pace | None:
-        """The pace in the newest batches like one of `rows`, else in those that are nearest.
+        """The pace in the newest batches like one of `rows`, else in those that are nearest,
+        on a CPU with what a larger batch gains there.
 
         Only what the device that computed last has made counts.
         """
@@ -50,10 +56,10 @@ class Paces:
         chosen = (like or [one for one in made if one.rows == nearest])[:ENOUGH]
         infos = {one.settings.model: model for one in chosen}
         work = work_of([one.settings for one in chosen], infos)
-        return Pace(
-            row_pixels_per_second=work / sum(one.seconds for one in chosen),
-            is_like=bool(like) or nearest > rows,
-        )
+        seconds = sum(one.seconds for one in chosen)
+        if not like and nearest < rows and made[0].device == "cpu":
+            return Pace(row_pixels_per_second=work / seconds * _gain(nearest, rows), is_like=True)
+        return Pace(row_pixels_per_second=work / seconds, is_like=bool(like) or nearest > rows)
 
     def _made(self, fingerprint: str) -> list[_Made]:
         """The newest pictures of a model that took time, read again when there is a newer one."""
@@ -90,6 +96,15 @@ class Paces:
             if made.rows > 0 and work_of([one], {}) > 0:
                 found.append(made)
         return found
+
+
+def _gain(fewer: int, more: int) -> float:
+    """How many times as fast a row of a CPU's batch of `more` rows is as one of `fewer`."""
+
+    def seconds(rows: int) -> float:
+        return SECONDS_A_ROW[min(SECONDS_A_ROW, key=lambda known: _apart(known, rows))]
+
+    return seconds(fewer) / seconds(more)
 
 
 def _apart(one: int, other: int) -> float:

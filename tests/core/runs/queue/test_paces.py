@@ -50,14 +50,21 @@ def test_each_size_of_batch_has_a_pace_of_its_own(queue: Queue, store: Store) ->
     assert speed(queue, 2) == (0.5, True), "one slow picture does not set a grid's time"
 
 
-def test_where_no_like_batch_was_measured_the_nearest_is_a_bound(
+def test_a_cpu_estimates_a_larger_batch_by_what_batches_gain_there(
     queue: Queue, store: Store
 ) -> None:
+    """One picture alone said "up to" 2.9 times the time that its sweep took."""
     put(store, 0, 3, rows=2, seconds=2.0)
-    assert speed(queue, 32) == (0.5, False)
+    assert speed(queue, 32) == (pytest.approx(0.5 / 0.56), True)
+    assert speed(queue, 500) == speed(queue, 32), "no further than was measured"
     put(store, 50, 3, rows=8, seconds=1.0)
-    assert speed(queue, 32) == (1.0, False)
+    assert speed(queue, 32) == (pytest.approx(0.69 / 0.56), True)
     assert speed(queue, 4) == (pytest.approx(6 / 9), True), "of both"
+
+
+def test_on_a_gpu_a_smaller_batch_is_a_bound(queue: Queue, store: Store) -> None:
+    put(store, 0, 3, rows=2, seconds=2.0, device="cuda")
+    assert speed(queue, 32) == (0.5, False)
 
 
 def test_the_newest_pictures_and_the_last_device_count(queue: Queue, store: Store) -> None:
