@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from core.commands import effects, export, generate, sweep
+from core.commands import app, effects, export, generate, sweep
 from core.commands.console import BAD_INPUT, CANCELLED, FAILED, UsageError, say
 from core.diffusion.models.load import ModelError
 from core.diffusion.settings import SettingsError
@@ -28,10 +28,10 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see {self.prog} --help)")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> int:
     """Run one command and return its exit code: 0, 1 failed, 2 bad input, 130 cancelled."""
     try:
-        options = _parser().parse_args(arguments)
+        options = _parser(program).parse_args(arguments)
         return options.run(options)
     except SettingsError as error:
         for problem in error.problems:
@@ -51,11 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return CANCELLED
 
 
-def _parser() -> _Parser:
-    parser = _Parser(prog=PROGRAM, description="Diffusion Lightbox without a browser.")
+def _parser(program: str) -> _Parser:
+    parser = _Parser(prog=program, description="Diffusion Lightbox without a browser.")
     parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (generate, sweep, export, effects):
+    for command in (app, generate, sweep, export, effects):
         command.add_to(commands)
     return parser
 

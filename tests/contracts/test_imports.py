@@ -52,6 +52,7 @@ HOUSE: tuple[tuple[str, ...], ...] = (
     ("core.exports",),
     ("core.commands",),
     ("core.__main__",),
+    ("core.commands.installed",),
     ("ui",),
     ("ui.catalog", "ui.views"),
     ("ui.links",),
