@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
 import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from core.commands import app, effects, export, generate, sweep
+from core.commands import app, effects, export, generate, reference, sweep
 from core.commands.console import BAD_INPUT, CANCELLED, FAILED, UsageError, say
 from core.diffusion.models.load import ModelError
 from core.diffusion.settings import SettingsError
@@ -41,6 +42,9 @@ def main(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> i
         for line in str(error).splitlines():
             say(f"error: {line}")
         return BAD_INPUT
+    except BrokenPipeError:  # `| head` has read enough; Python would complain once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except OSError as error:
         say(f"error: {str(error.filename or '')[:120]}: {error.strerror or error}")
         return BAD_INPUT if error.errno in NO_NAMES else FAILED
@@ -55,7 +59,7 @@ def _parser(program: str) -> _Parser:
     parser = _Parser(prog=program, description="Diffusion Lightbox without a browser.")
     parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (app, generate, sweep, export, effects):
+    for command in (app, generate, sweep, export, effects, reference):
         command.add_to(commands)
     return parser
 
