@@ -23,6 +23,7 @@ from core.diffusion.recipe.prompt.weights import BREAKS, plain_text
 from core.diffusion.recipe.prompt.wildcards import Wildcards
 from core.diffusion.recipe.settings_table import PROMPTS, label_of
 from core.output.texts.a1111.prompt_words import take_loras
+from ui.help import links_of_setting
 from ui.links import BOUND
 from ui.runtime import tokenizer
 from ui.settings.controls import key
@@ -119,6 +120,7 @@ def count_tokens(
         if lost:
             st.caption("What is red is cut off: the text encoder never sees it.")
         st.caption(SYNTAX)
+        st.caption(links_of_setting("prompt"))
     if info.vocabulary is not None:
         read = BREAKS.sub(" ", " ".join(text for _, text in texts))
         _show_vocabulary(row, info.vocabulary, info.name, read)
