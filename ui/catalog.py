@@ -121,6 +121,15 @@ VARIATIONS = Page(
     receives="image",
 )
 
+GLOSSARY = Page(
+    path="pages/Glossary.py",
+    title="Glossary",
+    icon=":material/dictionary:",
+    summary="The words used here, each in two sentences, with its symbol, its source and a link to "
+    "where it can be seen.",
+    prefix="glossary",
+)
+
 CATALOG = (
     HOME,
     GENERATE,
@@ -132,4 +141,5 @@ CATALOG = (
     STEPS,
     VARIATIONS,
     GALLERY,
+    GLOSSARY,
 )

@@ -19,7 +19,14 @@ from core.output.effects.words import (
     share_sentence,
     term_sentence,
 )
-from core.output.figures.effect_figures import curve_figure, difference_figure, share_figure
+from core.output.figures.effect_figures import (
+    CURVE,
+    DIFFERENCE,
+    SHARE,
+    curve_figure,
+    difference_figure,
+    share_figure,
+)
 from core.output.numbers.quantities import QUANTITIES
 from core.sweeps.seeds import block_side
 from ui.effects.export import figure_config, show_effects_export
@@ -28,6 +35,7 @@ from ui.effects.own import own_numbers, show_own_numbers
 from ui.grid.board import Board, reason_of
 from ui.grid.measured import await_measures
 from ui.grid.numbers import reference_of
+from ui.help import links_of_figure, links_of_quantity
 from ui.runtime import Runtime
 from ui.views import plain, show_empty, show_warning
 
@@ -126,7 +134,7 @@ def _choose_measure(board: Board, measured: MeasuredGrid, against: str) -> str:
                 width=280,
                 persist_state="session",
             )
-    st.caption(plain(measure_note(name, against)))
+    st.caption(f"{plain(measure_note(name, against))} {links_of_quantity(name)}".strip())
     return name
 
 
@@ -182,6 +190,7 @@ def _show_shares(board: Board, effects: Effects, tables: Sequence[ShareTable]) -
             )
             said = " ".join(term_sentence(table, share) for share in table.shares)
             st.caption(plain(f"{said} {table.note}".strip()))
+            st.caption(links_of_figure(SHARE))
 
 
 def _show_figures(board: Board, effects: Effects) -> None:
@@ -196,6 +205,7 @@ def _show_figures(board: Board, effects: Effects) -> None:
             width="stretch",
             config=figure_config(board),
         )
+    st.caption(links_of_figure(CURVE))
     if not effects.is_once:
         st.plotly_chart(
             difference_figure(effects, effects.differences),
@@ -210,6 +220,7 @@ def _show_figures(board: Board, effects: Effects) -> None:
             if compared > 1
             else "The mean difference with its 95 % interval; filled where it holds."
         )
+        st.caption(links_of_figure(DIFFERENCE))
     else:
         return
     notes = dict.fromkeys(one.note for one in effects.differences if one.note)

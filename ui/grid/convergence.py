@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import streamlit as st
 
-from core.output.figures.convergence_figure import convergence_figure
+from core.output.figures.convergence_figure import CONVERGENCE, convergence_figure
 from core.output.numbers.cell_numbers import Place
 from core.output.numbers.convergence import (
     LEAST_RMSE,
@@ -20,6 +20,7 @@ from core.runs.store.store import Store, StoreError
 from ui.grid.board import Board
 from ui.grid.grid import choose_page
 from ui.grid.measured import await_measures
+from ui.help import links_of_figure
 from ui.runtime import Runtime
 from ui.views import plain
 
@@ -78,7 +79,7 @@ def show_convergence(runtime: Runtime, board: Board) -> None:
     if any(line.draws_noise for line in drawn):
         words += "A scheduler that adds fresh noise draws other noise for other steps: it comes to "
         words += "no one picture, and has no order."
-    st.caption(plain(words))
+    st.caption(f"{plain(words)}  \n{links_of_figure(CONVERGENCE)}")
     _show_table(board, distances)
 
 

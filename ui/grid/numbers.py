@@ -19,6 +19,7 @@ from ui.grid.board import Board, BoardCell, reason_of
 from ui.grid.convergence import is_against_most_steps, show_convergence
 from ui.grid.grid import choose_page
 from ui.grid.measured import await_measures
+from ui.help import links_of_quantity, note_of_quantity
 from ui.runtime import Runtime
 from ui.views import plain
 
@@ -41,7 +42,8 @@ def show_numbers(runtime: Runtime, board: Board) -> None:
         persist_state="session",
     )
     quantity = QUANTITIES[name or "rmse"]
-    st.caption(f"{quantity.label}: {quantity.note}.")
+    links = links_of_quantity(quantity.name)
+    st.caption(f"{quantity.label}: {plain(quantity.note)}. {links}")
     if await_measures(runtime, board, [(digest, reference.digest) for digest in done]) is None:
         return
     found = export_of(runtime.store, board, SheetOptions()).numbers()
@@ -80,7 +82,8 @@ def show_numbers_of(store: Store, board: Board, cell: BoardCell) -> None:
         for name in ("rmse", "ssim", "final_latent_rms"):
             quantity = QUANTITIES[name]
             shown = quantity.show(found.value(name))
-            st.metric(quantity.label, shown, width="content", help=quantity.note)
+            note = note_of_quantity(name, quantity.note)
+            st.metric(quantity.label, shown, width="content", help=note)
     is_same = reference.digest == cell.digest
     what = "This is the reference" if is_same else f"Reference: {board.values_of(reference)}"
     st.caption(plain(what))

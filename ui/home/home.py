@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+
 import streamlit as st
 
 from core.diffusion.recipe.settings_table import SETTINGS
 from core.diffusion.settings import GenerationSettings
+from core.runs.queue.jobs import Job
+from core.runs.store.store import StoredImage
 from core.sweeps.axes import AXES
 from core.sweeps.axis import parse_axis
 from core.sweeps.sweep import Sweep
-from ui.catalog import CATALOG, GALLERY, GENERATE, HOME, SWEEP
+from ui.catalog import CATALOG, GALLERY, GENERATE, HOME, STEPS, SWEEP, Page
 from ui.clicks import note_click
 from ui.grid.tiles import Tile, show_tiles
+from ui.help import help_of
+from ui.home.examples import COMPARE, LEARN, MAKE, Example
 from ui.links import put_settings
-from ui.runtime import Runtime
-from ui.send import send
+from ui.runs.sweeps import LABEL, describe_sweep, recent_sweeps
+from ui.runtime import Runtime, owner_id
+from ui.send import send, send_sweep
+from ui.settings.prompt import limits_of, show_vocabulary
 from ui.sweep_link import key, put_sweep
 from ui.views import ago, plain, show_empty
 
@@ -25,7 +34,13 @@ OPENED = f"{HOME.prefix}:opened"
 
 FIRST_SEED = 1
 EXAMPLE = "a red apple on a blue background"
-MOST_EXAMPLES = 4
+DOOR = 280  # pixels: one column on a phone
+SMALL = 48  # pixels: four pictures beside each other in a door
+LAST_SWEEPS = 3
+MOST_WORDS = 80
+LEARNING = ("Lessons", "Step by step", "Glossary")
+"""The titles of the pages that teach."""
+
 SWEEPS = {
     "guidance_scale": "One row of pictures that differ in how strongly the prompt pulls.",
     "num_inference_steps": "One row of pictures, from one denoising step to many.",
@@ -45,7 +60,8 @@ def show_intro() -> None:
 
 
 def show_start(runtime: Runtime) -> None:
-    """A prompt and what to do with it: one picture, or one of three sweeps, at a click."""
+    """A prompt, what the model can draw of it, and three doors: a picture, a sweep, a lesson."""
+    model = runtime.model
     with st.container(border=True, gap="small"):
         prompt = st.text_input(
             "Prompt",
@@ -53,31 +69,132 @@ def show_start(runtime: Runtime) -> None:
             placeholder=_example(runtime),
             label_visibility="collapsed",
         )
-        prompt = prompt.strip() or _example(runtime)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if st.button(
                 "Generate", key=f"{HOME.prefix}:generate", type="primary", icon=GENERATE.icon
             ):
-                _generate(prompt)
-            st.caption("or sweep:", width="content")
-            for name, words in SWEEPS.items():
-                if st.button(
-                    SETTINGS[name].label,
-                    key=f"{HOME.prefix}:sweep:{name}",
-                    icon=SWEEP.icon,
-                    help=words,
-                ):
-                    _sweep(runtime, prompt, name)
-        if len(runtime.model.example_prompts) > 1:
-            st.caption(plain(f"{runtime.model.name} draws: " + _subjects(runtime)))
+                _generate(prompt.strip() or _example(runtime))
+            show_vocabulary(st.container(width="content"), model, prompt)
+        if limits := limits_of(model):
+            st.caption(plain(limits))
+    prompt = prompt.strip() or _example(runtime)
+    grid = st.grid(3, min_column_width=DOOR, gap="small")
+    with grid.cell():
+        _make()
+    with grid.cell():
+        _compare(runtime, prompt)
+    with grid.cell():
+        _learn()
+
+
+def _made_by(runtime: Runtime, job: Job) -> StoredImage | None:
+    """The first picture of a job that is stored."""
+    digests = (cell.digest for cell in runtime.queue.cells(job.id) if cell.digest)
+    return next((found for one in digests if (found := runtime.store.get(one))), None)
+
+
+@contextmanager
+def _door(title: str, icon: str, words: str, examples: Sequence[Example]) -> Generator[None]:
+    """A card: its title, real pictures of the bundled model, what they are, and what to do."""
+    with st.container(border=True, height="stretch", gap="xsmall"):
+        st.subheader(f"{icon} {title}", anchor=False)
+        grid = st.grid(len(examples), min_column_width=SMALL, gap="xxsmall")
+        for example in examples:
+            with grid.cell():
+                st.image(
+                    example.path.read_bytes(),
+                    width="stretch",
+                    caption=example.caption,
+                    output_format="PNG",
+                    alt=f"{example.settings.prompt}: {example.caption}",
+                )
+        st.caption(words)
+        with st.container(horizontal=True, gap="xsmall"):
+            yield
+
+
+def _make() -> None:
+    with _door(
+        "Make a picture",
+        GENERATE.icon,
+        "Type a prompt above, or begin with one of these: it is made while you watch.",
+        MAKE,
+    ):
+        for example in MAKE:
+            if st.button(
+                example.caption,
+                key=f"{HOME.prefix}:make:{example.name}",
+                help=plain(example.settings.prompt),
+            ):
+                _generate(example.settings.prompt)
+
+
+def _compare(runtime: Runtime, prompt: str) -> None:
+    with _door(
+        "Compare",
+        SWEEP.icon,
+        "One apple, one seed, four guidance scales. Vary a setting of the prompt above:",
+        COMPARE,
+    ):
+        for name, words in SWEEPS.items():
+            if st.button(
+                SETTINGS[name].label,
+                key=f"{HOME.prefix}:sweep:{name}",
+                help=help_of(SETTINGS[name], words),
+            ):
+                _sweep(runtime, prompt, name)
+
+
+def _learn() -> None:
+    with _door(
+        "Learn",
+        STEPS.icon,
+        "What the model predicts after 1, 3, 6 and all 20 calls of one run. See why:",
+        LEARN,
+    ):
+        for page in learning_pages():
+            st.page_link(page.path, label=page.title, icon=page.icon)
+
+
+def learning_pages() -> list[Page]:
+    """The pages that teach, as far as the app has them, in the order in which they are offered."""
+    by_title = {page.title: page for page in CATALOG}
+    return [by_title[title] for title in LEARNING if title in by_title]
+
+
+def show_left_off(runtime: Runtime) -> None:
+    """What this browser ran last: what still runs, and its last sweeps, each a click away."""
+    jobs = runtime.queue.jobs(owner=owner_id(), limit=1)
+    if not jobs:
+        return
+    st.subheader("Where you left off", anchor=False)
+    job, sweeps = jobs[0], recent_sweeps(runtime, LAST_SWEEPS)
+    if not job.is_over:
+        cells = f"{job.done_cells} of {job.total_cells} pictures"
+        st.caption(plain(f"Still running: {job.label.removeprefix(LABEL)} ({cells})"))
+    with st.container(horizontal=True, gap="small"):
+        image = None if job.is_sweep else _made_by(runtime, job)
+        if image is not None and st.button(
+            plain((image.settings.prompt or "(no prompt)")[:MOST_WORDS]),
+            key=f"{HOME.prefix}:left:{job.id}",
+            type="tertiary",
+            icon=GENERATE.icon,
+            help=f"Made {ago(image.created_at)}: opens its settings in Generate.",
+        ):
+            send(runtime, image, GENERATE)
+        for job_id, when, sweep in sweeps:
+            if st.button(
+                plain(describe_sweep(sweep)[:MOST_WORDS]),
+                key=f"{HOME.prefix}:left:{job_id}",
+                type="tertiary",
+                icon=SWEEP.icon,
+                help=f"Run {ago(when)}",
+            ):
+                send_sweep(sweep)
 
 
 def _example(runtime: Runtime) -> str:
     return next(iter(runtime.model.example_prompts), EXAMPLE)
-
-
-def _subjects(runtime: Runtime) -> str:
-    return " · ".join(runtime.model.example_prompts[:MOST_EXAMPLES])
 
 
 def _generate(prompt: str) -> None:

@@ -24,6 +24,7 @@ from core.diffusion.recipe.settings_table import SETTINGS, label_of
 from core.diffusion.settings import GenerationSettings
 from core.sweeps.sweep import SweepProblem
 from ui.catalog import IMAGE_TO_IMAGE
+from ui.help import help_of
 from ui.img2img.brush import begin_anew, paint_mask
 from ui.img2img.source import Source
 from ui.links import BOUND
@@ -69,8 +70,11 @@ def mask_form(source: Source, vae_scale_factor: int) -> Mask:
     if not st.toggle(
         SWITCH,
         key=f"{PREFIX}_masked",
-        help="Inpainting with any model: after each step, what is outside the mask is put back "
-        "from the source, with as much noise as the next step expects.",
+        help=help_of(
+            SETTINGS["mask_image"],
+            "Inpainting with any model: after each step, what is outside the mask is put back "
+            "from the source, with as much noise as the next step expects.",
+        ),
         **BOUND,
     ):
         return Mask()

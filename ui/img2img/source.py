@@ -23,8 +23,10 @@ from core.diffusion.recipe.images import (
     open_picture,
     prepare,
 )
+from core.diffusion.recipe.settings_table import SETTINGS
 from core.runs.store.store import StoreError
 from ui.catalog import IMAGE_TO_IMAGE
+from ui.help import help_of
 from ui.img2img.samples import SAMPLES
 from ui.links import BOUND, put_runs
 from ui.runs.recording import needs_tensors
@@ -136,8 +138,11 @@ def _own(runtime: Runtime) -> _Opened | None:
         type=TYPES,
         key=f"{PREFIX}:file",
         max_upload_size=MAX_BYTES // 2**20,
-        help="PNG, JPEG or WebP, up to 20 MB and 40 megapixels. It stays on this machine, and is "
-        "kept with the first picture that is made from it.",
+        help=help_of(
+            SETTINGS["init_image"],
+            "PNG, JPEG or WebP, up to 20 MB and 40 megapixels. It stays on this machine, and is "
+            "kept with the first picture that is made from it.",
+        ),
         label_visibility="collapsed",
         on_change=_take_uploaded,
     )

@@ -12,6 +12,7 @@ from core.output.figures.step_figures import NO_GUIDANCE, data_mean_square, step
 from core.output.figures.step_runs import Run
 from core.output.figures.step_table import write_figure_page, write_step_csv, write_step_parquet
 from core.runs.store.store import Store
+from ui.help import links_of_figure
 from ui.latents.form import PREFIX, Look, norm_form
 from ui.latents.runs import channel_square
 from ui.views import plain
@@ -63,7 +64,8 @@ def _show_one(store: Store, runs: Sequence[Run], row: StepFigure, look: Look, ki
             help="This figure as a page that works offline",
             on_click="ignore",
         )
-    note.caption(plain(row.look + _note(runs, row, look, channel, square)))
+    said = plain(row.look + _note(runs, row, look, channel, square))
+    note.caption(f"{said}  \n{links_of_figure(row.name)}")
     with st.container(key=f"{FIGURES}{place}"):
         st.plotly_chart(
             draw(names_runs=False),

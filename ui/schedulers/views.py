@@ -19,6 +19,7 @@ from core.output.figures.timetable_figures import (
     places_figure,
     summary_table,
 )
+from ui.help import links_of_figure
 from ui.links import BOUND
 from ui.schedulers.form import MEASURES, PREFIX
 from ui.views import plain
@@ -63,7 +64,7 @@ def show_tables(tables: Sequence[Timetable]) -> None:
 
 def _show(row: LabFigure, figure: go.Figure) -> None:
     st.markdown(f"**{row.title}**")
-    st.caption(plain(row.look))
+    st.caption(f"{plain(row.look)}  \n{links_of_figure(row.name)}")
     st.plotly_chart(
         figure,
         key=f"{PREFIX}:plot:{row.name}",

@@ -18,6 +18,7 @@ from core.diffusion.settings import MAX_SEED, MAX_SIDE, GenerationSettings
 from core.output.texts.infotext import ReadBack
 from core.sweeps.drawn import as_typed
 from ui.catalog import GENERATE
+from ui.help import help_of
 from ui.links import BOUND, MAX_COUNT, Parameter, put_settings, settings_parameters
 from ui.settings.fields import bounded, control, default_of
 from ui.settings.guidance_controls import GUIDANCE, guidance_controls
@@ -89,7 +90,7 @@ def settings_form(
         SETTINGS["negative_prompt"].label,
         key=key("negative_prompt", prefix),
         height=96,
-        help=SETTINGS["negative_prompt"].help,
+        help=help_of(SETTINGS["negative_prompt"]),
         **BOUND,
     )
     seed, count = _seed(prefix, seed, has_count)
@@ -244,7 +245,9 @@ def _lora_box(prefix: str) -> str:
         SETTINGS["loras"].label,
         key=key("loras", prefix),
         placeholder=f"{known[0]}:0.8" if known else None,
-        help=f"LoRA files with their weights. Available: {plain(here)}.",
+        help=help_of(
+            SETTINGS["loras"], f"LoRA files with their weights. Available: {plain(here)}."
+        ),
         **BOUND,
     )
     return text or ""

@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.diffusion.recipe.setting import Setting
 from core.diffusion.recipe.settings_table import FROM_MODEL, SETTINGS
+from ui.help import help_of
 from ui.links import BOUND
 
 _N = TypeVar("_N", int, float)
@@ -33,7 +34,7 @@ def control(
     """
     row = SETTINGS[name]
     start = row.default if default is None else default
-    shared = {"key": f"{prefix}_{name}", "help": row.help, **BOUND, **options}
+    shared = {"key": f"{prefix}_{name}", "help": help_of(row), **BOUND, **options}
     if row.kind is bool:
         return bool(place.toggle(row.label, bool(start), **shared))
     if row.choices:

@@ -13,7 +13,6 @@ from streamlit.delta_generator import DeltaGenerator
 from core.diffusion.models.files.tokenizers import Tokenizer
 from core.diffusion.models.load import ModelInfo, describe
 from core.diffusion.models.lora.files import list_loras
-from core.diffusion.models.vocabulary import Vocabulary
 from core.diffusion.recipe.limits import MAX_TEXT
 from core.diffusion.recipe.prompt.foreign import foreign_words
 from core.diffusion.recipe.prompt.lora_text import Lora, LoraError, loras_text, parse_loras
@@ -23,6 +22,7 @@ from core.diffusion.recipe.prompt.weights import BREAKS, plain_text
 from core.diffusion.recipe.prompt.wildcards import Wildcards
 from core.diffusion.recipe.settings_table import PROMPTS, label_of
 from core.output.texts.a1111.prompt_words import take_loras
+from ui.help import links_of_setting
 from ui.links import BOUND
 from ui.runtime import tokenizer
 from ui.settings.controls import key
@@ -119,9 +119,8 @@ def count_tokens(
         if lost:
             st.caption("What is red is cut off: the text encoder never sees it.")
         st.caption(SYNTAX)
-    if info.vocabulary is not None:
-        read = BREAKS.sub(" ", " ".join(text for _, text in texts))
-        _show_vocabulary(row, info.vocabulary, info.name, read)
+        st.caption(links_of_setting("prompt"))
+    show_vocabulary(row, info, BREAKS.sub(" ", " ".join(text for _, text in texts)))
     show_wildcards(row, wildcards)
     with places.below:
         if warns:
@@ -208,8 +207,26 @@ def _take_loras(prefix: str) -> None:
         st.toast(plain(note))
 
 
-def _show_vocabulary(place: DeltaGenerator, vocabulary: Vocabulary, name: str, read: str) -> None:
-    """The words that a small model has never learned, and those that it has."""
+def limits_of(info: ModelInfo) -> str:
+    """What a small model draws and what it does not, in two sentences; "" where its words are not
+    known.
+    """
+    known = info.vocabulary
+    if known is None:
+        return ""
+    return (
+        f"{info.name} draws one of {len(known.objects)} objects on a plain background, "
+        f"{info.default_width} × {info.default_height} pixels, in these styles: "
+        f"{', '.join(known.styles)}. Of two objects it draws one or a mixture; numbers mean "
+        "nothing to it, and most other words are ignored."
+    )
+
+
+def show_vocabulary(place: DeltaGenerator, info: ModelInfo, read: str) -> None:
+    """The words that a small model has never learned, those that it has, and its limits."""
+    if info.vocabulary is None:
+        return
+    vocabulary, name = info.vocabulary, info.name
     unknown = vocabulary.unknown(plain_text(read))
     shown = ", ".join(unknown[:MOST_UNKNOWN]) + (", …" if len(unknown) > MOST_UNKNOWN else "")
     with place.popover(
@@ -219,6 +236,7 @@ def _show_vocabulary(place: DeltaGenerator, vocabulary: Vocabulary, name: str, r
     ):
         if unknown:
             st.caption(plain(f"{name} has never learned these words."))
+        st.caption(plain(limits_of(info)))
         st.caption("What it draws, with a style and on a background:")
         st.text(", ".join(vocabulary.objects))
         for title, words in (

@@ -11,6 +11,7 @@ from PIL import Image
 from core.diffusion.recipe.images import InputError
 from core.diffusion.recipe.settings_table import SETTINGS, label_of
 from core.runs.store.store import Store
+from ui.help import help_of
 from ui.links import BOUND
 from ui.runtime import open_runtime
 from ui.settings.fields import control
@@ -56,13 +57,13 @@ def strength_controls(prefix: str, *, has_posterior: bool) -> dict[str, Any]:
         float(row.default),
         row.step,
         key=f"{prefix}_strength",
-        help=row.help,
+        help=help_of(row),
         **BOUND,
     )
     switches: dict[str, bool] = {}
     for name in ("exact_steps", "match_noise"):
         switches[name] = control(name, prefix, help=None)
-        st.caption(SETTINGS[name].help)
+        st.caption(help_of(SETTINGS[name]))
     posterior = "latents"
     if has_posterior:
         chosen = st.segmented_control(
@@ -72,6 +73,7 @@ def strength_controls(prefix: str, *, has_posterior: bool) -> dict[str, Any]:
             required=True,
             key=f"{prefix}_posterior",
             format_func=str.capitalize,
+            help=help_of(SETTINGS["posterior"]),
             **BOUND,
         )
         posterior = chosen if chosen in POSTERIORS else "sample"

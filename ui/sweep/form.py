@@ -19,6 +19,7 @@ from core.sweeps.values import ParsedValues, ValuesError, format_values, value_h
 from ui.catalog import SWEEP
 from ui.grid.plan import SweepForm
 from ui.grid.state import GridState
+from ui.help import links_of_setting
 from ui.links import (
     BOUND,
     Parameter,
@@ -214,6 +215,7 @@ def _values_and_link(side: str, row: AxisRow) -> tuple[str, str]:
         ):
             st.markdown(SYNTAX + (MARKS_SYNTAX if row.has_marks else ""))
             st.caption(plain(row.about()))
+            st.caption(links_of_setting(row.field))
     # Never inside the popover: closed, it would send its old choice again after another sweep
     # was loaded, since the browser hears of the new one only while the list is drawn.
     return text or "", _choose(f"{side}_link", "Move together with")

@@ -14,6 +14,7 @@ from core.diffusion.recipe.settings_table import SETTINGS, label_of
 from core.sweeps.sweep import Sweep
 from core.sweeps.tables.table import SettingsTable, TableError, read_rows, write_cell
 from ui.frame import safe
+from ui.help import help_of
 from ui.sweep.form import PREFIX
 from ui.sweep.table_use import say_notes, scale_factor, show_problems, sweep_of
 from ui.sweep_link import take_sweep
@@ -130,12 +131,12 @@ def _in_editor(value: Any) -> Any:
 
 
 def _column(row: Setting) -> Any:
-    config = st.column_config
+    config, help = st.column_config, help_of(row)
     if row.kind is bool:
-        return config.CheckboxColumn(row.label, help=row.help)
+        return config.CheckboxColumn(row.label, help=help)
     if row.kind is not str:
-        return config.NumberColumn(row.label, help=row.help, step=None)
+        return config.NumberColumn(row.label, help=help, step=None)
     if row.choices:
-        return config.SelectboxColumn(row.label, help=row.help, options=list(row.choices))
+        return config.SelectboxColumn(row.label, help=help, options=list(row.choices))
     width = "large" if row.is_prompt else None
-    return config.TextColumn(row.label, help=row.help, width=width)
+    return config.TextColumn(row.label, help=help, width=width)

@@ -10,6 +10,9 @@ import plotly.graph_objects as go
 from core.output.figures.figures import LINE_COLOURS
 from core.output.numbers.convergence import Line
 
+CONVERGENCE = "convergence"
+"""The figure's name, by which the glossary has its words."""
+
 
 def convergence_figure(lines: Sequence[Line], measure: str) -> go.Figure:
     """Distances above 0 as points; the fitted order, where there is one, stands in the legend."""

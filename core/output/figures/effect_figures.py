@@ -14,6 +14,9 @@ from core.output.figures.figures import LINE_COLOURS
 
 MAIN, OTHER = LINE_COLOURS[0], LINE_COLOURS[1]
 MOST_ROWS = 24
+CURVE, DIFFERENCE, SHARE = EFFECT_FIGURES = ("curve", "difference", "share")
+"""The figures' names, by which the glossary has their words."""
+
 """Differences that one figure has room for."""
 
 _BAND = "rgba(181, 67, 26, 0.18)"

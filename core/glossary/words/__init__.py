@@ -1,0 +1,1 @@
+"""The rows of GLOSSARY, by what they are about."""

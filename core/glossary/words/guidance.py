@@ -1,0 +1,160 @@
+"""Rows of GLOSSARY: guidance."""
+
+from __future__ import annotations
+
+from core.glossary.term import Seen, Term, sweep
+
+GUIDANCE_WORDS = (
+    Term(
+        key="cfg",
+        name="Classifier-free guidance (CFG)",
+        group="Guidance",
+        symbol=r"\varepsilon_u + g\,(\varepsilon_c - \varepsilon_u)",
+        also=("guidance",),
+        what="Goes from the prediction without the prompt through the one with it, and further in "
+        "that direction.",
+        more="Each guided step needs both predictions, and so two rows of the UNet instead of one.",
+        source="Ho and Salimans 2022, eq. 6",
+        seen=Seen(page="Step by step"),
+        settings=("guidance_method", "guidance_below_1"),
+        related=("guidance-scale", "negative-prompt", "guidance-gap"),
+    ),
+    Term(
+        key="guidance-scale",
+        name="Guidance scale",
+        group="Guidance",
+        symbol="g",
+        also=("CFG scale",),
+        what="How far guidance goes: 0 is the prediction without the prompt, 1 the one with it, "
+        "more goes beyond.",
+        more="At 1 and below diffusers switches guidance off, and uses the prediction with the "
+        "prompt alone.",
+        source="Ho and Salimans 2022; diffusers, do_classifier_free_guidance",
+        seen=sweep("guidance_scale"),
+        settings=("guidance_scale", "guidance_below_1"),
+        figures=("saturation",),
+        related=("cfg", "saturation", "guidance-rescale"),
+    ),
+    Term(
+        key="negative-prompt",
+        name="Negative prompt",
+        group="Guidance",
+        what="The text from whose prediction guidance moves away, in place of an empty one.",
+        more="Without guidance that prediction is not made, and the negative prompt has no effect.",
+        source="diffusers, encode_prompt(negative_prompt=...)",
+        seen=sweep("negative_prompt"),
+        settings=("negative_prompt",),
+        related=("cfg", "prompt"),
+    ),
+    Term(
+        key="guidance-gap",
+        name="Guidance gap",
+        group="Guidance",
+        symbol=r"\lVert\varepsilon_c - \varepsilon_u\rVert/\sqrt{D}",
+        what="The RMS of the difference of the predictions with and without the prompt, which "
+        "guidance scales.",
+        more="In the predicted picture the same gap is σ times as large.",
+        source="Ho and Salimans 2022, eq. 6; Ho et al. 2020, eq. 15",
+        seen=Seen(page="Latents", values={"show": "Guidance"}),
+        figures=("guidance_gap", "guidance_gap_x0", "misalignment"),
+        related=("cfg", "sigma"),
+    ),
+    Term(
+        key="guidance-interval",
+        name="Guidance interval",
+        group="Guidance",
+        also=("limited interval", "guidance start", "guidance end"),
+        what="Guides only between two shares of the steps, here Guidance start and Guidance end.",
+        more="Steps outside it need one prediction alone, and so half of the work.",
+        source="Kynkäänniemi et al. 2024",
+        seen=sweep("guidance_start"),
+        settings=("guidance_start", "guidance_end"),
+        related=("cfg", "guidance-scale"),
+    ),
+    Term(
+        key="guidance-rescale",
+        name="Guidance rescale",
+        group="Guidance",
+        symbol=r"\phi",
+        also=("CFG rescale", "std inflation"),
+        what="Brings the guided prediction back towards the standard deviation of the prediction "
+        "with the prompt.",
+        more="0 leaves it as it is, 1 gives it that deviation exactly.",
+        source="Lin et al. 2023, sec. 3.4; diffusers, rescale_noise_cfg",
+        seen=sweep("guidance_rescale", guidance_scale="12"),
+        settings=("guidance_rescale",),
+        figures=("std_inflation",),
+        related=("guidance-scale", "saturation"),
+    ),
+    Term(
+        key="apg",
+        name="APG",
+        group="Guidance",
+        symbol=r"d = d_\perp + \eta\,d_\parallel",
+        also=("adaptive projected guidance",),
+        what="Splits the difference of the predictions into a part along the one with the prompt "
+        "and one across, and weakens the first.",
+        more="It also bounds the difference by a threshold, and subtracts some of the earlier "
+        "steps' by a negative momentum.",
+        source="Sadat et al. 2024; diffusers, AdaptiveProjectedGuidance",
+        seen=sweep("apg_eta", guidance_method="APG", guidance_scale="12"),
+        settings=("guidance_method", "apg_eta", "apg_norm_threshold", "apg_momentum"),
+        figures=("guidance_parts",),
+        related=("cfg", "saturation"),
+    ),
+    Term(
+        key="cfg-zero-star",
+        name="CFG-Zero*",
+        group="Guidance",
+        symbol=r"s = \frac{c \cdot u}{\lVert u\rVert^2}",
+        what="Scales the prediction without the prompt so that it comes closest to the one with "
+        "it, then guides from there.",
+        more="For flow matching it also predicts nothing in the first steps, which is off here "
+        "unless asked for.",
+        source="Fan et al. 2025; diffusers, ClassifierFreeZeroStarGuidance",
+        seen=sweep("guidance_method", "CFG, CFG-Zero*"),
+        settings=("guidance_method", "zero_init_steps"),
+        related=("cfg", "flow-matching"),
+    ),
+    Term(
+        key="cfg-plus-plus",
+        name="CFG++",
+        group="Guidance",
+        symbol=r"\sqrt{\bar\alpha'}\,x_0(u + g\,d) + \sqrt{1-\bar\alpha'}\,u",
+        what="Guides the predicted picture, and puts back the noise that was predicted without "
+        "the prompt.",
+        more="Its scales go from 0 to 1, and here it runs with DDIM and Euler.",
+        source="Chung et al. 2024, algorithm 2",
+        seen=sweep("guidance_scale", "0-1 [5]", guidance_method="CFG++", scheduler="DDIM"),
+        settings=("guidance_method",),
+        related=("cfg", "ddim"),
+    ),
+    Term(
+        key="pag",
+        name="PAG",
+        group="Guidance",
+        symbol=r"s\,(c - p)",
+        also=("perturbed-attention guidance",),
+        what="Moves away from a prediction p in which the self-attention of some layers is "
+        "switched to the identity.",
+        more="It costs a third row of the UNet, and acts without a prompt too.",
+        source="Ahn et al. 2024; diffusers, PAGMixin",
+        seen=sweep("pag_scale", guidance_method="PAG"),
+        settings=("guidance_method", "pag_scale", "pag_layers"),
+        related=("self-attention", "cfg"),
+    ),
+    Term(
+        key="saturation",
+        name="Saturation",
+        group="Guidance",
+        also=("saturated pixels", "clipped colour"),
+        what="The share of the red, green and blue values of a picture that are at 0 or 255.",
+        more="Strong guidance raises it, by driving predictions out of the range of the training "
+        "data.",
+        source="Saharia et al. 2022, sec. 2.3",
+        seen=Seen(page="Latents", values={"show": "Settling"}),
+        figures=("saturation",),
+        quantities=("saturation",),
+        related=("guidance-scale", "apg", "guidance-rescale"),
+    ),
+)
