@@ -23,7 +23,7 @@ from core.output.figures.effect_figures import curve_figure, difference_figure, 
 from core.output.numbers.quantities import QUANTITIES
 from core.sweeps.seeds import block_side
 from ui.effects.export import figure_config, show_effects_export
-from ui.effects.more import Extend, offer_more_seeds
+from ui.effects.more import Extend, offer_more_seeds, offer_refinement
 from ui.effects.own import own_numbers, show_own_numbers
 from ui.grid.board import Board, reason_of
 from ui.grid.measured import await_measures
@@ -84,6 +84,7 @@ def show_effects(runtime: Runtime, board: Board, *, extend: Extend | None = None
     _show_shares(board, effects, tables)
     if not board.is_running:
         offer_more_seeds(runtime, board, extend)
+        offer_refinement(runtime, board, measured, effects, extend)
     with st.expander("Numbers of your own", icon=":material/edit_note:", key=_name(board, "own")):
         show_own_numbers(runtime, board, own)
     with st.expander("Export", icon=":material/download:", key=_name(board, "export")):
