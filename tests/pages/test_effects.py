@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.diffusion.settings import GenerationSettings
 from core.runs.store.measured.own import OwnNumbers
 from tests.pages.conftest import App, messages, unescaped
 from ui.catalog import SWEEP, VARIATIONS
@@ -161,3 +162,66 @@ def test_variations_have_the_view_and_lead_to_the_sweep(app: App) -> None:
     at.segmented_control(key="variations_view").set_value("Effects").run()
     assert "Only the seed varies" in "\n".join(one.value for one in at.subheader)
     assert any(button.label == "Open as a sweep" for button in at.button)
+
+
+@pytest.fixture
+def varied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures that differ by guidance, and not by as much with each seed."""
+
+    def colour(one: GenerationSettings) -> tuple[int, int, int]:
+        guidance = int(one.guidance_scale)
+        return 20 * guidance + 3 * guidance * one.seed**2, 7 * one.seed, 90
+
+    monkeypatch.setattr("tests.core.runs.doubles.colour", colour)
+
+
+def refine(at: AppTest, budget: int) -> AppTest:
+    """Refine opened by the button beside the grid."""
+    at.segmented_control(key="sweep_view").set_value("Grid").run()
+    at = seen(at.button(key="sweep:to_refine").click().run())
+    assert at.segmented_control(key="sweep_view").value == "Effects"
+    return at.number_input(key="sweep:refine_budget").set_value(budget).run()
+
+
+@pytest.mark.usefixtures("varied")
+def test_refine_shows_its_plan_and_adds_seeds_in_a_click(app: App) -> None:
+    at = measure(refine(effects(app, **SEEDS), 5), "colourfulness")
+    at.selectbox(key="sweep:refine_what").set_value("seeds").run()
+    assert "Adds 4, 5: 4 cells more." in words(at)
+    assert "The widest interval is that of Guidance scale 3 → 7: colourfulness" in words(at)
+    assert "4 cells to compute · " in words(at)
+    stored = app.store.count()
+    at.button(key="sweep:refine").click().run()
+    assert sorted({one.seed for one in app.asked()}) == [4, 5]
+    assert len(app.asked()) == 4, "nothing is computed again"
+    app.finish()
+    assert app.store.count() == stored + 4
+    assert at.text_input(key="sweep_y_values").value == "1, 2, 3, 4, 5"
+
+
+@pytest.mark.usefixtures("varied")
+def test_refine_adds_a_value_between_two_neighbours(app: App) -> None:
+    at = refine(effects(app, **SEEDS), 3)
+    at.selectbox(key="sweep:refine_what").set_value("guidance_scale").run()
+    assert "Adds 5: 3 cells more." in words(at)
+    assert "5: the pictures of 3 and 7 are on average" in words(at)
+    at.button(key="sweep:refine").click().run()
+    assert {(one.guidance_scale, one.seed) for one in app.asked()} == {(5, 1), (5, 2), (5, 3)}
+    app.finish()
+    assert at.text_input(key="sweep_x_values").value == "3, 5, 7"
+    assert not messages(seen(at.run()))
+
+
+def test_a_budget_that_is_too_small_says_what_it_takes(app: App) -> None:
+    at = refine(effects(app, **SEEDS), 1)
+    assert "Guidance scale: one value more is 3 cells: allow at least as many." in words(at)
+    assert "Seeds: one more for the whole grid is 2 cells" in words(at)
+    assert not any(button.key == "sweep:refine" for button in at.button)
+
+
+def test_refine_of_names_and_of_one_seed(app: App) -> None:
+    query = {"sweep_x": "Scheduler", "sweep_x_values": "DDIM, Euler"}
+    at = refine(effects(app, **query), 4)
+    assert "Scheduler: its values are names" in words(at)
+    assert "Adds 2, 3: 4 cells more." in words(at)
+    assert "with more there is an interval" in words(at)

@@ -91,7 +91,7 @@ def offer_refinement(
             shown = list(chosen.added[:MOST_LISTED])
             left = len(chosen.added) - len(shown)
             listed = ", ".join(shown) + (f" and {left} more" if left else "")
-            st.markdown(plain(f"Adds {listed}: {chosen.cells} cells more."))
+            st.markdown(plain(f"Adds {listed}: {_cells(chosen.cells)} more."))
             for why in chosen.reasons[:MOST_LISTED]:
                 st.caption(plain(why))
             _offer(
@@ -165,7 +165,7 @@ def _cost(board: Board, plan: Plan) -> str:
         return f"Not possible: {'; '.join(str(problem) for problem in plan.problems[:3])}."
     if not plan.to_compute:
         return "Nothing to compute: they are stored."
-    words = f"{plan.to_compute:,} cells to compute"
+    words = f"{_cells(plan.to_compute)} to compute"
     if lacking := board.plan.distinct - len({cell.digest for cell in board.done()}):
         words += f", {lacking:,} of them missing before"
     words += f" · {plan.unet_rows:,} UNet rows"
@@ -173,3 +173,7 @@ def _cost(board: Board, plan: Plan) -> str:
         about = "about" if plan.estimate.is_like else "up to"
         words += f" · {about} {duration(plan.estimate.seconds, rough=True)}"
     return f"{words}. What is stored is not computed again."
+
+
+def _cells(count: int) -> str:
+    return f"{count:,} cell{'s' if count != 1 else ''}"
