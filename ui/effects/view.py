@@ -80,11 +80,11 @@ def show_effects(runtime: Runtime, board: Board, *, extend: Extend | None = None
     tables = (*effects.shares, *pictures)
     with said:
         _say(effects, tables)
+        if not board.is_running:
+            offer_more_seeds(runtime, board, extend)
+            offer_refinement(runtime, board, measured, effects, extend)
     _show_figures(board, effects)
     _show_shares(board, effects, tables)
-    if not board.is_running:
-        offer_more_seeds(runtime, board, extend)
-        offer_refinement(runtime, board, measured, effects, extend)
     with st.expander("Numbers of your own", icon=":material/edit_note:", key=_name(board, "own")):
         show_own_numbers(runtime, board, own)
     with st.expander("Export", icon=":material/download:", key=_name(board, "export")):
