@@ -225,3 +225,13 @@ def test_refine_of_names_and_of_one_seed(app: App) -> None:
     assert "Scheduler: its values are names" in words(at)
     assert "Adds 2, 3: 4 cells more." in words(at)
     assert "with more there is an interval" in words(at)
+
+
+def test_the_export_asks_for_effects_where_something_varies(app: App) -> None:
+    at = effects(app, **SEEDS)
+    at.segmented_control(key="sweep_view").set_value("Export").run()
+    at.checkbox(key="sweep:with_effects").check().run()
+    assert not messages(at)
+    at = app.open(PAGE, **{**GUIDANCE, "sweep_x": "Seed", "sweep_x_values": "1, 2"})
+    at.segmented_control(key="sweep_view").set_value("Export").run()
+    assert not any(box.key == "sweep:with_effects" for box in at.checkbox)
