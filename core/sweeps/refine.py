@@ -126,6 +126,27 @@ def with_values(
     return Refined(sweep=replace(sweep, **{side: _axis(axis, values)}), added=tuple(added))
 
 
+def only_new(before: Sweep, after: Sweep) -> Sweep:
+    """The cells of `after` that are not in `before`, which it extends by values of one side; all
+    cells where more was changed.
+    """
+    if replace(after, x=None, y=None, z=None) != replace(before, x=None, y=None, z=None):
+        return after
+    for side, axis in after.axes().items():
+        old = before.axes().get(side)
+        if axis == old:
+            continue
+        parts = axis.parts()
+        values: list[Values] = list(zip(*(part.values for part in parts), strict=True))
+        kept = values[:1]  # of a new axis the first is what all cells had
+        if old is not None:
+            kept = list(zip(*(part.values for part in old.parts()), strict=True))
+        added = [value for value in values if value not in kept]
+        if added:
+            return replace(after, **{side: _axis(axis, added)})
+    return after
+
+
 def _is_number(part: Axis) -> bool:
     return all(
         isinstance(value, int | float) and not isinstance(value, bool) for value in part.values

@@ -10,6 +10,7 @@ from core.exports.effects.grid import MeasuredGrid
 from core.exports.effects.refine import Refinement, refinements, smallest_budget
 from core.output.effects.result import Effects
 from core.sweeps.plan import Plan
+from core.sweeps.refine import only_new
 from core.sweeps.seeds import with_more_seeds
 from core.sweeps.sweep import MAX_CELLS, Sweep
 from ui.grid.board import Board
@@ -145,7 +146,10 @@ def _offer(
     is_first: bool,
 ) -> None:
     """The button that extends the grid to `sweep`, beside what that will cost."""
-    form = SweepForm(sweep=sweep, problems=(), draws_seed=False)
+    # A large grid that is stored is not laid out once more for the few cells that are new.
+    is_whole = len(board.cells) == len(board.done()) and sweep.size() <= MAX_CELLS
+    asked = only_new(board.sweep, sweep) if is_whole else sweep
+    form = SweepForm(sweep=asked, problems=(), draws_seed=False)
     plan = plan_of(runtime, GridState(prefix=board.state.prefix, grid=name), form)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(

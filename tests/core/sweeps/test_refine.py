@@ -10,7 +10,7 @@ import pytest
 
 from core.diffusion.settings import GenerationSettings
 from core.sweeps.axis import Axis, parse_axis
-from core.sweeps.refine import cells_of_value, neighbours, why_not, with_values
+from core.sweeps.refine import cells_of_value, neighbours, only_new, why_not, with_values
 from core.sweeps.sweep import Sweep
 
 BASE = GenerationSettings(prompt="a red apple", seed=5)
@@ -182,3 +182,25 @@ def test_new_seeds_along_another_side_are_no_hindrance() -> None:
     assert why_not(of("guidance_scale", "3, 7", new_seed="row"), "x") == ""
     axis = linked(("num_inference_steps", "4, 8"), ("scheduler", "DDIM, Euler"))
     assert why_not(Sweep(base=BASE, x=axis), "x") == ""
+
+
+def test_what_is_new_is_every_cell_but_those_there_were() -> None:
+    before = of("guidance_scale", "3, 7", y=parse_axis("num_inference_steps", "5, 6"))
+    with_seeds = replace(of("guidance_scale", "3, 7"), y=parse_axis("seed", "5, 6, 7"))
+    for one, after in (
+        (before, with_values(before, "x", {(0, 1): 1.0}, 3).sweep),
+        (of("guidance_scale", "3, 7"), with_seeds),
+        (of("num_inference_steps", "5, 9"), of("num_inference_steps", "5, 7, 9, 8")),
+    ):
+        old = [cell.settings for cell in one.cells()]
+        new = [cell.settings for cell in only_new(one, after).cells()]
+        everything = [cell.settings for cell in after.cells()]
+        assert len(old) + len(new) == len(everything)
+        assert {*old, *new} == {*everything}
+    axis = linked(("num_inference_steps", "5, 8, 9"), ("guidance_scale", "3, 7, 3"))
+    moved = Sweep(base=BASE, x=axis)
+    after = with_values(moved, "x", {(0, 1): 2.0, (1, 2): 1.5}, 2).sweep
+    assert only_new(moved, after).size() == 2
+    assert only_new(before, before) == before
+    # New seeds along the columns are lost with an axis of seeds: its first row is new too.
+    assert only_new(of("guidance_scale", "3, 7", new_seed="column"), with_seeds) == with_seeds

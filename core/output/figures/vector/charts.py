@@ -34,7 +34,7 @@ class Scale:
 
 
 def ticks(low: float, high: float, most: int = _TICKS) -> list[float]:
-    """Up to about so many round numbers from low to high: steps of 1, 2 or 5 times a power of 10.
+    """Return about `most` round numbers from low to high: steps of 1, 2 or 5 times a power of 10.
 
     Raises ValueError where low is not below high.
     """
