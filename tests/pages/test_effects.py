@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -10,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.diffusion.settings import GenerationSettings
 from core.runs.store.measured.own import OwnNumbers
+from core.runs.store.opinions.ratings import Ratings
 from tests.pages.conftest import App, messages, unescaped
 from ui.catalog import SWEEP, VARIATIONS
 
@@ -235,3 +237,38 @@ def test_the_export_asks_for_effects_where_something_varies(app: App) -> None:
     at = app.open(PAGE, **{**GUIDANCE, "sweep_x": "Seed", "sweep_x_values": "1, 2"})
     at.segmented_control(key="sweep_view").set_value("Export").run()
     assert not any(box.key == "sweep:with_effects" for box in at.checkbox)
+
+
+def test_a_rating_that_is_looked_for_leaves_the_others_pale(app: App) -> None:
+    at = app.open(PAGE, **GUIDANCE)
+    at.button(key="sweep:run").click().run()
+    app.finish()
+    first = app.queue.cells(app.newest_job().id)[0].digest or ""
+    Ratings(app.store.database).rate([first], 4)
+
+    def pale(at: AppTest) -> list[bool]:
+        (grid,) = at.get("bidi_component")
+        return [cell["pale"] for cell in json.loads(grid.proto.json)["cells"]]
+
+    assert pale(at.run()) == [False, False]
+    assert pale(at.selectbox(key="sweep_rated").set_value("★★★ or more").run()) == [False, True]
+    assert pale(app.open(PAGE, **GUIDANCE, sweep_rated="Favourites")) == [True, True]
+    assert pale(app.open(PAGE, **GUIDANCE, sweep_rated="Not rated")) == [True, False]
+
+
+def test_a_ladder_of_variations_gets_seven_children_more(app: App) -> None:
+    image = app.put(seed=3)
+    query = {"variations_images": image.digest, "variations_children": "2"}
+    at = app.open(VARIATIONS.path, variations_layout="Ladder", **query)
+    at.button(key="variations:make:children").click().run()
+    app.finish()
+    before = {one.variation_seed for one in app.asked()}
+    assert len(before) == 2
+    at = seen(at.segmented_control(key="variations_view").set_value("Effects").run())
+    at.button(key="variations:more_seeds").click().run()
+    asked = {one.variation_seed for one in app.asked()}
+    assert len(asked) == 7
+    assert not asked & before
+    assert at.number_input(key="variations_children").value == 9
+    assert not messages(at)
+    assert not any(one.key == "variations:refine_budget" for one in at.number_input)

@@ -38,8 +38,13 @@ FIRST_MEASURES = ("clip_score", "colourfulness")
 MOST_NOTES = 3
 
 
-def show_effects(runtime: Runtime, board: Board, *, extend: Extend | None = None) -> None:
-    """What the axes do to a measure: in words, as figures, and what more seeds would cost."""
+def show_effects(
+    runtime: Runtime, board: Board, *, extend: Extend | None = None, refines: bool = True
+) -> None:
+    """What the axes do to a measure: in words, as figures, and what more seeds would cost.
+
+    `extend` runs a larger grid; where it can add seeds alone, it does not `refines`.
+    """
     side = block_side(board.sweep)
     if not [at for at in board.sweep.axes() if at != side]:
         show_empty(
@@ -82,7 +87,7 @@ def show_effects(runtime: Runtime, board: Board, *, extend: Extend | None = None
         _say(effects, tables)
         if not board.is_running:
             offer_more_seeds(runtime, board, extend)
-            offer_refinement(runtime, board, measured, effects, extend)
+            offer_refinement(runtime, board, measured, effects, extend if refines else None)
     _show_figures(board, effects)
     _show_shares(board, effects, tables)
     with st.expander("Numbers of your own", icon=":material/edit_note:", key=_name(board, "own")):

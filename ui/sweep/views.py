@@ -20,6 +20,7 @@ from ui.grid.compare import show_compare, show_flipbook
 from ui.grid.export import show_export
 from ui.grid.grid import SIZES, develop, show_end, show_grid
 from ui.grid.numbers import show_numbers
+from ui.grid.rated import ANY, FIELD, RATINGS, choose_rated
 from ui.links import BOUND, Parameter
 from ui.preferences.view import show_blind
 from ui.runtime import Runtime
@@ -69,6 +70,7 @@ def looks() -> tuple[Parameter, ...]:
         Parameter(field="view", kind="choice", choices=tuple(view.title for view in VIEWS)),
         Parameter(field="size", kind="choice", choices=tuple(SIZES)),
         Parameter(field="captions", kind="choice", choices=switch),
+        Parameter(field=FIELD, kind="choice", choices=(ANY, *RATINGS)),
         Parameter(field="wide", kind="choice", choices=switch),
     )
 
@@ -170,6 +172,7 @@ def show_looks(sweep: Sweep, *, has_size: bool) -> None:
         )
     with st.popover("View", icon=":material/visibility:"):
         st.toggle("Values under each cell", key=key("captions"), **BOUND)
+        choose_rated(PREFIX)
         st.button(
             "Controls beside the grid" if is_wide() else "Grid over the whole width",
             key=f"{PREFIX}:layout",
