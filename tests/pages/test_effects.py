@@ -270,5 +270,6 @@ def test_a_ladder_of_variations_gets_seven_children_more(app: App) -> None:
     assert len(asked) == 7
     assert not asked & before
     assert at.number_input(key="variations_children").value == 9
-    assert not messages(at)
+    app.finish()
+    assert not messages(seen(at.run()))
     assert not any(one.key == "variations:refine_budget" for one in at.number_input)

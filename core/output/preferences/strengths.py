@@ -119,7 +119,8 @@ def fit_strengths(design: Design, votes: Sequence[Vote]) -> Strengths:
             covariance=nothing,
             counts=counts,
         )
-    utilities = _utilities(differences @ spread)
+    inner = differences @ spread  # (votes, parameters)
+    utilities = _utilities(inner)
     weights = np.ones(len(votes))
     found, information = _maximise(utilities, answers, weights)
     covariance = np.asarray(np.linalg.inv(information)[:-1, :-1], dtype=np.float64)
@@ -137,6 +138,8 @@ def fit_strengths(design: Design, votes: Sequence[Vote]) -> Strengths:
         """The parameters where each voter is there so often; None where these are too few."""
         weights = often[voters].astype(np.float64)
         there = weights > 0
+        if np.linalg.matrix_rank(inner[there]) < spread.shape[1]:
+            return None
         try:
             again, _ = _maximise(utilities[there], answers[there], weights[there], found)
         except np.linalg.LinAlgError:
