@@ -22,7 +22,7 @@ with open_page(GALLERY) as runtime:
         st.page_link(GENERATE.path, label="Generate one", icon=GENERATE.icon)
     else:
         filters = filter_bar(facets)
-        total = runtime.store.count(*filters.wanted)
+        total = runtime.store.count(filters.wanted)
         bar, tiles = st.container(horizontal=True, vertical_alignment="center"), st.container()
         if total == 0:
             show_empty(":material/search_off:", "No matches", "Remove a word or a filter.")

@@ -7,7 +7,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from core.commands.console import OK, UsageError, check_writable, folder, say, write_file
+from core.commands.console import (
+    OK,
+    UsageError,
+    check_writable,
+    folder,
+    say,
+    whole,
+    write_file,
+)
+from core.commands.refining import refined
 from core.commands.specs import find_sweep, plan_of
 from core.exports.effects.baselines import AGAINST
 from core.exports.effects.files import FILES, file_of
@@ -16,6 +25,7 @@ from core.exports.effects.grid import MeasuredGrid
 from core.exports.sweep import NOT_COMPUTED
 from core.output.effects.words import sentences
 from core.runs.store.store import Store
+from core.sweeps.sweep import MAX_CELLS
 
 SUFFIXES = ", ".join(FILES)
 
@@ -49,6 +59,23 @@ def add_to(commands: Any) -> None:
         help=f"write them to a file, one of {SUFFIXES}; can be repeated",
     )
     effects.add_argument(
+        "--refine",
+        type=whole,
+        metavar="CELLS",
+        help="say what up to so many cells more would add: values where the pictures of two "
+        "neighbours differ most, or seeds where an interval is widest",
+    )
+    effects.add_argument(
+        "--add",
+        metavar="NAME",
+        help="with --refine: only values of the axis of this name, or seeds",
+    )
+    effects.add_argument(
+        "--save",
+        metavar="NAME",
+        help='with --refine: keep the extended sweep under a name, which "sweep NAME" computes',
+    )
+    effects.add_argument(
         "--data", type=folder, metavar="FOLDER", help="where images are kept (LIGHTBOX_DATA)"
     )
 
@@ -59,6 +86,10 @@ def run(options: argparse.Namespace) -> int:
         if file_of(target.name) is None:
             raise UsageError(f"{target}: name it as one of {SUFFIXES}")
         check_writable(target)
+    if options.refine is None and (options.add or options.save):
+        raise UsageError("--add and --save go with --refine")
+    if options.refine is not None and not 1 <= options.refine <= MAX_CELLS:
+        raise UsageError(f"--refine {options.refine} is outside 1 to {MAX_CELLS}")
     store = Store(options.data)
     sweep = find_sweep(options.spec, store)
     plan = plan_of(sweep, store)
@@ -70,6 +101,7 @@ def run(options: argparse.Namespace) -> int:
     if not measured.grid.factors:
         raise UsageError("nothing varies but the seed: give the sweep an axis beside it")
     found = find_effects(measured, _names(measured, options.measure))
+    ways = refined(store, sweep, measured, found, options)
     for sentence in (*found.missing, *found.left_out):
         say(f"note: {sentence}")
     for target in options.out:
@@ -77,10 +109,14 @@ def run(options: argparse.Namespace) -> int:
             write_file(target, row.write(found))
             say(str(target))
     if options.json:
-        print(json.dumps(found.to_dict(), indent=2, ensure_ascii=False, allow_nan=False))
+        more = {} if ways is None else {"refine": [way.to_dict() for way in ways]}
+        content = found.to_dict() | more
+        print(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
     else:
         for line in sentences(found):
             print(line)
+        for way in ways or ():
+            print("\n".join(way.lines()))
     return OK
 
 

@@ -15,6 +15,7 @@ from core.output.film.film import FilmError
 from core.output.sheet.sheet import SheetError, SheetOptions
 from core.runs.store.store import Store, StoreError
 
+EFFECTS_HELP = "add what the axes do to .html and .pdf: sentences, figures, a table, methods"
 SUFFIXES = ", ".join(BY_SUFFIX)
 
 
@@ -38,6 +39,7 @@ def add_to(commands: Any) -> None:
         metavar="CM",
         help="a PDF's width in centimetres (by default by its pixels, 144 an inch)",
     )
+    export.add_argument("--effects", action="store_true", help=EFFECTS_HELP)
     export.add_argument(
         "--data", type=folder, metavar="FOLDER", help="where images are kept (LIGHTBOX_DATA)"
     )
@@ -59,7 +61,14 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f'none of its cells is stored: run "sweep {options.spec}" first')
     if reasons:
         say(f"note: {len(reasons)} of {len(plan.cells)} cells are not computed and are left empty")
-    exported = SweepExport(store=store, sweep=sweep, plan=plan, reasons=reasons, options=look)
+    exported = SweepExport(
+        store=store,
+        sweep=sweep,
+        plan=plan,
+        reasons=reasons,
+        options=look,
+        with_effects=options.effects,
+    )
     write_exports(exported, options.out)
     return OK
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.commands.console import FAILED, OK, UsageError, folder, say
-from core.commands.export import SUFFIXES, check_targets, needs_steps, write_exports
+from core.commands.export import EFFECTS_HELP, SUFFIXES, check_targets, needs_steps, write_exports
 from core.commands.jobs import compute
 from core.commands.specs import default_sweep, find_sweep, plan_of, with_table
 from core.exports.sweep import SweepExport, planned_sheet
@@ -45,6 +45,7 @@ def add_to(commands: Any) -> None:
     sweep.add_argument(
         "--strict", action="store_true", help="one at a time, pixel for pixel as diffusers does it"
     )
+    sweep.add_argument("--effects", action="store_true", help=EFFECTS_HELP)
     sweep.add_argument(
         "--data", type=folder, metavar="FOLDER", help="where images are kept (LIGHTBOX_DATA)"
     )
@@ -82,7 +83,12 @@ def run(options: argparse.Namespace) -> int:
     if options.strict:
         _say_what_was_batched(store, plan)
     exported = SweepExport(
-        store=store, sweep=sweep, plan=plan, reasons=reasons, options=SheetOptions()
+        store=store,
+        sweep=sweep,
+        plan=plan,
+        reasons=reasons,
+        options=SheetOptions(),
+        with_effects=options.effects,
     )
     write_exports(exported, options.export)
     return FAILED if reasons else OK

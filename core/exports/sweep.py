@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ import numpy as np
 from core.diffusion.models.info import preview_rgb
 from core.diffusion.models.load import describe
 from core.diffusion.trajectory import Trajectory
+from core.exports.effects.appendix import Appendix, appendix_of
+from core.exports.effects.appendix_pdf import add_appendix
+from core.exports.effects.found import find_effects, stored_grid
 from core.exports.measuring import measure_missing, unet_rows
 from core.exports.report import (
     INLINE_LIMIT,
@@ -61,7 +65,8 @@ class SweepExport:
     """A planned sweep and what stands in its cells: the stored image of each digest.
 
     `reasons` says, by a cell's index in the plan, why it has none. `reference` is the place that
-    RMSE and SSIM compare with.
+    RMSE and SSIM compare with. `with_effects` adds what the axes do to the web page and to the PDF,
+    where anything but the seed varies.
     """
 
     store: Store
@@ -70,10 +75,13 @@ class SweepExport:
     reasons: Mapping[int, str]
     options: SheetOptions
     reference: Place = (0, 0, 0)
+    with_effects: bool = False
 
     def sheet(self, format: SheetFormat) -> bytes:
         """The labelled grid. Raises SheetError."""
-        return write_sheet(self.sweep, self._sheet_cells(), self.options, format)
+        appendix = self._appendix() if format == "pdf" else None
+        more = partial(add_appendix, appendix=appendix) if appendix else None
+        return write_sheet(self.sweep, self._sheet_cells(), self.options, format, more)
 
     def size(self, medium: Medium) -> SheetSize:
         """What the labelled grid will be, and a note on what is not as asked. Raises SheetError."""
@@ -143,8 +151,23 @@ class SweepExport:
         cells = self.cells(measured=True)
         write = write_html_zip if self.is_large else write_html
         found = self.numbers(cells)
-        title, reference = self.options.title, self.reference
-        return write(self.sweep, cells, found, title=title, reference=reference)
+        return write(
+            self.sweep,
+            cells,
+            found,
+            title=self.options.title,
+            reference=self.reference,
+            appendix=self._appendix(),
+        )
+
+    def _appendix(self) -> Appendix | None:
+        """What the axes do, where it is asked for and there is something to compare."""
+        if not self.with_effects or len(self.reasons) == len(self.plan.cells):
+            return None
+        measured = stored_grid(
+            self.store, self.sweep, self.plan, self.reasons, reference=self.reference
+        )
+        return appendix_of(find_effects(measured)) if measured.grid.factors else None
 
     def cells(self, *, measured: bool = False) -> list[ReportCell]:
         """Every cell in the plan's order; `measured` looks at the pictures that were not measured

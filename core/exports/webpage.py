@@ -18,7 +18,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from core.exports.effects.appendix import COLUMNS, Appendix
 from core.exports.files import add_file, cell_name, stored_bytes
+from core.output.figures.vector.shapes import to_svg
 from core.output.numbers.cell_numbers import CellNumbers, Place, ReportCell, means, numbers
 from core.output.numbers.quantities import QUANTITIES
 from core.output.texts.a1111.parameters import VERSION
@@ -43,18 +45,19 @@ def write_html(
     *,
     title: str = "",
     reference: Place | None = None,
+    appendix: Appendix | None = None,
 ) -> bytes:
     """One HTML file with every picture inside, byte for byte as stored.
 
     `reference` is the cell that `found` was measured against; without `found` the page shows
-    what is stored of each cell.
+    what is stored of each cell. `appendix` stands below the grid.
     """
 
     def inline(cell: ReportCell) -> str:
         data = stored_bytes(cell.image)
         return f"data:image/png;base64,{base64.b64encode(data).decode()}" if data else ""
 
-    return _page(sweep, cells, found, title, reference, inline)
+    return _page(sweep, cells, found, title, reference, inline, appendix)
 
 
 def write_html_zip(
@@ -64,6 +67,7 @@ def write_html_zip(
     *,
     title: str = "",
     reference: Place | None = None,
+    appendix: Appendix | None = None,
 ) -> bytes:
     """A ZIP with index.html and the pictures in cells/ beside it, each stored once."""
     buffer = io.BytesIO()
@@ -80,7 +84,7 @@ def write_html_zip(
             written[cell.digest] = name
             return name
 
-        page = _page(sweep, cells, found, title, reference, beside)
+        page = _page(sweep, cells, found, title, reference, beside, appendix)
         add_file(archive, "index.html", page, compress=True)
     return buffer.getvalue()
 
@@ -92,6 +96,7 @@ def _page(
     title: str,
     reference: Place | None,
     source: Callable[[ReportCell], str],
+    appendix: Appendix | None,
 ) -> bytes:
     by_place = {cell.place: cell for cell in cells}
     measured = list(found) or numbers(cells)
@@ -129,6 +134,9 @@ def _page(
         rows=value_labels(sweep.y),
         pages=drawn,
         quantities=QUANTITIES.values(),
+        appendix=appendix,
+        effect_columns=COLUMNS,
+        svg=lambda figure: Markup(to_svg(figure)),
         data=data,
         style=Markup(style),
         script=Markup(script),

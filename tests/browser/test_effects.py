@@ -69,3 +69,27 @@ def test_a_number_is_typed_and_kept(visitor: Visitor, server: Server) -> None:
     settle(page)
     page.get_by_label("Measure", exact=True).first.click()
     expect(page.get_by_role("option", name="My rating")).to_be_visible()
+
+
+def test_refine_adds_the_value_between_and_computes_nothing_twice(
+    visitor: Visitor, server: Server
+) -> None:
+    page = ready(visitor, 241)
+    page.get_by_text("Grid", exact=True).first.click()
+    page.get_by_role("button", name="Refine").click()
+    page.get_by_text("Adds values in the middle").wait_for()
+    settle(page)
+    expect(page.get_by_text("Adds 2, 1.5, 2.5,")).to_be_visible()
+    budget = page.get_by_label("Cells at most")
+    budget.fill("1")
+    budget.press("Enter")
+    expect(page.get_by_text("Adds 2: 1 cell more.")).to_be_visible()
+    expect(page.get_by_text("2: the pictures of 1 and 3 are on average")).to_be_visible()
+    expect(page.get_by_text("1 cell to compute")).to_be_visible()
+    settle(page)
+    page.get_by_role("button", name="Refine", exact=True).last.click()
+    wait_until(lambda: [one.guidance_scale for one in server.asked()] == [2.0], "the value between")
+    page.wait_for_function("decodeURIComponent(location.search).includes('1,+2,+3')")
+    page.reload()
+    page.get_by_text("One seed shows what happened once").wait_for()
+    expect(page.get_by_text("3 × 1 = 3 cells").first).to_be_visible()

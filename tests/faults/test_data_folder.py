@@ -19,6 +19,7 @@ import pytest
 from core.runs.queue.queue import Queue
 from core.runs.store import database, files
 from core.runs.store.database import Database
+from core.runs.store.index import Filter
 from core.runs.store.store import Store, StoreError
 from core.runs.worker.worker import FolderInUse, Worker
 from tests.core.runs.doubles import Lab, describe, finish, generation, info, settings, wait_for
@@ -275,7 +276,7 @@ def test_a_lost_index_is_made_anew_from_the_pictures(store: Store) -> None:
     trajectory = again.trajectory(traced.digest)
     assert trajectory is not None
     assert trajectory.latents is not None
-    assert again.search("äpfel") == found[1:]
+    assert again.search(Filter(text="äpfel")) == found[1:]
     assert edited.path.exists(), "a picture is never removed for being strange"
     assert Store(store.folder).count() == 2
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.diffusion.settings import GenerationSettings
 from core.runs.store.measured.own import OwnNumbers
+from core.runs.store.opinions.ratings import Ratings
 from tests.pages.conftest import App, messages, unescaped
 from ui.catalog import SWEEP, VARIATIONS
 
@@ -161,3 +164,112 @@ def test_variations_have_the_view_and_lead_to_the_sweep(app: App) -> None:
     at.segmented_control(key="variations_view").set_value("Effects").run()
     assert "Only the seed varies" in "\n".join(one.value for one in at.subheader)
     assert any(button.label == "Open as a sweep" for button in at.button)
+
+
+@pytest.fixture
+def varied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures that differ by guidance, and not by as much with each seed."""
+
+    def colour(one: GenerationSettings) -> tuple[int, int, int]:
+        guidance = int(one.guidance_scale)
+        return 20 * guidance + 3 * guidance * one.seed**2, 7 * one.seed, 90
+
+    monkeypatch.setattr("tests.core.runs.doubles.colour", colour)
+
+
+def refine(at: AppTest, budget: int) -> AppTest:
+    """Refine opened by the button beside the grid."""
+    at.segmented_control(key="sweep_view").set_value("Grid").run()
+    at = seen(at.button(key="sweep:to_refine").click().run())
+    assert at.segmented_control(key="sweep_view").value == "Effects"
+    return at.number_input(key="sweep:refine_budget").set_value(budget).run()
+
+
+@pytest.mark.usefixtures("varied")
+def test_refine_shows_its_plan_and_adds_seeds_in_a_click(app: App) -> None:
+    at = measure(refine(effects(app, **SEEDS), 5), "colourfulness")
+    at.selectbox(key="sweep:refine_what").set_value("seeds").run()
+    assert "Adds 4, 5: 4 cells more." in words(at)
+    assert "The widest interval is that of Guidance scale 3 → 7: colourfulness" in words(at)
+    assert "4 cells to compute · " in words(at)
+    stored = app.store.count()
+    at.button(key="sweep:refine").click().run()
+    assert sorted({one.seed for one in app.asked()}) == [4, 5]
+    assert len(app.asked()) == 4, "nothing is computed again"
+    app.finish()
+    assert app.store.count() == stored + 4
+    assert at.text_input(key="sweep_y_values").value == "1, 2, 3, 4, 5"
+
+
+@pytest.mark.usefixtures("varied")
+def test_refine_adds_a_value_between_two_neighbours(app: App) -> None:
+    at = refine(effects(app, **SEEDS), 3)
+    at.selectbox(key="sweep:refine_what").set_value("guidance_scale").run()
+    assert "Adds 5: 3 cells more." in words(at)
+    assert "5: the pictures of 3 and 7 are on average" in words(at)
+    at.button(key="sweep:refine").click().run()
+    assert {(one.guidance_scale, one.seed) for one in app.asked()} == {(5, 1), (5, 2), (5, 3)}
+    app.finish()
+    assert at.text_input(key="sweep_x_values").value == "3, 5, 7"
+    assert not messages(seen(at.run()))
+
+
+def test_a_budget_that_is_too_small_says_what_it_takes(app: App) -> None:
+    at = refine(effects(app, **SEEDS), 1)
+    assert "Guidance scale: one value more is 3 cells: allow at least as many." in words(at)
+    assert "Seeds: one more for the whole grid is 2 cells" in words(at)
+    assert not any(button.key == "sweep:refine" for button in at.button)
+
+
+def test_refine_of_names_and_of_one_seed(app: App) -> None:
+    query = {"sweep_x": "Scheduler", "sweep_x_values": "DDIM, Euler"}
+    at = refine(effects(app, **query), 4)
+    assert "Scheduler: its values are names" in words(at)
+    assert "Adds 2, 3: 4 cells more." in words(at)
+    assert "with more there is an interval" in words(at)
+
+
+def test_the_export_asks_for_effects_where_something_varies(app: App) -> None:
+    at = effects(app, **SEEDS)
+    at.segmented_control(key="sweep_view").set_value("Export").run()
+    at.checkbox(key="sweep:with_effects").check().run()
+    assert not messages(at)
+    at = app.open(PAGE, **{**GUIDANCE, "sweep_x": "Seed", "sweep_x_values": "1, 2"})
+    at.segmented_control(key="sweep_view").set_value("Export").run()
+    assert not any(box.key == "sweep:with_effects" for box in at.checkbox)
+
+
+def test_a_rating_that_is_looked_for_leaves_the_others_pale(app: App) -> None:
+    at = app.open(PAGE, **GUIDANCE)
+    at.button(key="sweep:run").click().run()
+    app.finish()
+    first = app.queue.cells(app.newest_job().id)[0].digest or ""
+    Ratings(app.store.database).rate([first], 4)
+
+    def pale(at: AppTest) -> list[bool]:
+        (grid,) = at.get("bidi_component")
+        return [cell["pale"] for cell in json.loads(grid.proto.json)["cells"]]
+
+    assert pale(at.run()) == [False, False]
+    assert pale(at.selectbox(key="sweep_rated").set_value("★★★ or more").run()) == [False, True]
+    assert pale(app.open(PAGE, **GUIDANCE, sweep_rated="Favourites")) == [True, True]
+    assert pale(app.open(PAGE, **GUIDANCE, sweep_rated="Not rated")) == [True, False]
+
+
+def test_a_ladder_of_variations_gets_seven_children_more(app: App) -> None:
+    image = app.put(seed=3)
+    query = {"variations_images": image.digest, "variations_children": "2"}
+    at = app.open(VARIATIONS.path, variations_layout="Ladder", **query)
+    at.button(key="variations:make:children").click().run()
+    app.finish()
+    before = {one.variation_seed for one in app.asked()}
+    assert len(before) == 2
+    at = seen(at.segmented_control(key="variations_view").set_value("Effects").run())
+    at.button(key="variations:more_seeds").click().run()
+    asked = {one.variation_seed for one in app.asked()}
+    assert len(asked) == 7
+    assert not asked & before
+    assert at.number_input(key="variations_children").value == 9
+    app.finish()
+    assert not messages(seen(at.run()))
+    assert not any(one.key == "variations:refine_budget" for one in at.number_input)

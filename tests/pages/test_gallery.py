@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.diffusion.settings import GenerationSettings
+from core.runs.store.index import Filter
 from core.sweeps.axis import Axis
 from core.sweeps.sweep import Sweep
 from tests.pages.conftest import GALLERY, App, messages
@@ -324,7 +325,7 @@ def test_the_opened_picture_is_rated_and_found_by_it(app: App) -> None:
 
     at = app.open(GALLERY, gallery_open=one.digest)
     buttons(at)["4"].click().run()  # the same again removes them
-    assert app.store.search(rated="1") == []
+    assert app.store.search(Filter(rated="1")) == []
 
 
 def test_a_selection_is_offered_its_stars(app: App) -> None:

@@ -104,6 +104,7 @@ function build(grid, data) {
 
 function paint(cell, view) {
   cell.dataset.state = view.state
+  cell.classList.toggle("pale", Boolean(view.pale))
   cell.title = view.title
   cell.setAttribute("aria-label", view.alt)
   show(cell.querySelector("img"), view.src)

@@ -30,7 +30,7 @@ from core.output.figures.effect_figures import (
 from core.output.numbers.quantities import QUANTITIES
 from core.sweeps.seeds import block_side
 from ui.effects.export import figure_config, show_effects_export
-from ui.effects.more import Extend, offer_more_seeds
+from ui.effects.more import Extend, offer_more_seeds, offer_refinement
 from ui.effects.own import own_numbers, show_own_numbers
 from ui.grid.board import Board, reason_of
 from ui.grid.measured import await_measures
@@ -46,8 +46,13 @@ FIRST_MEASURES = ("clip_score", "colourfulness")
 MOST_NOTES = 3
 
 
-def show_effects(runtime: Runtime, board: Board, *, extend: Extend | None = None) -> None:
-    """What the axes do to a measure: in words, as figures, and what more seeds would cost."""
+def show_effects(
+    runtime: Runtime, board: Board, *, extend: Extend | None = None, refines: bool = True
+) -> None:
+    """What the axes do to a measure: in words, as figures, and what more seeds would cost.
+
+    `extend` runs a larger grid; where it can add seeds alone, it does not `refines`.
+    """
     side = block_side(board.sweep)
     if not [at for at in board.sweep.axes() if at != side]:
         show_empty(
@@ -88,10 +93,11 @@ def show_effects(runtime: Runtime, board: Board, *, extend: Extend | None = None
     tables = (*effects.shares, *pictures)
     with said:
         _say(effects, tables)
+        if not board.is_running:
+            offer_more_seeds(runtime, board, extend)
+            offer_refinement(runtime, board, measured, effects, extend if refines else None)
     _show_figures(board, effects)
     _show_shares(board, effects, tables)
-    if not board.is_running:
-        offer_more_seeds(runtime, board, extend)
     with st.expander("Numbers of your own", icon=":material/edit_note:", key=_name(board, "own")):
         show_own_numbers(runtime, board, own)
     with st.expander("Export", icon=":material/download:", key=_name(board, "export")):

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from core.runs.store.index import Entry
-from core.runs.store.opinions.ratings import FAVOURITES, MOST_STARS, UNRATED
+from core.runs.store.index import Entry, Filter
 from core.runs.store.store import Facets
 from ui.catalog import GALLERY
 from ui.gallery.selection import is_selecting, picked, toggle
+from ui.grid.rated import ANY, RATINGS
 from ui.grid.tiles import Tile, show_tiles
 from ui.links import BOUND, Parameter, forget_problems
 from ui.runs.sweeps import describe_sweep
@@ -21,14 +21,6 @@ from ui.views import ago
 
 PREFIX = GALLERY.prefix
 PAGE_SIZE = 24
-ANY = "Any"
-RATINGS: dict[str, str] = {
-    "Favourites": FAVOURITES,
-    **{f"{'★' * stars} or more": str(stars) for stars in range(1, MOST_STARS)},
-    "★" * MOST_STARS: str(MOST_STARS),
-    "Not rated": UNRATED,
-}
-"""Label -> filter of the store."""
 SORTS = {"Newest": "newest", "Oldest": "oldest", "Best rated": "best"}
 CLICKED_SWEEP = f"{PREFIX}:sweep"
 """The job of the sweep whose tile was clicked."""
@@ -36,19 +28,11 @@ CLICKED_SWEEP = f"{PREFIX}:sweep"
 
 @dataclass(frozen=True, kw_only=True)
 class Filters:
-    """What the gallery is asked for; None is any."""
+    """What the gallery is asked for, and how it is laid out."""
 
-    text: str
-    scheduler: str | None
-    model: str | None
-    rated: str | None
+    wanted: Filter
     order: str
     is_grouped: bool
-
-    @property
-    def wanted(self) -> tuple[str, str | None, str | None, str | None]:
-        """Text, scheduler, model and rating, as the store takes them."""
-        return self.text, self.scheduler, self.model, self.rated
 
 
 def parameters(facets: Facets) -> tuple[Parameter, ...]:
@@ -101,10 +85,12 @@ def filter_bar(facets: Facets) -> Filters:
         **BOUND,
     )
     return Filters(
-        text=(text or "").strip(),
-        scheduler=None if chosen == ANY else chosen,
-        model=None if made_by == ANY else made_by,
-        rated=RATINGS.get(rated),
+        wanted=Filter(
+            text=(text or "").strip(),
+            scheduler=None if chosen == ANY else chosen,
+            model=None if made_by == ANY else made_by,
+            rated=RATINGS.get(rated),
+        ),
         order=SORTS[by],
         is_grouped=is_grouped,
     )
@@ -114,9 +100,9 @@ def entries_of(runtime: Runtime, filters: Filters) -> list[Entry]:
     """The entries of the page that is turned to, with the control that turns it."""
     store = runtime.store
     if filters.is_grouped:
-        total = store.count_entries(*filters.wanted)
+        total = store.count_entries(filters.wanted)
     else:
-        total = store.count(*filters.wanted)
+        total = store.count(filters.wanted)
     pages = max(1, -(-total // PAGE_SIZE))
     key = f"{PREFIX}_page"
     if st.session_state.get(key, 1) > pages:
@@ -124,11 +110,11 @@ def entries_of(runtime: Runtime, filters: Filters) -> list[Entry]:
     page = st.pagination(pages, key=key, **BOUND) if pages > 1 else 1
     offset = (min(page, pages) - 1) * PAGE_SIZE
     if filters.is_grouped:
-        return store.entries(*filters.wanted, limit=PAGE_SIZE, offset=offset, order=filters.order)
+        return store.entries(filters.wanted, limit=PAGE_SIZE, offset=offset, order=filters.order)
     return [
         Entry(image=image)
         for image in store.search(
-            *filters.wanted, limit=PAGE_SIZE, offset=offset, order=filters.order
+            filters.wanted, limit=PAGE_SIZE, offset=offset, order=filters.order
         )
     ]
 

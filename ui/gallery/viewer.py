@@ -51,7 +51,7 @@ def _show_one(runtime: Runtime, filters: Filters) -> None:
         return
     if st.query_params.get(OPEN) != digest:
         st.query_params[OPEN] = digest
-    before, after = runtime.store.neighbours(image, *filters.wanted, order=filters.order)
+    before, after = runtime.store.neighbours(image, filters.wanted, order=filters.order)
     st.markdown(f"**{plain(_shortened(image.settings.prompt) or '(no prompt)')}**")
     left, right = st.columns([0.5, 0.5], gap="medium")
     with left:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import streamlit as st
@@ -17,6 +18,7 @@ from core.output.sheet.layout import NARROWEST_CM, WIDEST_CM
 from core.output.sheet.sheet import SheetError, SheetOptions, fit_sheet
 from core.runs.store.store import StoreError
 from core.sweeps.drawn import said
+from core.sweeps.seeds import block_side
 from ui.catalog import FILM
 from ui.frame import SLOW_POLL_SECONDS, safe
 from ui.grid.board import Board, reason_of
@@ -37,13 +39,26 @@ def show_export(runtime: Runtime, board: Board) -> None:
     if waiting:
         st.caption(f"{waiting} cells are not finished: they are left empty, with the reason.")
     st.subheader("The grid as a picture", anchor=False)
-    export = export_of(runtime.store, board, _sheet_options(board.state))
+    options = _sheet_options(board.state)
+    export = replace(export_of(runtime.store, board, options), with_effects=_with_effects(board))
     _show_sheets(board, export)
     st.subheader("The grid as a film", anchor=False)
     _show_films(runtime, board, export)
     st.subheader("The cells and their numbers", anchor=False)
     _show_files(board, export)
     _show_problem(board.state)
+
+
+def _with_effects(board: Board) -> bool:
+    """Whether the web page and the PDF say what the axes do; not asked where there is nothing."""
+    seeds = block_side(board.sweep)
+    if not board.done() or not [side for side in board.sweep.axes() if side != seeds]:
+        return False
+    return st.checkbox(
+        "Effects in the PDF and the web page",
+        key=board.state.name("with_effects"),
+        help="An appendix: sentences, figures, a table and the methods, from every measure.",
+    )
 
 
 def watched(make: Callable[[], bytes], problem: list[str]) -> Callable[[], bytes]:

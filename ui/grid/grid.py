@@ -16,6 +16,7 @@ from core.sweeps.sweep import Sweep
 from ui.frame import POLL_SECONDS, SLOW_POLL_SECONDS
 from ui.grid.board import Board, BoardCell, make_board
 from ui.grid.component import mount_grid
+from ui.grid.rated import FIELD, RATINGS
 from ui.grid.state import GridState
 from ui.progress import Progress, follow
 from ui.runs.media import LOOK_AT, inline, served, smaller
@@ -142,6 +143,7 @@ def _draw(
     key = state.name("grid")
     repeated = board.repeated_reasons()
     ratings = runtime.ratings.of_all(cell.digest for cell in cells if cell.state == "done")
+    rated = RATINGS.get(str(state.look(FIELD)))
     mount_grid(
         key=key,
         data={
@@ -150,6 +152,7 @@ def _draw(
             "y": _labels(board.sweep.y),
             "cells": [
                 _view(runtime, board, cell, size, addresses, repeated, stopped, ratings)
+                | {"pale": rated is not None and _is_pale(cell, ratings, rated)}
                 for cell in cells
             ],
             "size": size,
@@ -157,6 +160,12 @@ def _draw(
         },
         on_opened_change=lambda: _open(state, key),
     )
+
+
+def _is_pale(cell: BoardCell, ratings: Mapping[str, Rating], rated: str) -> bool:
+    """Whether its picture is not of the rating that is looked for."""
+    is_done = cell.state == "done"
+    return is_done and not ratings.get(cell.digest, Rating()).is_among(rated)
 
 
 def _open(state: GridState, key: str) -> None:

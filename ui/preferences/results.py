@@ -7,7 +7,12 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.output.preferences.agreement import agreement, consistency
-from core.output.preferences.report import sentences, strengths_figure, votes_csv
+from core.output.preferences.report import (
+    intervals_sentence,
+    sentences,
+    strengths_figure,
+    votes_csv,
+)
 from core.output.preferences.strengths import fit_strengths
 from core.output.preferences.votes import Vote
 from ui.frame import safe
@@ -17,8 +22,7 @@ from ui.views import plain
 ALL, MINE = "All voters", "Mine"
 METHOD = (
     "Bradley-Terry strengths with ties (Davidson) and Jeffreys' prior, each value against the mean "
-    "of its axis; bars are 95 % intervals, which take votes as independent. Percentages leave ties "
-    "out."
+    "of its axis; bars are 95 % intervals. Percentages leave ties out."
 )
 
 
@@ -41,6 +45,8 @@ def show_results(contest: Contest) -> None:
         lines.append(f"{len(waiting)} {noun} not finished: their votes are not counted yet.")
     if informed := sum(vote.informed for vote in counted):
         lines.append(f"{_votes(informed)} came after the voter had seen results.")
+    if figure is not None:
+        lines.append(intervals_sentence(fit))
     for line in filter(None, lines):
         st.text(line)
     st.caption(METHOD)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.output.figures.step_runs import short_labels
+from core.runs.store.index import Filter
 from core.runs.store.store import StoredImage
 from ui.catalog import GENERATE
 from ui.frame import safe
@@ -121,7 +122,7 @@ def _search(runtime: Runtime, prefix: str, chosen: list[str], *, several: bool) 
         placeholder="apple glossy",
         live=True,
     )
-    images = runtime.store.search((text or "").strip(), limit=OFFERED)
+    images = runtime.store.search(Filter(text=(text or "").strip()), limit=OFFERED)
     if not images:
         st.caption("No picture matches.")
     grid = st.grid(4, min_column_width=120, gap="small")

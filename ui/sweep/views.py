@@ -12,6 +12,7 @@ from core.diffusion.recipe.settings_table import label_of
 from core.sweeps.axis import SIDES, SweepError, parse_axis, row_of
 from core.sweeps.sweep import Sweep
 from ui.catalog import SWEEP
+from ui.effects.more import open_refine
 from ui.effects.view import show_effects
 from ui.grid.board import Board
 from ui.grid.cell import show_opened
@@ -19,6 +20,7 @@ from ui.grid.compare import show_compare, show_flipbook
 from ui.grid.export import show_export
 from ui.grid.grid import SIZES, develop, show_end, show_grid
 from ui.grid.numbers import show_numbers
+from ui.grid.rated import ANY, FIELD, RATINGS, choose_rated
 from ui.links import BOUND, Parameter
 from ui.preferences.view import show_blind
 from ui.runtime import Runtime
@@ -49,12 +51,13 @@ def _extend(sweep: Sweep) -> None:
 
 
 GRID = View(title="Grid", show=show_grid)
+EFFECTS = View(title="Effects", show=_show_effects)
 VIEWS = (
     GRID,
     View(title="Compare", show=show_compare),
     View(title="Flipbook", show=show_flipbook),
     View(title="Numbers", show=show_numbers),
-    View(title="Effects", show=_show_effects),
+    EFFECTS,
     View(title="Blind test", show=show_blind),
     View(title="Export", show=show_export),
 )
@@ -67,6 +70,7 @@ def looks() -> tuple[Parameter, ...]:
         Parameter(field="view", kind="choice", choices=tuple(view.title for view in VIEWS)),
         Parameter(field="size", kind="choice", choices=tuple(SIZES)),
         Parameter(field="captions", kind="choice", choices=switch),
+        Parameter(field=FIELD, kind="choice", choices=(ANY, *RATINGS)),
         Parameter(field="wide", kind="choice", choices=switch),
     )
 
@@ -112,6 +116,14 @@ def show_views(runtime: Runtime, board: Board) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         view = _choose()
         show_looks(board.sweep, has_size=view is GRID)
+        if view is GRID and board.done() and not board.is_running:
+            st.button(
+                "Refine",
+                key=f"{PREFIX}:to_refine",
+                icon=":material/grid_goldenratio:",
+                help="Add values where pictures differ most, or seeds: in Effects.",
+                on_click=_to_refine,
+            )
     if board.is_running:
         develop(runtime, board, with_grid=view is GRID)
     else:
@@ -160,6 +172,7 @@ def show_looks(sweep: Sweep, *, has_size: bool) -> None:
         )
     with st.popover("View", icon=":material/visibility:"):
         st.toggle("Values under each cell", key=key("captions"), **BOUND)
+        choose_rated(PREFIX)
         st.button(
             "Controls beside the grid" if is_wide() else "Grid over the whole width",
             key=f"{PREFIX}:layout",
@@ -176,6 +189,11 @@ def show_looks(sweep: Sweep, *, has_size: bool) -> None:
                 on_click=_swap,
                 args=(sweep,),
             )
+
+
+def _to_refine() -> None:
+    st.session_state[key("view")] = EFFECTS.title
+    open_refine(STATE)
 
 
 def _swap(sweep: Sweep) -> None:

@@ -7,13 +7,15 @@ from collections.abc import Callable, Mapping
 import streamlit as st
 
 from core.runs.store.store import StoredImage
+from core.sweeps.sweep import Sweep
+from ui.effects.more import MORE
 from ui.effects.view import show_effects
 from ui.grid.grid import develop
 from ui.grid.plan import show_plan
 from ui.links import BOUND
 from ui.runtime import Runtime
-from ui.variations.children import Children, children_panel, open_as_sweep, show_children
-from ui.variations.form import VIEWS, key
+from ui.variations.children import STATE, Children, children_panel, open_as_sweep, show_children
+from ui.variations.form import MOST_CHILDREN, VIEWS, key
 from ui.variations.numbers import show_distances, show_noise
 from ui.variations.source import show_parent, show_tree
 from ui.variations.walk import show_walk, walk_form
@@ -30,8 +32,17 @@ def _show_effects(runtime: Runtime, children: Children) -> None:
     board = children.board(runtime)
     if board.is_running:
         develop(runtime, board, with_grid=False)
-    show_effects(runtime, board)
+    seeds = len(board.sweep.y.values) if board.sweep.y else 0
+    can_extend = 0 < seeds <= MOST_CHILDREN - MORE
+    show_effects(runtime, board, extend=_extend if can_extend else None, refines=False)
     open_as_sweep(children)
+
+
+def _extend(sweep: Sweep) -> None:
+    """Set the number of children, whose seeds go on from the last, and make them: a callback."""
+    if sweep.y is not None:
+        st.session_state[key("children")] = len(sweep.y.values)
+        STATE.note_click()
 
 
 OF_CHILDREN: Mapping[str, Callable[[Runtime, Children], None]] = {

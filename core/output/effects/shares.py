@@ -20,6 +20,7 @@ from core.output.effects.bootstrap import FEWEST_TO_RESAMPLE, RESAMPLES, bootstr
 from core.output.effects.components import (
     Component,
     Layout,
+    of_embedding,
     of_numbers,
     of_products,
     products_of_distances,
@@ -84,12 +85,13 @@ def picture_shares(
         chosen = part.ravel()
         if space.distances is not None:
             products = products_of_distances(space.distances[np.ix_(chosen, chosen)])
+            found, largest = of_products(products, part.shape), float(np.abs(products).max())
         else:
             points = rows[chosen].astype(np.float64)
             points -= points.mean(axis=0)
-            products = points @ points.T
-        found = of_products(products, part.shape)
-        nothing = found.total.sum() <= _NOTHING * max(1.0, float(np.abs(products).max()))
+            found = of_embedding(points, part.shape)
+            largest = float(np.square(points).sum(axis=1).max())
+        nothing = found.total.sum() <= _NOTHING * max(1.0, largest)
         return None if nothing else found
 
     made = _table(grid, np.asarray(at >= 0), layout, resamples, permutations, seed)

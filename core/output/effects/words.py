@@ -64,6 +64,15 @@ def difference_sentence(effects: Effects, one: Difference) -> str:
     return f"{step} {change} {found}, not shown among {one.comparisons} comparisons: {p}."
 
 
+def interval_words(effects: Effects, one: Difference) -> str:
+    """ "CLIP score +1.2, 95 % CI 0.4 to 2.0": of a difference that has an interval."""
+    measure = effects.measure(one.measure)
+    mean = one.mean or 0.0
+    size = _size(measure, abs(mean), one.interval)
+    words = f"{_inside(measure.label)} {_signed(size, mean)}"
+    return f"{words}, 95 % CI {_range(size, one.interval)}" if one.interval else words
+
+
 def share_sentence(effects: Effects, table: ShareTable) -> str:
     """Say it as "Of all differences between these pictures 41 % go with guidance scale".
 

@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 
 from core.output.figures.figures import LINE_COLOURS
 from core.output.figures.step_table import write_rows_csv
-from core.output.preferences.strengths import Estimate, Strengths
+from core.output.preferences.strengths import FEW_VOTERS, Estimate, Strengths
 from core.output.preferences.votes import FIRST, SECOND, TIE, Vote
 from core.sweeps.axis import Axis
 from core.sweeps.sweep import Sweep
@@ -25,6 +25,21 @@ _CHOICES = {FIRST: "first", SECOND: "second", TIE: "tie"}
 def sentences(sweep: Sweep, fit: Strengths) -> list[str]:
     """One sentence an axis: which value is preferred to which, and what cannot be told apart."""
     return [_sentence(side, axis, fit) for side, axis in sweep.axes().items()]
+
+
+def intervals_sentence(fit: Strengths) -> str:
+    """What the intervals rest on: votes, or voters; and that these are few."""
+    if fit.voters < 2:
+        return "Intervals take the votes as independent: they tell of this voter alone."
+    if not fit.is_clustered:
+        return (
+            "Voters had too few pairs in common to be compared: intervals take all votes as "
+            "independent, and are too narrow if tastes differ."
+        )
+    said = f"Intervals are from a bootstrap over the {fit.voters} voters."
+    if fit.voters < FEW_VOTERS:
+        said += f" {fit.voters} are few: the intervals are wide, and only more voters narrow them."
+    return said
 
 
 def strengths_figure(sweep: Sweep, fit: Strengths) -> go.Figure | None:

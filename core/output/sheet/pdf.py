@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import io
 import re
+from collections.abc import Callable
 from itertools import groupby
 
 from fpdf import FPDF
@@ -30,12 +31,16 @@ _STYLES = {REGULAR: "", BOLD: "B"}
 _UNDATED = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 """Equal sheets are equal files."""
 
+AddPages = Callable[[FPDF], None]
+
 _NO_TEXT = re.compile("[\x00-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
-def write_pdf(painter: Painter, sweep: Sweep, title: str, width_cm: float | None) -> bytes:
+def write_pdf(
+    painter: Painter, sweep: Sweep, title: str, width_cm: float | None, more: AddPages | None = None
+) -> bytes:
     """A document with a page for each of the sweep's, `width_cm` wide; the sweep is in its
-    metadata.
+    metadata. `more` adds pages after them.
     """
     document = FPDF(unit="pt")
     document.set_auto_page_break(False)
@@ -55,6 +60,8 @@ def write_pdf(painter: Painter, sweep: Sweep, title: str, width_cm: float | None
         page = PdfPage(document, points, keeps_pixels=stored <= MAX_STORED)
         page.fill(width, height, painter.colors["paper"])
         painter.paint(page, z)
+    if more is not None:
+        more(document)
     return bytes(document.output())
 
 

@@ -26,7 +26,7 @@ from core.output.sheet.layout import (
 )
 from core.output.sheet.lettering import missing_note
 from core.output.sheet.painter import COLORS, MISSING, Painter, SheetCell, block_width, largest_cell
-from core.output.sheet.pdf import write_pdf
+from core.output.sheet.pdf import AddPages, write_pdf
 from core.output.sheet.sheet_text import SheetError, embed_exif, embed_png, fits_exif, read_sweep
 from core.sweeps.sweep import Sweep
 
@@ -181,16 +181,21 @@ def carries_sweep(sweep: Sweep, format: SheetFormat) -> bool:
 
 
 def write_sheet(
-    sweep: Sweep, cells: Sequence[SheetCell], options: SheetOptions, format: SheetFormat
+    sweep: Sweep,
+    cells: Sequence[SheetCell],
+    options: SheetOptions,
+    format: SheetFormat,
+    more: AddPages | None = None,
 ) -> bytes:
     """The sheet as a file, with the sweep inside it; `read_sweep` takes it out again.
 
     PNG, JPEG and WebP hold all pages below each other, PDF has a page for each. JPEG and WebP
-    hold a sweep of up to 60 kB, and none where its JSON is longer. Raises SheetError.
+    hold a sweep of up to 60 kB, and none where its JSON is longer. `more` adds pages to a PDF.
+    Raises SheetError.
     """
     if format == "pdf":
         painter = make_painter(sweep, cells, options, "pdf")
-        return write_pdf(painter, sweep, options.title, options.width_cm)
+        return write_pdf(painter, sweep, options.title, options.width_cm, more)
     canvas = _draw_whole(make_painter(sweep, cells, options, format))
     buffer = io.BytesIO()
     if format == "png":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from core.diffusion.recipe.settings_table import SETTINGS
 from core.diffusion.settings import GenerationSettings
 from core.sweeps.axes import AXES
@@ -28,7 +30,7 @@ def legend(sweep: Sweep) -> list[tuple[str, str]]:
 
     Of a prompt in which a term is replaced, the rest is shown with … in the term's place.
     """
-    base, varied, effective = sweep.base, sweep.varied(), sweep.effective()
+    base, varied, effective = sweep.base, sweep.varied(), _effective(sweep)
     found: list[tuple[str, str]] = []
     for name, row in SETTINGS.items():
         text = row.told(getattr(base, name))
@@ -41,6 +43,12 @@ def legend(sweep: Sweep) -> list[tuple[str, str]]:
         elif text and row.is_told:
             found.append((row.label, f"{text} (off)"))
     return found
+
+
+@functools.lru_cache(maxsize=16)
+def _effective(sweep: Sweep) -> frozenset[str]:
+    """Sweep.effective(), which goes through all cells: one drawing of a grid asks for it twice."""
+    return frozenset(sweep.effective())
 
 
 def _shared_text(sweep: Sweep, name: str) -> str:

@@ -31,6 +31,15 @@ class Files:
     def picture(self, digest: str) -> Path:
         return self.folder / "images" / digest[:2] / f"{digest}.png"
 
+    def picture_size(self, digest: str) -> int | None:
+        """Its bytes, None where there is no file. Asked of every cell of a grid, several times: a
+        Path would cost more than the question.
+        """
+        try:
+            return os.stat(f"{self.folder}/images/{digest[:2]}/{digest}.png").st_size
+        except OSError:
+            return None
+
     def trajectory(self, digest: str) -> Path:
         return self.folder / "trajectories" / digest[:2] / f"{digest}.safetensors"
 

@@ -38,6 +38,35 @@ class Facets:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which pictures are asked for; None is any. Every word of `text` must stand in the prompt, in
+    either case; `rated` is one of RATED.
+    """
+
+    text: str = ""
+    scheduler: str | None = None
+    model: str | None = None
+    rated: str | None = None
+
+    def conditions(self) -> tuple[list[str], list[str]]:
+        """Conditions of SQL that all must hold, and their values. instr, unlike LIKE, has no
+        wildcards to escape. Raises KeyError for a rating that is none of RATED.
+        """
+        values = search_key(self.text).split()
+        clauses = ["instr(search_key, ?) > 0"] * len(values)
+        for column, value in (("scheduler", self.scheduler), ("model_name", self.model)):
+            if value is not None:
+                clauses.append(f"{column} = ?")
+                values.append(value)
+        if self.rated is not None:
+            clauses.append(RATED[self.rated])
+        return clauses, values
+
+
+EVERYTHING = Filter()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """A picture by itself; or the newest picture of a sweep, its job and how many were found."""
 
@@ -88,30 +117,22 @@ class ImageIndex:
 
     def search(
         self,
-        text: str = "",
-        scheduler: str | None = None,
-        model: str | None = None,
-        rated: str | None = None,
+        wanted: Filter = EVERYTHING,
         limit: int = 24,
         offset: int = 0,
         order: str = "newest",
     ) -> list[StoredImage]:
-        """The first in an order of ORDERS. Every word of `text` must stand in the prompt, in
-        either case; `rated` is one of RATED.
-        """
+        """The first in an order of ORDERS."""
         sql = (
             "SELECT *, hex(digest) AS key FROM images {where}"
             f" ORDER BY {ORDERS[order]} DESC, rowid DESC LIMIT ? OFFSET ?"
         )
-        found = self._page(sql, (text, scheduler, model, rated), (limit, offset))
+        found = self._page(sql, wanted, (limit, offset))
         return [image for _, image in found]
 
     def entries(
         self,
-        text: str = "",
-        scheduler: str | None = None,
-        model: str | None = None,
-        rated: str | None = None,
+        wanted: Filter = EVERYTHING,
         limit: int = 24,
         offset: int = 0,
         order: str = "newest",
@@ -126,33 +147,27 @@ class ImageIndex:
             Entry(image=image, job_id=row["job"], count=row["pictures"])
             if row["pictures"] > 1
             else Entry(image=image)
-            for row, image in self._page(sql, (text, scheduler, model, rated), (limit, offset))
+            for row, image in self._page(sql, wanted, (limit, offset))
         ]
 
     def count_entries(
         self,
-        text: str = "",
-        scheduler: str | None = None,
-        model: str | None = None,
-        rated: str | None = None,
+        wanted: Filter = EVERYTHING,
     ) -> int:
         """How many `entries` would find."""
         self.unreadable()
-        where, values = self._conditions(text, scheduler, model, rated)
+        where, values = self._conditions(wanted)
         sql = f"{_OF_SWEEP} SELECT COUNT(DISTINCT COALESCE(job, digest)) FROM {_GROUPED} {where}"
         return int(self.database.read(sql, values)[0][0])
 
     def neighbours(
         self,
         image: StoredImage,
-        text: str = "",
-        scheduler: str | None = None,
-        model: str | None = None,
-        rated: str | None = None,
+        wanted: Filter = EVERYTHING,
         order: str = "newest",
     ) -> tuple[StoredImage | None, StoredImage | None]:
         """The pictures before and after it that `search` would find."""
-        where, values = self._conditions(text, scheduler, model, rated)
+        where, values = self._conditions(wanted)
         by = ORDERS[order]
         place = f"SELECT {by}, rowid FROM images WHERE digest = ?"
         found: list[StoredImage | None] = []
@@ -168,14 +183,11 @@ class ImageIndex:
 
     def count(
         self,
-        text: str = "",
-        scheduler: str | None = None,
-        model: str | None = None,
-        rated: str | None = None,
+        wanted: Filter = EVERYTHING,
     ) -> int:
         """How many `search` would find; a row that cannot be read counts until it is known."""
         self.unreadable()
-        where, values = self._conditions(text, scheduler, model, rated)
+        where, values = self._conditions(wanted)
         return int(self.database.read(f"SELECT COUNT(*) FROM images {where}", values)[0][0])
 
     def facets(self) -> Facets:
@@ -183,7 +195,7 @@ class ImageIndex:
         self.unreadable()
 
         def distinct(column: str) -> tuple[str, ...]:
-            where, values = self._conditions("", None, None, None)
+            where, values = self._conditions(EVERYTHING)
             sql = f"SELECT DISTINCT {column} FROM images {where} ORDER BY {column}"
             rows = self.database.read(sql, values)
             return tuple(row[0] for row in rows if isinstance(row[0], str))
@@ -205,12 +217,12 @@ class ImageIndex:
     def _page(
         self,
         sql: str,
-        wanted: tuple[str, str | None, str | None, str | None],
+        wanted: Filter,
         place: tuple[int, int],
     ) -> list[tuple[sqlite3.Row, StoredImage]]:
         """The rows that `sql` finds with its conditions at `{where}`, all of them readable."""
         while True:
-            where, values = self._conditions(*wanted)
+            where, values = self._conditions(wanted)
             rows = self.database.read(sql.format(where=where), (*values, *place))
             found = [(row, image) for row in rows if (image := self._read(row)) is not None]
             if len(found) == len(rows):
@@ -244,18 +256,9 @@ class ImageIndex:
         with self._lock:
             self._bad.pop(key, None)
 
-    def _conditions(
-        self, text: str, scheduler: str | None, model: str | None, rated: str | None
-    ) -> tuple[str, Sequence[str]]:
-        """A WHERE clause and its values. instr, unlike LIKE, has no wildcards to escape."""
-        values = search_key(text).split()
-        clauses = ["instr(search_key, ?) > 0"] * len(values)
-        for column, value in (("scheduler", scheduler), ("model_name", model)):
-            if value is not None:
-                clauses.append(f"{column} = ?")
-                values.append(value)
-        if rated is not None:
-            clauses.append(RATED[rated])
+    def _conditions(self, wanted: Filter) -> tuple[str, Sequence[str]]:
+        """A WHERE clause and its values, for the rows that can be read."""
+        clauses, values = wanted.conditions()
         with self._lock:
             bad = list(self._bad)
         if bad:

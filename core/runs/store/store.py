@@ -276,13 +276,8 @@ class Store(ImageIndex):
             marks = ", ".join("?" * len(some))
             sql = f"SELECT digest, file_size, recorded FROM images WHERE digest IN ({marks})"
             for row in self.database.read(f"{sql} AND damaged = 0", some):
-                if self._is_bad(row["digest"]):
-                    continue
-                try:
-                    size = self.files.picture(row["digest"]).stat().st_size
-                except OSError:
-                    continue
-                if size == row["file_size"]:
+                size = self.files.picture_size(row["digest"])
+                if size == row["file_size"] and not self._is_bad(row["digest"]):
                     sound[row["digest"]] = row["recorded"]
         return sound
 

@@ -109,3 +109,51 @@ def test_a_sweep_of_seeds_alone_has_no_effect(
     store_all(spec, tmp_path / "data")
     assert main(["effects", str(spec), "--data", str(tmp_path / "data")]) == 2
     assert "nothing varies but the seed" in capsys.readouterr().err
+
+
+def test_refine_says_what_it_would_add_and_the_sweep_command_runs_it(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    store_all(spec, data)
+    asked = ["effects", str(spec), "--data", str(data), "--measure", "clip_score"]
+    assert main([*asked, "--refine", "7", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["refine"]
+    by_name = {one["add"]: one for one in found}
+    seeds = by_name["seeds"]
+    assert seeds["values"] == ["4", "5", "6"]
+    assert (seeds["cells"], seeds["to_compute"], seeds["problem"]) == (6, 6, "")
+    assert seeds["unet_rows"] > 0
+    assert "The widest interval is that of Guidance scale 3 → 7" in seeds["why"][0]
+    values = by_name["guidance_scale"]
+    # The pictures of this store depend on the seed alone.
+    assert (values["values"], values["sweep"]) == ([], None)
+    assert values["problem"] == "Guidance scale: its pictures are all the same."
+    assert main([*asked, "--refine", "7", "--add", "seeds", "--save", "more"]) == 0
+    out, err = capsys.readouterr()
+    assert "refine: Seeds: 4, 5, 6 (6 cells more, 6 to compute" in out
+    assert 'saved: "sweep more" computes it' in err
+    assert main(["sweep", "more", "--plan", "--data", str(data)]) == 0
+    assert "2 x 6 cells: 6 stored, 6 to compute" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--refine", "0"], "--refine 0 is outside 1 to 10000"),
+        (["--refine", "x"], "'x' is not a whole number"),
+        (["--add", "seeds"], "--add and --save go with --refine"),
+        (["--refine", "9", "--add", "scheduler"], "use one of guidance_scale, seeds"),
+        (["--refine", "1", "--save", "a"], "nothing to save"),
+    ],
+)
+def test_a_refinement_that_cannot_be_is_said_in_words(
+    more: list[str],
+    words: str,
+    spec: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    store_all(spec, tmp_path / "data")
+    assert main(["effects", str(spec), "--data", str(tmp_path / "data"), *more]) == 2
+    assert words in capsys.readouterr().err

@@ -45,6 +45,14 @@ class Rating:
     def __str__(self) -> str:
         return "★" * self.stars + "♥" * self.is_favourite
 
+    def is_among(self, rated: str) -> bool:
+        """Whether one of RATED finds a picture of this rating. Raises KeyError for another."""
+        if rated not in RATED:
+            raise KeyError(rated)
+        if rated in (FAVOURITES, UNRATED):
+            return self.is_favourite if rated == FAVOURITES else not self.stars
+        return self.stars >= int(rated)
+
 
 class Ratings:
     """The table of ratings, for any thread. Raises StoreError."""

@@ -15,11 +15,11 @@ from scipy import stats
 from scipy.spatial.distance import cdist
 
 from core.output.effects.balanced import balanced_part
-from core.output.effects.components import Component, of_numbers, of_products
+from core.output.effects.components import Component, of_embedding, of_numbers, of_products
 from core.output.effects.grid import EffectGrid, PictureSpace
 from core.output.effects.permutation import permutation_p, smallest_p
 from core.output.effects.result import Share, ShareTable
-from core.output.effects.shares import measure_shares, picture_shares
+from core.output.effects.shares import measure_shares, picture_shares, shares_of
 from tests.core.output.effects.grids import SCORE, grid_of
 
 NO_CHANCE = {"resamples": 0, "permutations": 0}
@@ -184,6 +184,44 @@ def test_permutations_of_pictures_hold_their_level() -> None:
         (one,) = of_products(points @ points.T, (6, 2)).components
         wrong += permutation_p(one, 199)[0] <= 0.05
     assert wrong / 500 <= 0.06
+
+
+def test_permutations_of_numbers_and_of_their_products_are_the_same() -> None:
+    """Of one number a picture the distances are those of the numbers."""
+    draw = np.random.default_rng(10)
+    for _ in range(10):
+        values = draw.normal(size=(7, 3, 2)) + 0.5 * np.arange(3)[:, None]
+        flat = values.ravel()[:, None] - values.mean()
+        of_pictures = of_products(flat @ flat.T, values.shape).components
+        for one, other in zip(of_numbers(values).components, of_pictures, strict=True):
+            assert one.axes == other.axes
+            assert permutation_p(one, 499) == permutation_p(other, 499)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (4, 3, 2), (3, 2, 2, 3), (6, 1), (1, 4)])
+def test_an_embedding_is_taken_apart_as_its_products_are(shape: tuple[int, ...]) -> None:
+    points = np.random.default_rng(11).normal(size=(int(np.prod(shape)), 6)) + 3
+    centred = points - points.mean(axis=0)
+    one, other = of_embedding(points, shape), of_products(centred @ centred.T, shape)
+    assert np.allclose(one.blocks, other.blocks)
+    assert np.allclose(one.total, other.total)
+    assert len(one.components) == len(other.components)
+    for part, same in zip(one.components, other.components, strict=True):
+        assert (part.axes, part.levels, part.cells) == (same.axes, same.levels, same.cells)
+        assert np.allclose(part.parts, same.parts)
+
+
+def test_many_points_are_taken_apart_as_exactly_as_a_figure_shows() -> None:
+    shape = (30, 20)
+    points = (
+        np.random.default_rng(12).normal(size=(600, 40)) + np.tile(np.arange(20) / 9, 30)[:, None]
+    )
+    centred = points - points.mean(axis=0)
+    one, other = of_embedding(points, shape), of_products(centred @ centred.T, shape)
+    counts = np.ones((1, 30))
+    assert np.allclose(shares_of(one, counts), shares_of(other, counts), atol=1e-6)
+    p = [permutation_p(layout.components[0], 199) for layout in (one, other)]
+    assert p[0] == p[1]
 
 
 def test_a_strong_effect_is_found_and_a_missing_one_is_by_chance() -> None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from core.diffusion.settings import GenerationSettings
-from core.output.preferences.report import sentences, strengths_figure, votes_csv
+from core.output.preferences.report import (
+    intervals_sentence,
+    sentences,
+    strengths_figure,
+    votes_csv,
+)
 from core.output.preferences.strengths import fit_strengths
 from core.output.preferences.votes import FIRST, SECOND, TIE, Vote
 from core.sweeps.axis import parse_axis
@@ -67,3 +73,25 @@ def test_the_table_numbers_voters_and_names_what_was_shown() -> None:
     assert (rows[0]["first"], rows[0]["second"], rows[1]["second"]) == ("Seed 1", "Seed 2", "")
     assert rows[1]["time"] == "1970-01-01T00:00:01+00:00"
     assert "zoe" not in text
+
+
+def test_it_says_what_intervals_rest_on() -> None:
+    design = design_of_shape(3, 2)
+
+    def said(*voters: str) -> str:
+        votes = [
+            replace(vote, voter=voter)
+            for n, voter in enumerate(voters)
+            for vote in votes_of("0.0", "1.0", 4 + n % 3, 2)
+        ]
+        return intervals_sentence(fit_strengths(design, votes))
+
+    assert "as independent: they tell of this voter alone" in said("a")
+    assert said("a", "b", "c").startswith("Intervals are from a bootstrap over the 3 voters. 3 are")
+    assert said(*"abcdefgh") == "Intervals are from a bootstrap over the 8 voters."
+    apart = [
+        replace(vote, voter=voter)
+        for voter, two in (("a", ("0.0", "1.0")), ("b", ("1.0", "2.0")))
+        for vote in votes_of(*two, 3, 1)
+    ]
+    assert "too few pairs in common" in intervals_sentence(fit_strengths(design, apart))

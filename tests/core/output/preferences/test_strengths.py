@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
+from scipy import special
 
 from core.output.preferences.pairing import Pool, next_pair
-from core.output.preferences.strengths import fit_strengths
+from core.output.preferences.strengths import Z95, fit_strengths
 from core.output.preferences.votes import FIRST, SECOND, TIE, Design, Vote
 
 OUTCOMES = (FIRST, SECOND, TIE)
@@ -124,6 +126,80 @@ def test_intervals_hold_the_truth_as_often_as_they_say(chosen: bool) -> None:
                 assert found is not None
                 held.append(found.low <= truth[index] <= found.high)
     assert 0.93 <= np.mean(held) <= 0.97
+
+
+def by(voter: str, votes: list[Vote]) -> list[Vote]:
+    return [replace(vote, voter=voter) for vote in votes]
+
+
+def test_two_voters_have_a_closed_form() -> None:
+    """Three resamples, of odds 1 : 2 : 1, each with a closed form of its own."""
+    votes = by("a", votes_of("0", "1", 7, 3)) + by("b", votes_of("0", "1", 4, 8))
+    fit = fit_strengths(design_of_shape(2), votes)
+    found = fit.between("x", 0, 1)
+    assert found is not None
+    assert found.value == pytest.approx(math.log(11.5 / 11.5), abs=1e-6)
+    ends = [math.log(one) for one in (14.5 / 6.5, 11.5 / 11.5, 8.5 / 16.5)]
+    mean = np.average(ends, weights=[1, 2, 1])
+    deviation = math.sqrt(2 * np.average((np.array(ends) - mean) ** 2, weights=[1, 2, 1]))
+    reach = special.stdtrit(1, 0.975) * deviation
+    # The resamples are drawn, not counted.
+    assert found.high - found.value == pytest.approx(reach, rel=0.15)
+    assert (fit.voters, fit.is_clustered) == (2, True)
+
+
+def test_one_voter_is_as_before_and_voters_who_say_the_same_agree() -> None:
+    votes = votes_of("0", "1", 7, 3, 1)
+    alone = fit_strengths(design_of_shape(2), votes)
+    assert (alone.voters, alone.is_clustered, alone.quantile) == (1, False, Z95)
+    copies = [vote for name in "abcdefghijkl" for vote in by(name, votes)]
+    fit = fit_strengths(design_of_shape(2), copies)
+    # Twelve voters of one opinion differ in nothing, and each resample is the same: what is left is
+    # that votes are few.
+    assert fit.over_voters is not None
+    assert np.abs(fit.over_voters).max() < 1e-9
+    assert fit.between("x", 0, 1) == fit_strengths(design_of_shape(2), by("a", copies)).between(
+        "x", 0, 1
+    )
+
+
+def test_voters_of_other_pairs_leave_the_votes_independent() -> None:
+    """Most resamples have no voter of one of the pairs."""
+    votes = by("a", votes_of("0", "1", 7, 3)) + by("b", votes_of("1", "2", 2, 5))
+    fit = fit_strengths(design_of_shape(3), votes)
+    plain = fit_strengths(design_of_shape(3), by("a", votes))
+    assert (fit.voters, fit.is_clustered) == (2, False)
+    assert fit.between("x", 0, 1) == plain.between("x", 0, 1)
+
+
+def test_intervals_hold_the_truth_where_tastes_differ() -> None:
+    """Six voters whose tastes differ by as much as the values do: votes are not independent."""
+    design, mean = design_of_shape(3), np.array([0.0, 0.6, -0.4])
+
+    def votes_by(rng: np.random.Generator, voters: int) -> list[Vote]:
+        found: list[Vote] = []
+        for voter in range(voters):
+            taste = mean + rng.normal(size=3)
+            for _ in range(12):
+                first, second = map(str, rng.choice(3, 2, replace=False))
+                found += by(str(voter), [answer(design, taste, first, second, rng)])
+        return found
+
+    pairs = ((1, 0), (2, 0), (1, 2))
+    every = fit_strengths(design, by("all", votes_by(np.random.default_rng(1), 1200)))
+    truths = [found.value for one, other in pairs if (found := every.between("x", one, other))]
+    held: dict[bool, list[bool]] = {True: [], False: []}
+    for repetition in range(40):
+        votes = votes_by(np.random.default_rng(100 + repetition), 6)
+        for is_clustered, some in ((True, votes), (False, by("all", votes))):
+            fit = fit_strengths(design, some)
+            assert fit.is_clustered == is_clustered
+            for (one, other), truth in zip(pairs, truths, strict=True):
+                found = fit.between("x", one, other)
+                assert found is not None
+                held[is_clustered].append(found.low <= truth <= found.high)
+    assert 0.91 <= np.mean(held[True]) <= 0.99
+    assert np.mean(held[False]) < 0.9
 
 
 def test_what_no_vote_compares_has_no_strength() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from core.diffusion.settings import GenerationSettings
 from core.runs.queue.queue import Queue
+from core.runs.store.index import Filter
 from core.runs.store.store import Store, StoredImage
 from core.sweeps.axis import Axis
 from core.sweeps.sweep import Sweep
@@ -73,10 +74,10 @@ def test_entries_are_those_that_a_search_finds(store: Store, queue: Queue) -> No
     for scale in (2.0, 3.0, 4.0):
         put(store, settings(1, guidance_scale=scale, prompt="an owl"))
     put(store, settings(9, prompt="a fish"))
-    assert [entry.count for entry in store.entries("FISH")] == [1]
-    assert store.count_entries("fish") == 1
-    assert store.count_entries(scheduler="Heun") == 0
-    assert store.count_entries(model=MODEL.name) == store.count_entries()
+    assert [entry.count for entry in store.entries(Filter(text="FISH"))] == [1]
+    assert store.count_entries(Filter(text="fish")) == 1
+    assert store.count_entries(Filter(scheduler="Heun")) == 0
+    assert store.count_entries(Filter(model=MODEL.name)) == store.count_entries()
 
 
 def test_pages_of_entries_hold_everything_once(store: Store, queue: Queue) -> None:
@@ -114,13 +115,13 @@ def test_neighbours_are_those_of_the_search(store: Store) -> None:
     with store.database.write() as connection:
         connection.execute("UPDATE images SET created_at = ?", (time.time(),))
     for text in ("", "number 1"):
-        order = store.search(text)
+        order = store.search(Filter(text=text))
         assert len(order) == (3 if text else 6)
         for index, image in enumerate(order):
-            newer, older = store.neighbours(image, text)
+            newer, older = store.neighbours(image, Filter(text=text))
             assert newer == (order[index - 1] if index else None)
             assert older == (order[index + 1] if index + 1 < len(order) else None)
-    newer, older = store.neighbours(images[0], "number 1")
+    newer, older = store.neighbours(images[0], Filter(text="number 1"))
     assert newer is not None
     assert newer.settings.prompt == "number 1"
     assert older is None

@@ -9,7 +9,8 @@ import pytest
 
 from core.diffusion.models.load import describe
 from core.diffusion.settings import GenerationSettings
-from core.runs.store.opinions.ratings import FAVOURITES, UNRATED, Rating, Ratings
+from core.runs.store.index import Filter
+from core.runs.store.opinions.ratings import FAVOURITES, RATED, UNRATED, Rating, Ratings
 from core.runs.store.store import Store, StoredImage, StoreError
 from tests.core.runs.doubles import generation
 
@@ -52,11 +53,16 @@ def test_pictures_are_found_and_sorted_by_them(store: Store) -> None:
     ratings.rate([made[2]], 3)
     ratings.rate([made[1]], 3)
     ratings.mark([made[1], made[3]], is_favourite=True)
-    assert set(digests(store.search(rated="3"))) == set(made[:3])
-    assert digests(store.search(rated="4")) == [made[0]]
-    assert digests(store.search(rated=FAVOURITES)) == [made[3], made[1]]
-    assert digests(store.search(rated=UNRATED)) == [made[3]]
-    assert store.count(rated="3") == store.count_entries(rated="3") == 3
+    assert set(digests(store.search(Filter(rated="3")))) == set(made[:3])
+    assert digests(store.search(Filter(rated="4"))) == [made[0]]
+    assert digests(store.search(Filter(rated=FAVOURITES))) == [made[3], made[1]]
+    assert digests(store.search(Filter(rated=UNRATED))) == [made[3]]
+    for rated in RATED:
+        said = {one for one in made if ratings.of(one).is_among(rated)}
+        assert said == set(digests(store.search(Filter(rated=rated)))), rated
+    with pytest.raises(KeyError):
+        Rating().is_among("6")
+    assert store.count(Filter(rated="3")) == store.count_entries(Filter(rated="3")) == 3
     best = [made[0], made[1], made[2], made[3]]
     assert digests(store.search(order="best")) == best
     assert digests(store.search(order="oldest")) == made
@@ -74,9 +80,9 @@ def test_a_picture_that_is_computed_again_has_its_stars_back(store: Store) -> No
     one = put(store, 1)
     Ratings(store.database).rate([one], 2)
     store.delete([one])
-    assert store.search(rated="1") == []
+    assert store.search(Filter(rated="1")) == []
     assert put(store, 1) == one
-    assert digests(store.search(rated="1")) == [one]
+    assert digests(store.search(Filter(rated="1"))) == [one]
 
 
 def test_they_outlive_the_program_and_not_the_index(store: Store, tmp_path: Path) -> None:

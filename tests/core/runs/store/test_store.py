@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from core.output.texts.infotext import read_png
+from core.runs.store.index import Filter
 from core.runs.store.schema import MIGRATIONS
 from core.runs.store.store import Store, StoreError, data_folder
 from tests.core.runs.doubles import RECORD, colour, generation, info, settings
@@ -99,7 +100,7 @@ def test_pictures_are_found_by_every_word_of_their_prompt_newest_first(store: St
         store.put(generation(settings(seed, prompt=prompt)), MODEL)
 
     def found(text: str) -> list[str]:
-        return [image.settings.prompt for image in store.search(text)]
+        return [image.settings.prompt for image in store.search(Filter(text=text))]
 
     assert found("") == prompts[::-1]
     assert found("red") == ["a red car", "A Red Apple"]
@@ -110,7 +111,7 @@ def test_pictures_are_found_by_every_word_of_their_prompt_newest_first(store: St
     assert found("'quoted'") == ["a 'quoted' pear"]
     assert found("banana") == []
     assert found("half an emoji: \ud83d") == []
-    assert store.count("red") == 2
+    assert store.count(Filter(text="red")) == 2
 
 
 def test_filters_and_facets_name_what_is_stored(store: Store) -> None:
@@ -121,9 +122,9 @@ def test_filters_and_facets_name_what_is_stored(store: Store) -> None:
 
     assert facets.schedulers == ("DDIM", "Euler")
     assert facets.models == ("Model bundled", "Model other")
-    assert [image.settings.seed for image in store.search(scheduler="DDIM")] == [2]
-    assert [image.settings.seed for image in store.search(model="Model bundled")] == [1]
-    assert store.count(scheduler="Euler", model="Model other") == 0
+    assert [image.settings.seed for image in store.search(Filter(scheduler="DDIM"))] == [2]
+    assert [image.settings.seed for image in store.search(Filter(model="Model bundled"))] == [1]
+    assert store.count(Filter(scheduler="Euler", model="Model other")) == 0
 
 
 def test_a_thousand_images_page_in_well_under_a_second(store: Store) -> None:
@@ -138,8 +139,8 @@ def test_a_thousand_images_page_in_well_under_a_second(store: Store) -> None:
         )
 
     began = time.perf_counter()
-    pages = [store.search("apple", limit=24, offset=24 * page) for page in range(42)]
-    assert store.count("apple") == 1000
+    pages = [store.search(Filter(text="apple"), limit=24, offset=24 * page) for page in range(42)]
+    assert store.count(Filter(text="apple")) == 1000
     seconds = time.perf_counter() - began
 
     times = [image.created_at for page in pages for image in page]

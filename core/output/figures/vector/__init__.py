@@ -1,0 +1,1 @@
+"""Figures as shapes, which a page and a PDF draw as vectors without any script."""
