@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from core.commands import effects, export, generate, sweep
+from core.commands import effects, export, generate, lessons, sweep
 from core.commands.console import BAD_INPUT, CANCELLED, FAILED, UsageError, say
 from core.diffusion.models.load import ModelError
 from core.diffusion.settings import SettingsError
@@ -55,7 +55,7 @@ def _parser() -> _Parser:
     parser = _Parser(prog=PROGRAM, description="Diffusion Lightbox without a browser.")
     parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (generate, sweep, export, effects):
+    for command in (generate, sweep, export, effects, lessons):
         command.add_to(commands)
     return parser
 

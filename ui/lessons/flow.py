@@ -1,0 +1,109 @@
+"""A lesson from its question to what to try next, for whoever this browser is."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.lessons.grading import is_right, read_value, said
+from core.lessons.lesson import MAIN, TRANSFER, Lesson, Value
+from core.lessons.run import plan_of
+from core.runs.store.opinions.lesson_answers import LessonAnswer
+from core.sweeps.plan import Plan
+from ui.frame import safe
+from ui.lessons.ask import predict
+from ui.lessons.listing import Answers
+from ui.lessons.names import name_of
+from ui.lessons.next import show_next
+from ui.lessons.pictures import show_pictures, shown_digests
+from ui.lessons.reveal import show_answer, show_figure
+from ui.lessons.run import ask_to_run, run_question, show_run
+from ui.runtime import Runtime, owner_id
+from ui.views import picture_bytes, plain, show_error
+
+TEXT = 680  # pixels of a column that is read
+
+
+def show_lesson(runtime: Runtime, lesson: Lesson, answers: Answers) -> None:
+    """The question; once it is answered the why, the question on another prompt, and what next."""
+    st.header(plain(lesson.title), anchor=False)
+    st.caption(plain(f"{lesson.teaches} About {lesson.minutes} minutes."))
+    if not show_question(runtime, lesson, MAIN, answers.get((lesson.name, MAIN))):
+        return
+    _show_why(lesson)
+    st.subheader("And on another prompt?", anchor=False)
+    is_done = show_question(runtime, lesson, TRANSFER, answers.get((lesson.name, TRANSFER)))
+    if is_done:
+        show_next(lesson)
+    st.button(
+        "Answer this lesson again",
+        key=name_of(lesson, MAIN, "forget"),
+        icon=":material/restart_alt:",
+        on_click=_forget,
+        args=(runtime, lesson),
+    )
+
+
+def show_question(runtime: Runtime, lesson: Lesson, part: str, given: LessonAnswer | None) -> bool:
+    """One question from the pictures to the reveal; True once the run has graded the answer."""
+    challenge = lesson.part(part)
+    plan = plan_of(challenge, runtime.store)
+    if plan.problems:
+        show_error("This lesson cannot run", "\n\n".join(map(str, plan.problems)))
+        return False
+    if part == MAIN and lesson.before:
+        st.markdown(lesson.before, width=TEXT)
+    has_pictures = show_pictures(runtime, lesson, part, plan)
+    st.markdown(f"#### {challenge.question}", width=TEXT)
+    predicted = None if given is None else read_value(challenge.ask, given.prediction)
+    if predicted is None:
+        if has_pictures:
+            _ask(runtime, lesson, part, plan)
+        return False
+    graded = run_question(runtime, lesson, part, plan)
+    if graded is None:
+        st.caption(plain(f"You said: {said(challenge.ask, predicted)}"))
+        return False
+    is_same = is_right(challenge.answer, challenge.ask, graded, predicted)
+    if given is not None and given.is_right != is_same:
+        runtime.lesson_answers.grade(owner_id(), lesson.name, part, is_right=is_same)
+    show_answer(challenge, graded, predicted)
+    show_figure(challenge, graded, key=name_of(lesson, part, "figure"))
+    show_run(runtime, lesson, part, plan)
+    return True
+
+
+def _ask(runtime: Runtime, lesson: Lesson, part: str, plan: Plan) -> None:
+    challenge = lesson.part(part)
+    picture = None
+    if challenge.ask.kind == "place":
+        picture = picture_bytes(runtime.store, shown_digests(challenge, plan)[0])
+    value = predict(challenge.ask, key=name_of(lesson, part, "prediction"), picture=picture)
+    st.button(
+        "Predict and run",
+        key=name_of(lesson, part, "predict"),
+        type="primary",
+        icon=":material/play_arrow:",
+        disabled=value is None,
+        help="Your prediction stands: the run then shows what happens.",
+        on_click=_give,
+        args=(runtime, lesson, part, value),
+    )
+
+
+@safe
+def _give(runtime: Runtime, lesson: Lesson, part: str, value: Value) -> None:
+    runtime.lesson_answers.give(owner_id(), lesson.name, part, value)
+    ask_to_run(lesson, part)
+
+
+@safe
+def _forget(runtime: Runtime, lesson: Lesson) -> None:
+    runtime.lesson_answers.forget(owner_id(), lesson.name)
+
+
+def _show_why(lesson: Lesson) -> None:
+    with st.container(border=True, gap="xsmall"):
+        st.subheader("Why", anchor=False)
+        st.markdown(lesson.why, width=TEXT)
+        source = plain(lesson.source)
+        st.caption(f"Source: [{source}]({lesson.link})" if lesson.link else f"Source: {source}")
