@@ -60,7 +60,7 @@ class LessonRun:
         return axis
 
     def digests(self, along: str) -> list[list[str]]:
-        """For each value of that axis its pictures, in the order of the other axes."""
+        """Return the pictures of each value of that axis, in the order of the other axes."""
         axis = self.axis(along)
         found: list[list[str]] = [[] for _ in axis.values]
         for cell, digest in zip(self.plan.cells, self.plan.digests, strict=True):

@@ -17,6 +17,7 @@ from ui.lessons.next import show_next
 from ui.lessons.pictures import show_pictures, shown_digests
 from ui.lessons.reveal import show_answer, show_figure
 from ui.lessons.run import ask_to_run, run_question, show_run
+from ui.lessons.teaching import show_teaching
 from ui.runtime import Runtime, owner_id
 from ui.views import picture_bytes, plain, show_error
 
@@ -28,12 +29,14 @@ def show_lesson(runtime: Runtime, lesson: Lesson, answers: Answers) -> None:
     st.header(plain(lesson.title), anchor=False)
     st.caption(plain(f"{lesson.teaches} About {lesson.minutes} minutes."))
     if not show_question(runtime, lesson, MAIN, answers.get((lesson.name, MAIN))):
+        show_teaching(runtime, lesson)
         return
     _show_why(lesson)
     st.subheader("And on another prompt?", anchor=False)
     is_done = show_question(runtime, lesson, TRANSFER, answers.get((lesson.name, TRANSFER)))
     if is_done:
         show_next(lesson)
+    show_teaching(runtime, lesson)
     st.button(
         "Answer this lesson again",
         key=name_of(lesson, MAIN, "forget"),

@@ -25,7 +25,7 @@ def show_next(lesson: Lesson) -> None:
                 key=f"{LESSONS.prefix}:{lesson.name}:next:{index}",
                 icon=page.icon,
             ):
-                st.switch_page(page.path, query_params=_WAYS[one.page](lesson, one))
+                st.switch_page(page.path, query_params=WAYS[one.page](lesson, one))
             st.markdown(one.words, width="content")
 
 
@@ -52,7 +52,7 @@ def _to_page(lesson: Lesson, one: Next) -> dict[str, str]:
     return {}
 
 
-_WAYS: Mapping[str, Callable[[Lesson, Next], dict[str, str]]] = {
+WAYS: Mapping[str, Callable[[Lesson, Next], dict[str, str]]] = {
     SWEEP.title: _to_sweep,
     GENERATE.title: _to_settings(GENERATE.prefix),
     STEPS.title: _to_settings(STEPS.prefix),
@@ -61,3 +61,4 @@ _WAYS: Mapping[str, Callable[[Lesson, Next], dict[str, str]]] = {
     "Film": _to_page,
     "Schedulers": _to_page,
 }
+"""By the page's title: what is set there, and what its address then says."""
