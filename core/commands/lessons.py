@@ -10,9 +10,10 @@ from typing import Any
 
 from core.commands.console import FAILED, OK, UsageError, folder, say
 from core.commands.jobs import compute
+from core.commands.tasks import TaskError, run_tasks
 from core.lessons.grading import broken, grade, lacking, record_of, said
 from core.lessons.lesson import PARTS, Lesson
-from core.lessons.run import LessonError, LessonRun, plan_of
+from core.lessons.run import LessonError, LessonRun, plan_of, requests_of
 from core.lessons.shelf import LESSONS, OWN_FOLDER, Shelf, all_lessons, find_lessons
 from core.runs.store.store import Store
 
@@ -98,8 +99,11 @@ def _graded(store: Store, lesson: Lesson, part: str) -> tuple[str, bool]:
         if reasons:
             return "; ".join(reasons), False
     try:
-        graded = grade(LessonRun(store=store, challenge=challenge, plan=plan))
-    except LessonError as error:
+        results = run_tasks(store, requests_of(challenge, plan))
+        graded = grade(
+            LessonRun(store=store, challenge=challenge, plan=plan, results=tuple(results))
+        )
+    except (LessonError, TaskError) as error:
         return str(error), False
     if why := broken(challenge, graded):
         return why, False

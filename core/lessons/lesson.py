@@ -78,7 +78,7 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskOf:
-    """A named task that the run needs beside its cells, on the base settings of the sweep."""
+    """A named task that the run needs beside its cells, on the settings of its first cell."""
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 
 from core.diffusion.events import Record
 from core.diffusion.trajectory import StepRecord
-from core.lessons import of_pictures, of_steps
+from core.lessons import of_pictures, of_steps, of_tasks
 from core.lessons.measured import Argument, Measured
 from core.output.numbers.quantities import QUANTITIES
 
@@ -18,7 +18,8 @@ RECORDED = tuple(one.name for one in fields(StepRecord) if not one.name.startswi
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureRow:
-    """One measure: what it says, its arguments, and what of the steps is to be recorded.
+    """One measure: what it says, its arguments, what of the steps is to be recorded, and the named
+    task whose results it reads.
 
     `measure` is called with the run and every argument.
     """
@@ -27,6 +28,7 @@ class MeasureRow:
     about: str
     arguments: Mapping[str, Argument] = field(default_factory=dict[str, Argument])
     record: Record = "norms"
+    task: str = ""
 
 
 _ALONG = Argument(default="x", choices=AXES_OF_A_RUN)
@@ -90,5 +92,15 @@ MEASURES: Mapping[str, MeasureRow] = {
     "order": MeasureRow(
         measure=of_pictures.order,
         about="the order of convergence, for each value of the axis beside the steps",
+    ),
+    "mistakes": MeasureRow(
+        measure=of_tasks.mistakes,
+        about="how far each mistake of the tasks moves the picture, RMSE from 0 to 255",
+        task="mistake",
+    ),
+    "inversion": MeasureRow(
+        measure=of_tasks.inversion,
+        about="how far the source comes back from its noise, without guidance and with it",
+        task="inversion errors",
     ),
 }

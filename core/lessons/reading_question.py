@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from core.diffusion.inside.mistake_table import MISTAKES
 from core.diffusion.models.load import ModelError, describe
 from core.diffusion.recipe.settings_table import FROM_MODEL, current_name
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.lessons.figures import FIGURES
-from core.lessons.lesson import KINDS, MAIN, PLACES, TRANSFER, Answer, Ask, At, Challenge
+from core.lessons.lesson import KINDS, MAIN, PLACES, TRANSFER, Answer, Ask, At, Challenge, TaskOf
 from core.lessons.measures import MEASURES
 from core.lessons.problems import Reader
 from core.lessons.takes import TAKES
@@ -30,7 +31,9 @@ class QuestionReader(Reader):
         at = "" if part == MAIN else f"{part}: "
         before = len(self.problems)
         question = self.text(values, "question", at)
-        sweep = self._sweep(self.table(values, "run", at), at)
+        run = self.table(values, "run", at)
+        tasks = self._tasks(run.get("tasks", []), at)
+        sweep = self._sweep({name: one for name, one in run.items() if name != "tasks"}, at)
         ask = self._ask(self.table(values, "predict", at), at)
         answer = self._answer(self.table(values, "answer", at), ask, at)
         figure = values.get("figure", "bars")
@@ -46,8 +49,17 @@ class QuestionReader(Reader):
             self.problems[before:] = own
         if sweep is None or ask is None or answer is None:
             return None
+        wanted = MEASURES[answer.measure].task
+        if {task.name for task in tasks} != ({wanted} if wanted else set()):
+            self.problems.append(f"{at}run: tasks: {answer.measure!r} needs {wanted or 'none'}")
         return Challenge(
-            question=question, sweep=sweep, shown=shown, ask=ask, answer=answer, figure=figure
+            question=question,
+            sweep=sweep,
+            shown=shown,
+            tasks=tasks,
+            ask=ask,
+            answer=answer,
+            figure=figure,
         )
 
     def _sweep(self, run: Mapping[str, Any], at: str) -> Sweep | None:
@@ -72,6 +84,22 @@ class QuestionReader(Reader):
         found = sweep.problems(vae_scale_factor=info.vae_scale_factor)
         self.problems += [f"{at}run: {one}" for one in found]
         return None if found else sweep
+
+    def _tasks(self, given: Any, at: str) -> tuple[TaskOf, ...]:
+        found: list[TaskOf] = []
+        rows: list[Any] = given if isinstance(given, list) else [given]
+        for one in rows:
+            name, arguments = (
+                (one.get("name"), one.get("arguments", {})) if isinstance(one, dict) else ("", {})
+            )
+            if name not in {row.task for row in MEASURES.values()} - {""}:
+                self.problems.append(f"{at}run: tasks: {name!r} is no task that a measure reads")
+            elif name == "mistake" and arguments.get("mistake") not in MISTAKES:
+                known = ", ".join(MISTAKES)
+                self.problems.append(f"{at}run: tasks: mistake is one of {known}")
+            else:
+                found.append(TaskOf(name=str(name), arguments=arguments))
+        return tuple(found)
 
     def _ask(self, table: Mapping[str, Any], at: str) -> Ask | None:
         self.unknown(table, PREDICT, f"{at}predict: ")

@@ -15,6 +15,7 @@ from core.exports.measuring import Known, measure_missing
 from core.lessons.lesson import Challenge
 from core.output.numbers.metrics import rmse
 from core.output.numbers.quantities import QUANTITIES
+from core.runs.queue.tasks import TaskRequest
 from core.runs.store.data_folder import wildcards_folder
 from core.runs.store.measured.kept import Pair
 from core.runs.store.store import Store, StoreError
@@ -36,6 +37,20 @@ def plan_of(challenge: Challenge, store: Store) -> Plan:
         wildcards=Wildcards(folder=wildcards_folder(store.folder)),
         read_source=store.inputs.read,
     )
+
+
+def requests_of(challenge: Challenge, plan: Plan) -> list[TaskRequest]:
+    """The tasks that its measure needs beside the cells. Raises ModelError."""
+    settings = plan.cells[0].settings
+    return [
+        TaskRequest(
+            name=task.name,
+            settings=settings,
+            arguments=dict(task.arguments),
+            fingerprint=describe(settings.model).fingerprint,
+        )
+        for task in challenge.tasks
+    ]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import streamlit as st
 
 from core.lessons.grading import Graded, grade, lacking, record_of
 from core.lessons.lesson import Lesson
-from core.lessons.run import LessonError, LessonRun
+from core.lessons.run import LessonError, LessonRun, requests_of
 from core.sweeps.plan import Plan
 from ui.catalog import LESSONS
 from ui.grid.board import Board, board_of
@@ -17,6 +18,7 @@ from ui.grid.grid import develop, show_end, show_grid
 from ui.grid.jobs import current_job, submit_sweep
 from ui.grid.state import GridState
 from ui.lessons.names import name_of
+from ui.runs.tasks import await_task
 from ui.runtime import Runtime
 from ui.views import show_error
 
@@ -56,8 +58,15 @@ def run_question(runtime: Runtime, lesson: Lesson, part: str, plan: Plan) -> Gra
             args=(lesson, part),
         )
         return None
+    results: list[Any] = []
+    for request in requests_of(challenge, plan):
+        result = await_task(runtime, request)
+        if result is None:
+            return None
+        results.append(result)
     try:
-        return grade(LessonRun(store=runtime.store, challenge=challenge, plan=plan))
+        run = LessonRun(store=runtime.store, challenge=challenge, plan=plan, results=tuple(results))
+        return grade(run)
     except LessonError as error:
         show_error("The run gives no answer", str(error))
         return None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.commands.jobs import compute
+from core.commands.tasks import run_tasks
 from core.lessons.grading import lacking, record_of
 from core.lessons.lesson import PARTS, Lesson
-from core.lessons.run import LessonRun, plan_of
+from core.lessons.run import LessonRun, plan_of, requests_of
 from core.lessons.shelf import find_lessons
 from core.runs.store.store import Store
 
@@ -23,10 +25,16 @@ class Ran:
 
     store: Store
     lessons: dict[str, Lesson]
+    results: dict[tuple[str, str], tuple[Any, ...]] = dataclasses.field(default_factory=dict)
 
     def run(self, name: str, part: str = "main") -> LessonRun:
         challenge = self.lessons[name].part(part)
-        return LessonRun(store=self.store, challenge=challenge, plan=plan_of(challenge, self.store))
+        plan = plan_of(challenge, self.store)
+        if (name, part) not in self.results:
+            self.results[name, part] = tuple(run_tasks(self.store, requests_of(challenge, plan)))
+        return LessonRun(
+            store=self.store, challenge=challenge, plan=plan, results=self.results[name, part]
+        )
 
 
 @pytest.fixture(scope="session")

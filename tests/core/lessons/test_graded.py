@@ -28,8 +28,10 @@ MEASURED_HERE = {
     "change by place",
     "recorded",
     "difference",
+    "mistakes",
+    "inversion",
 }
-"""Measures that a test below computes in another way."""
+"""Measures that a test here or in test_graded_tasks computes in another way."""
 
 
 def predictions(ask: Ask, graded: Graded, challenge: Challenge) -> tuple[Value, list[Value]]:
