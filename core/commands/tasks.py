@@ -25,13 +25,16 @@ def run_tasks(store: Store, requests: Sequence[TaskRequest]) -> list[Any]:
     """
     if not requests:
         return []
-    tasks, worker = Tasks(store), Worker(store)
+    tasks, own = Tasks(store), Worker(store)
+    worker: Worker | None = None
     with suppress(FolderInUse):
-        worker.start()
+        own.start()
+        worker = own
     try:
         return [_result(tasks, request) for request in requests]
     finally:
-        worker.stop()
+        if worker is not None:
+            worker.stop()
 
 
 def _result(tasks: Tasks, request: TaskRequest) -> Any:

@@ -55,8 +55,8 @@ def _order(ask: Ask, key: str, picture: bytes | None) -> Value | None:
     order: list[int] = st.session_state.setdefault(key, list(range(len(ask.options))))
     st.caption("Your prediction: the first at the top. Move each with its buttons.")
     for place, option in enumerate(order):
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown(f"**{place + 1}.** {plain(ask.options[option])}", width=150)
+        st.markdown(f"**{place + 1}.** {plain(ask.options[option])}")
+        with st.container(horizontal=True, gap="small"):
             for word, step in (("up", -1), ("down", 1)):
                 st.button(
                     f"{plain(ask.options[option])} {word}",

@@ -14,7 +14,7 @@ from ui.runs.progress import follow_job
 from ui.runtime import Runtime, owner_id
 from ui.views import picture_bytes, plain, show_error
 
-WIDTH = 200  # pixels on the screen: two and a half fit beside each other on a laptop's stage
+WIDTH = 164  # pixels on the screen: two fit beside each other on a phone
 
 
 def indices(challenge: Challenge, plan: Plan) -> list[int]:

@@ -1,8 +1,9 @@
-"""Every lesson's cells, computed once by the bundled model."""
+"""Every lesson's cells, each computed once by the bundled model when a test asks for them."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,18 @@ import pytest
 from core.commands.jobs import compute
 from core.commands.tasks import run_tasks
 from core.lessons.grading import lacking, record_of
-from core.lessons.lesson import PARTS, Lesson
+from core.lessons.lesson import Lesson
 from core.lessons.run import LessonRun, plan_of, requests_of
 from core.lessons.shelf import find_lessons
 from core.runs.store.store import Store
+from core.runs.worker.worker import Worker
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "lessons"
 
 
 @dataclasses.dataclass(eq=False)
 class Ran:
-    """A store with the cells of every lesson in it."""
+    """A store in which the cells of lessons are kept."""
 
     store: Store
     lessons: dict[str, Lesson]
@@ -30,6 +32,9 @@ class Ran:
     def run(self, name: str, part: str = "main") -> LessonRun:
         challenge = self.lessons[name].part(part)
         plan = plan_of(challenge, self.store)
+        missing = [plan.cells[n].settings for n in lacking(challenge, plan, self.store)]
+        if missing:
+            compute(self.store, missing, record=record_of(challenge), label=name)
         if (name, part) not in self.results:
             self.results[name, part] = tuple(run_tasks(self.store, requests_of(challenge, plan)))
         return LessonRun(
@@ -38,18 +43,10 @@ class Ran:
 
 
 @pytest.fixture(scope="session")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     store = Store(tmp_path_factory.mktemp("lessons"))
     shelves = [find_lessons(keep=store.inputs.keep), find_lessons(EXAMPLES)]
-    lessons = {one.name: one for shelf in shelves for one in shelf.lessons}
-    for record in ("latents", "norms"):  # what both need is computed once, with the latents
-        wanted = {}
-        for lesson in lessons.values():
-            for part in PARTS:
-                one = lesson.part(part)
-                if record_of(one) == record:
-                    plan = plan_of(one, store)
-                    for index in lacking(one, plan, store):
-                        wanted[plan.digests[index]] = plan.cells[index].settings
-        compute(store, list(wanted.values()), record=record, label="lessons")
-    return Ran(store=store, lessons=lessons)
+    worker = Worker(store)
+    worker.start()
+    yield Ran(store=store, lessons={one.name: one for shelf in shelves for one in shelf.lessons})
+    worker.stop()
