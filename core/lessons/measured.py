@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from PIL import Image
+
 from core.output.numbers.convergence import Line
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Measured:
     """A number for each candidate: a value of an axis, a seed, a part of the picture or whatever
-    the measure compares. `numbers` are the candidates themselves where they are numbers.
+    the measure compares. `numbers` are the candidates themselves where they are numbers, and
+    `pictures` are theirs where they are no cells of the run.
     """
 
     label: str
@@ -20,6 +23,7 @@ class Measured:
     digits: int = 2
     numbers: tuple[float, ...] | None = None
     lines: tuple[Line, ...] = ()
+    pictures: tuple[Image.Image, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,7 @@ def mistakes(run: LessonRun) -> Measured:
         candidates=tuple(MISTAKES[name].title for name in names),
         values=tuple(rmse(one.right, one.wrong) for one in made),
         digits=1,
+        pictures=tuple(one.wrong for one in made),
     )
 
 

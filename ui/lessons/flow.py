@@ -55,9 +55,10 @@ def show_question(runtime: Runtime, lesson: Lesson, part: str, given: LessonAnsw
         return False
     if part == MAIN and lesson.before:
         st.markdown(lesson.before, width=TEXT)
-    has_pictures = show_pictures(runtime, lesson, part, plan)
-    st.markdown(f"#### {challenge.question}", width=TEXT)
     predicted = None if given is None else read_value(challenge.ask, given.prediction)
+    is_clicked_in = challenge.ask.kind == "place" and predicted is None
+    has_pictures = show_pictures(runtime, lesson, part, plan, draws=not is_clicked_in)
+    st.markdown(f"#### {challenge.question}", width=TEXT)
     if predicted is None:
         if has_pictures:
             _ask(runtime, lesson, part, plan)

@@ -28,14 +28,20 @@ def shown_digests(challenge: Challenge, plan: Plan) -> list[str]:
     return [plan.digests[index] for index in indices(challenge, plan)]
 
 
-def show_pictures(runtime: Runtime, lesson: Lesson, part: str, plan: Plan) -> bool:
-    """Draw them with what each is, computed first where they are not stored; False until then."""
+def show_pictures(
+    runtime: Runtime, lesson: Lesson, part: str, plan: Plan, *, draws: bool = True
+) -> bool:
+    """Draw them with what each is, computed first where they are not stored; False until then.
+    Without `draws` they are only computed, for who draws them otherwise.
+    """
     challenge = lesson.part(part)
     digests = shown_digests(challenge, plan)
     missing = [digest for digest in digests if digest not in runtime.store.holds(digests)]
     if missing:
         _compute(runtime, lesson, part, plan, missing)
         return False
+    if not draws:
+        return True
     with st.container(horizontal=True, gap="small"):
         for digest, caption in zip(digests, captions(challenge, plan), strict=True):
             with st.container(width=WIDTH, gap="xsmall"):

@@ -7,7 +7,10 @@ import streamlit as st
 from core.lessons.figures import FIGURES
 from core.lessons.grading import Graded, as_order, is_right, pairs_in_order, said
 from core.lessons.lesson import Challenge, Value
+from core.output.figures.tiles import png
 from ui.views import plain
+
+SIDE = 164  # pixels of a picture on the screen: two fit beside each other on a phone
 
 
 def show_answer(challenge: Challenge, graded: Graded, predicted: Value) -> None:
@@ -37,3 +40,11 @@ def show_figure(challenge: Challenge, graded: Graded, *, key: str) -> None:
     """The figure of what was measured."""
     figure = FIGURES[challenge.figure](graded.measured)
     st.plotly_chart(figure, width="stretch", key=key, config={"displayModeBar": False})
+    if graded.measured.pictures:
+        with st.container(horizontal=True, gap="small"):
+            for name, picture in zip(
+                graded.measured.candidates, graded.measured.pictures, strict=True
+            ):
+                with st.container(width=SIDE, gap="xsmall"):
+                    st.image(png(picture), width="stretch", output_format="PNG", alt=name)
+                    st.caption(plain(name))
