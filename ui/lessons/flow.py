@@ -7,46 +7,45 @@ import streamlit as st
 from core.lessons.grading import is_right, read_value, said
 from core.lessons.lesson import MAIN, TRANSFER, Lesson, Value
 from core.lessons.run import plan_of
-from core.runs.store.opinions.lesson_answers import LessonAnswer
 from core.sweeps.plan import Plan
 from ui.frame import safe
 from ui.lessons.ask import predict
-from ui.lessons.listing import Answers
+from ui.lessons.learner import Learner
 from ui.lessons.names import name_of
 from ui.lessons.next import show_next
 from ui.lessons.pictures import show_pictures, shown_digests
 from ui.lessons.reveal import show_answer, show_figure
 from ui.lessons.run import ask_to_run, run_question, show_run
 from ui.lessons.teaching import show_teaching
-from ui.runtime import Runtime, owner_id
+from ui.runtime import Runtime
 from ui.views import picture_bytes, plain, show_error
 
 TEXT = 680  # pixels of a column that is read
 
 
-def show_lesson(runtime: Runtime, lesson: Lesson, answers: Answers) -> None:
+def show_lesson(runtime: Runtime, lesson: Lesson, learner: Learner) -> None:
     """The question; once it is answered the why, the question on another prompt, and what next."""
     st.header(plain(lesson.title), anchor=False)
     st.caption(plain(f"{lesson.teaches} About {lesson.minutes} minutes."))
-    if not show_question(runtime, lesson, MAIN, answers.get((lesson.name, MAIN))):
+    if not show_question(runtime, lesson, MAIN, learner):
         show_teaching(runtime, lesson)
         return
     _show_why(lesson)
     st.subheader("And on another prompt?", anchor=False)
-    is_done = show_question(runtime, lesson, TRANSFER, answers.get((lesson.name, TRANSFER)))
+    is_done = show_question(runtime, lesson, TRANSFER, learner)
     if is_done:
-        show_next(lesson)
+        show_next(runtime, lesson)
     show_teaching(runtime, lesson)
     st.button(
         "Answer this lesson again",
         key=name_of(lesson, MAIN, "forget"),
         icon=":material/restart_alt:",
-        on_click=_forget,
-        args=(runtime, lesson),
+        on_click=safe(learner.forget),
+        args=(lesson,),
     )
 
 
-def show_question(runtime: Runtime, lesson: Lesson, part: str, given: LessonAnswer | None) -> bool:
+def show_question(runtime: Runtime, lesson: Lesson, part: str, learner: Learner) -> bool:
     """One question from the pictures to the reveal; True once the run has graded the answer."""
     challenge = lesson.part(part)
     plan = plan_of(challenge, runtime.store)
@@ -55,13 +54,14 @@ def show_question(runtime: Runtime, lesson: Lesson, part: str, given: LessonAnsw
         return False
     if part == MAIN and lesson.before:
         st.markdown(lesson.before, width=TEXT)
+    given = learner.given(lesson, part)
     predicted = None if given is None else read_value(challenge.ask, given.prediction)
     is_clicked_in = challenge.ask.kind == "place" and predicted is None
     has_pictures = show_pictures(runtime, lesson, part, plan, draws=not is_clicked_in)
     st.markdown(f"#### {challenge.question}", width=TEXT)
     if predicted is None:
         if has_pictures:
-            _ask(runtime, lesson, part, plan)
+            _ask(runtime, lesson, part, plan, learner)
         return False
     graded = run_question(runtime, lesson, part, plan)
     if graded is None:
@@ -69,14 +69,14 @@ def show_question(runtime: Runtime, lesson: Lesson, part: str, given: LessonAnsw
         return False
     is_same = is_right(challenge.answer, challenge.ask, graded, predicted)
     if given is not None and given.is_right != is_same:
-        runtime.lesson_answers.grade(owner_id(), lesson.name, part, is_right=is_same)
+        learner.grade(lesson, part, is_right=is_same)
     show_answer(challenge, graded, predicted)
     show_figure(challenge, graded, key=name_of(lesson, part, "figure"))
     show_run(runtime, lesson, part, plan)
     return True
 
 
-def _ask(runtime: Runtime, lesson: Lesson, part: str, plan: Plan) -> None:
+def _ask(runtime: Runtime, lesson: Lesson, part: str, plan: Plan, learner: Learner) -> None:
     challenge = lesson.part(part)
     picture = None
     if challenge.ask.kind == "place":
@@ -90,19 +90,14 @@ def _ask(runtime: Runtime, lesson: Lesson, part: str, plan: Plan) -> None:
         disabled=value is None,
         help="Your prediction stands: the run then shows what happens.",
         on_click=_give,
-        args=(runtime, lesson, part, value),
+        args=(learner, lesson, part, value),
     )
 
 
 @safe
-def _give(runtime: Runtime, lesson: Lesson, part: str, value: Value) -> None:
-    runtime.lesson_answers.give(owner_id(), lesson.name, part, value)
+def _give(learner: Learner, lesson: Lesson, part: str, value: Value) -> None:
+    learner.give(lesson, part, value)
     ask_to_run(lesson, part)
-
-
-@safe
-def _forget(runtime: Runtime, lesson: Lesson) -> None:
-    runtime.lesson_answers.forget(owner_id(), lesson.name)
 
 
 def _show_why(lesson: Lesson) -> None:
