@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.diffusion.recipe.images import input_digest
+from core.lessons.files.reading import LessonFileError, read_lesson
 from core.lessons.lesson import Lesson
-from core.lessons.reading import LessonFileError, read_lesson
 from core.sweeps.sources import Keep
 
 LESSONS = Path(__file__).parent / "data"

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from core.__main__ import main
+from core.lessons.files.reading import LessonFileError, read_lesson
 from core.lessons.grading import Graded, broken, is_right, pairs_in_order, read_value, said
 from core.lessons.lesson import COURSES, KINDS, PLACES, Answer, Ask
 from core.lessons.measured import Measured
 from core.lessons.measures import MEASURES
-from core.lessons.reading import LessonFileError, read_lesson
 from core.lessons.run import LessonError
 from core.lessons.shelf import LESSONS, all_lessons, find_lessons
 from core.lessons.takes import TAKES, taken

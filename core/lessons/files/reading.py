@@ -9,8 +9,8 @@ from typing import Any
 
 from core.diffusion.recipe.images import input_digest
 from core.diffusion.settings import GenerationSettings, SettingsError
+from core.lessons.files.question import QuestionReader
 from core.lessons.lesson import COURSES, MAIN, NEXT_PAGES, TRANSFER, Lesson, Next
-from core.lessons.reading_question import QuestionReader
 from core.lessons.words import MOST_WHY, MOST_WORDS, too_long, words
 from core.sweeps.sources import Keep
 

@@ -10,9 +10,9 @@ from core.diffusion.models.load import ModelError, describe
 from core.diffusion.recipe.settings_table import FROM_MODEL, current_name
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.lessons.figures import FIGURES
+from core.lessons.files.problems import Reader
 from core.lessons.lesson import KINDS, MAIN, PLACES, TRANSFER, Answer, Ask, At, Challenge, TaskOf
 from core.lessons.measures import MEASURES
-from core.lessons.problems import Reader
 from core.lessons.takes import TAKES
 from core.sweeps.axis import SweepError
 from core.sweeps.sources import with_source_files
