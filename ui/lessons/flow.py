@@ -72,7 +72,8 @@ def show_question(runtime: Runtime, lesson: Lesson, part: str, learner: Learner)
         learner.grade(lesson, part, is_right=is_same)
     show_answer(challenge, graded, predicted)
     show_figure(challenge, graded, key=name_of(lesson, part, "figure"))
-    show_run(runtime, lesson, part, plan)
+    if len(plan.cells) > 1:  # a single one is above already
+        show_run(runtime, lesson, part, plan)
     return True
 
 

@@ -161,7 +161,7 @@ def test_errors_of_noise_picture_and_v_by_the_scheduler_of_diffusers(ran: Ran) -
 def test_the_steps_of_a_strength_are_those_of_diffusers(ran: Ran) -> None:
     run = ran.run("07-strength")
     expected = [min(int(10 * strength), 10) for strength in (0.3, 0.6, 0.9)]
-    assert grade(run).measured.values == expected
+    assert list(grade(run).measured.values) == expected
 
 
 @pytest.mark.parametrize("part", PARTS)

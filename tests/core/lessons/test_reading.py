@@ -106,7 +106,9 @@ def test_a_seed_is_needed_and_a_transfer_is_another_run(tmp_path: Path) -> None:
     text = OWN.read_text(encoding="utf-8")
     path = tmp_path / "same.toml"
     cut = text[: text.index("[transfer.run.base]")] + text[text.index("[[next]]") :]
-    path.write_text(cut.replace('axis = "seed"\nvalues = "1-2"', 'axis = "eta"\nvalues = "0, 1"'))
+    path.write_text(
+        cut.replace('axis = "seed"\nvalues = "1-2"', 'axis = "guidance_scale"\nvalues = "3, 5"')
+    )
     with pytest.raises(LessonFileError) as error:
         read_lesson(path)
     problems = "\n".join(error.value.problems)
