@@ -32,7 +32,7 @@ def predict(page: Page) -> None:
 def test_a_number_by_keys(visitor: Visitor) -> None:
     page = open_lesson(visitor, "07-strength")
     expect(page.get_by_text("The run says", exact=True)).to_have_count(0)
-    slider = page.get_by_role("slider", name="Your prediction (steps)")
+    slider = page.get_by_role("slider", name="Your prediction, in steps")
     slider.focus()
     for _ in range(2):
         page.keyboard.press("ArrowRight")
