@@ -47,8 +47,19 @@ def _choice(ask: Ask, key: str, picture: bytes | None) -> Value | None:
 def _number(ask: Ask, key: str, picture: bytes | None) -> Value | None:
     is_whole = all(float(one).is_integer() for one in (ask.low, ask.high, ask.step))
     low, high, step = (int(one) if is_whole else one for one in (ask.low, ask.high, ask.step))
-    label = f"Your prediction, in {ask.unit}" if ask.unit else "Your prediction"
-    return float(st.slider(plain(label), low, high, low, step, key=key, width=480))
+    unit = ask.unit.replace("%", "%%")
+    return float(
+        st.slider(
+            "Your prediction",
+            low,
+            high,
+            low,
+            step,
+            format=f"{'%d' if is_whole else '%.3g'} {unit}".strip(),
+            key=key,
+            width=480,
+        )
+    )
 
 
 def _order(ask: Ask, key: str, picture: bytes | None) -> Value | None:
