@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from core.commands import app, effects, export, generate, reference, sweep
+from core.commands import app, effects, export, generate, lessons, reference, sweep
 from core.commands.console import BAD_INPUT, CANCELLED, FAILED, UsageError, say
 from core.diffusion.models.load import ModelError
 from core.diffusion.settings import SettingsError
@@ -59,7 +59,7 @@ def _parser(program: str) -> _Parser:
     parser = _Parser(prog=program, description="Diffusion Lightbox without a browser.")
     parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (app, generate, sweep, export, effects, reference):
+    for command in (app, generate, sweep, export, effects, lessons, reference):
         command.add_to(commands)
     return parser
 

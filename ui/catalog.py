@@ -130,8 +130,18 @@ GLOSSARY = Page(
     prefix="glossary",
 )
 
+LESSONS = Page(
+    path="pages/Lessons.py",
+    title="Lessons",
+    icon=":material/school:",
+    summary="Predict first, then let the run grade you: short lessons on seed, steps, guidance, "
+    "noise and words, alone or in front of a class.",
+    prefix="lessons",
+)
+
 CATALOG = (
     HOME,
+    LESSONS,
     GENERATE,
     SWEEP,
     IMAGE_TO_IMAGE,

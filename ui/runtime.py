@@ -19,6 +19,7 @@ from core.runs.queue.queue import Queue
 from core.runs.queue.tasks import Tasks
 from core.runs.store.data_folder import wildcards_folder
 from core.runs.store.opinions.ballots import Ballots
+from core.runs.store.opinions.lesson_answers import LessonAnswers
 from core.runs.store.opinions.ratings import Ratings
 from core.runs.store.store import Store, data_folder
 from core.runs.worker.worker import Worker
@@ -54,6 +55,11 @@ class Runtime:
     def ballots(self) -> Ballots:
         """The votes of blind tests."""
         return Ballots(self.store.database)
+
+    @property
+    def lesson_answers(self) -> LessonAnswers:
+        """What learners predicted."""
+        return LessonAnswers(self.store.database)
 
     def marks(self) -> Marks:
         """A reader of choices and wildcards that looks up each file once."""

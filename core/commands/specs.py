@@ -11,7 +11,6 @@ from typing import Any
 
 from core.commands.console import UsageError, is_file, say
 from core.commands.generate import complete, wildcards_of
-from core.commands.source_files import Keep, with_source_files
 from core.diffusion.models.files.tokenizers import Tokenizer
 from core.diffusion.models.load import describe
 from core.diffusion.recipe.images import input_digest
@@ -22,6 +21,7 @@ from core.runs.queue.queue import Queue
 from core.runs.store.store import Store
 from core.sweeps.axis import SweepError
 from core.sweeps.plan import Plan, make_plan
+from core.sweeps.sources import Keep, with_source_files
 from core.sweeps.sweep import Sweep
 from core.sweeps.tables.table import TableError
 from core.sweeps.tables.table_csv import read_csv
@@ -67,13 +67,16 @@ def read_spec(
         info = describe(str(base.get("model", GenerationSettings().model)))
         values = {**spec, "base": complete(base, info).to_dict()}
         sweep = Sweep.from_dict(values, Marks((wildcards or Wildcards()).lines))
-        return with_source_files(sweep, path.parent, keep)
     except SweepError as error:
         raise UsageError(f"{path}: {error}") from error
     except SettingsError as error:
         raise UsageError(f"{path}: base: {error}") from error
     except RecursionError as error:
         raise UsageError(NESTED.format(path=path)) from error
+    try:
+        return with_source_files(sweep, path.parent, keep)
+    except SweepError as error:
+        raise UsageError(str(error)) from error
 
 
 def default_sweep() -> Sweep:

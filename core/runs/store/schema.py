@@ -188,5 +188,17 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (test, voter)
         )""",
     ),
+    # Lessons: what a learner, named by their browser, predicted, and whether the run said the same.
+    (
+        """CREATE TABLE lesson_answers (
+            learner TEXT NOT NULL,
+            lesson TEXT NOT NULL,
+            part TEXT NOT NULL,
+            prediction TEXT NOT NULL,
+            is_right INTEGER CHECK (is_right IN (0, 1)),
+            created_at REAL NOT NULL,
+            PRIMARY KEY (learner, lesson, part)
+        ) WITHOUT ROWID""",
+    ),
 )
 """Schema n is reached by running the first n of these; never change one that was released."""

@@ -9,15 +9,14 @@ import pytest
 from PIL import Image
 
 from core.__main__ import main
-from core.commands.console import UsageError
-from core.commands.source_files import with_source_files
 from core.commands.specs import read_spec
 from core.diffusion.recipe.images import input_digest, prepare
 from core.diffusion.recipe.rows.source import SAMPLE_SOURCES
 from core.diffusion.recipe.source_names import shown_source
 from core.diffusion.settings import GenerationSettings
 from core.runs.store.store import Store
-from core.sweeps.axis import Axis
+from core.sweeps.axis import Axis, SweepError
+from core.sweeps.sources import with_source_files
 from core.sweeps.sweep import Sweep
 
 SAMPLES = Path(__file__).resolve().parents[3] / "ui" / "assets" / "samples"
@@ -56,7 +55,7 @@ def test_every_file_that_cannot_be_used_is_named(pictures: Path, tmp_path: Path)
     (tmp_path / "empty").mkdir()
     axis = Axis(name="init_image", values=("pictures", "none.png", "empty", "\x00"))
     base = GenerationSettings(init_image="pictures")
-    with pytest.raises(UsageError) as error:
+    with pytest.raises(SweepError) as error:
         with_source_files(Sweep(base=base, y=axis), tmp_path, kept)
     lines = str(error.value).splitlines()
     assert all(line.startswith("Source picture: ") for line in lines)

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from core.commands.console import UsageError, is_file
 from core.diffusion.recipe.images import PictureError, open_picture, prepare
 from core.diffusion.recipe.settings_table import SETTINGS
-from core.sweeps.axis import SIDES, Axis
+from core.sweeps.axis import SIDES, Axis, SweepError
 from core.sweeps.sweep import Sweep
 from core.sweeps.values import MAX_VALUES
 
@@ -25,7 +24,7 @@ def with_source_files(sweep: Sweep, beside: Path, keep: Keep) -> Sweep:
     """The sweep with a digest for each source picture that is the name of a file, or of a folder
     of them, seen from the folder `beside`; each is cropped to the size of the base settings.
 
-    Raises UsageError with a line for each file that cannot be used.
+    Raises SweepError with a line for each file that cannot be used.
     """
     problems: list[str] = []
     label, base = SETTINGS["init_image"].label, sweep.base
@@ -34,7 +33,7 @@ def with_source_files(sweep: Sweep, beside: Path, keep: Keep) -> Sweep:
         found: list[str] = []
         try:
             files = _files(text, beside)
-        except UsageError as error:
+        except SweepError as error:
             problems.append(f"{label}: {error}")
             return []
         for path in files:
@@ -63,7 +62,7 @@ def with_source_files(sweep: Sweep, beside: Path, keep: Keep) -> Sweep:
     if len(sources) > 1:
         problems.append(f"{label}: {base.init_image} is a folder: name one of its pictures")
     if problems:
-        raise UsageError("\n".join(problems))
+        raise SweepError("\n".join(problems))
     return replace(sweep, base=replace(base, init_image=sources[0]), **changed)
 
 
@@ -72,18 +71,18 @@ def _each(value: str, digests: Callable[[str], list[str]]) -> list[str]:
 
 
 def _files(text: str, beside: Path) -> list[Path]:
-    """The file of that name, or the pictures of that folder by their names. Raises UsageError."""
+    """The file of that name, or the pictures of that folder by their names. Raises SweepError."""
     path = beside / Path(text).expanduser()
     try:
         if path.is_dir():
             found = sorted(one for one in path.iterdir() if one.suffix.lower() in SUFFIXES)
             if not found:
-                raise UsageError(f"{path} has no PNG, JPEG or WebP picture")
+                raise SweepError(f"{path} has no PNG, JPEG or WebP picture")
             if len(found) > MAX_VALUES:
-                raise UsageError(f"{path} has {len(found)} pictures: up to {MAX_VALUES} are read")
+                raise SweepError(f"{path} has {len(found)} pictures: up to {MAX_VALUES} are read")
             return found
-        if is_file(path):
+        if path.is_file():
             return [path]
     except (OSError, ValueError) as error:
-        raise UsageError(f"{text!r} cannot be read: {error}") from error
-    raise UsageError(f"{path} is neither a picture nor a folder of pictures")
+        raise SweepError(f"{text!r} cannot be read: {error}") from error
+    raise SweepError(f"{path} is neither a picture nor a folder of pictures")

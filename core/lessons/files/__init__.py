@@ -1,0 +1,1 @@
+"""Reading lessons from their files."""
