@@ -30,6 +30,7 @@ from core.runs.queue.task_table import TASKS
 from core.runs.queue.tasks import TaskRequest, Tasks
 from core.runs.store.store import Store, StoredImage
 from core.runs.worker.worker import Worker
+from tests.conftest import max_difference
 from tests.core.runs.doubles import finish, wait_for
 from tests.pages.conftest import ROOT, messages, unescaped
 from ui.catalog import (
@@ -166,7 +167,8 @@ def test_every_task_of_the_table_runs_in_the_other_process(store: Store) -> None
         assert state is not None
         assert state.state == "done", f"{name}: {state.reason}"
         found[name] = tasks.result(request.key)
-    assert found["run"].image.tobytes() == image_of(store, one)
+    # Alone, and in a batch of two: floating-point order may differ by processor.
+    assert max_difference(found["run"].image, image_of(store, one)) <= 1
     assert found["attention"].maps.shape[0] == len(found["attention"].prompt.places)
     assert found["noised inputs"][1].start.num_executed_steps == 1
     assert [error.steps for error in found["inversion errors"]] == [2, 3]
@@ -184,8 +186,8 @@ def test_every_task_of_the_table_runs_in_the_other_process(store: Store) -> None
     assert walk.find(store) is not None
 
 
-def image_of(store: Store, digest: str) -> bytes:
-    return Image.open(io.BytesIO(store.image_bytes(digest))).convert("RGB").tobytes()
+def image_of(store: Store, digest: str) -> Image.Image:
+    return Image.open(io.BytesIO(store.image_bytes(digest))).convert("RGB")
 
 
 def run(store: Store, at: AppTest, button: str) -> list[StoredImage]:
