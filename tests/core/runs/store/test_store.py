@@ -274,6 +274,7 @@ def test_a_folder_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> N
         connection.execute("DROP TABLE ratings")
         connection.execute("DROP TABLE votes")
         connection.execute("DROP TABLE voters")
+        connection.execute("DROP TABLE lesson_answers")
         connection.execute("ALTER TABLE cells DROP COLUMN planned")
         connection.execute("PRAGMA user_version = 1")
     older.close()
