@@ -251,7 +251,7 @@ def test_marks_of_another_tool_are_said(app: App) -> None:
 def test_a_lora_in_the_prompt_moves_to_its_setting(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("ui.settings.prompt", "ui.settings.controls"):
+    for module in ("ui.settings.prompt", "ui.settings.file_controls"):
         monkeypatch.setattr(f"{module}.list_loras", lambda: ["ink", "paper"])
     words = "a cat <lora:ink:0.8> <lora:paper:1:0.5>"
     at = app.open(GENERATE, generate_prompt=words, generate_loras="ink:0.1, other:1")
@@ -346,9 +346,11 @@ def test_what_is_stopped_is_shown_and_run_again(app: App) -> None:
 def test_every_setting_has_its_control() -> None:
     """A setting that a page could not show would be lost on the way from another page."""
     fields = {field.name for field in dataclasses.fields(GenerationSettings)}
-    # Those of image-to-image have their own page, and such a picture is sent there; the control of
-    # the LoRA files is there where there are any.
-    assert fields == {field for _, field, _ in WIDGETS} | {"model", "loras"} | set(INIT_FIELDS)
+    # Those of image-to-image have their own page, and such a picture is sent there; the controls of
+    # LoRA and VAE files are there where there are any.
+    assert fields == {field for _, field, _ in WIDGETS} | {"model", "loras", "vae"} | set(
+        INIT_FIELDS
+    )
 
 
 def test_only_what_the_scheduler_takes_is_offered(app: App) -> None:
