@@ -6,6 +6,7 @@ import dataclasses
 import io
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from core.diffusion.settings import INIT_FIELDS, MAX_SEED, GenerationSettings
 from core.output.texts.infotext import write_png
 from core.runs.queue.queue import Queue, WorkerStatus
 from core.sweeps.sweep import Sweep
+from tests.core.diffusion.models.vae.made import kl_file
 from tests.core.runs.doubles import generation, wait_for
 from tests.needs import NEEDS
 from tests.pages.conftest import GALLERY, GENERATE, App, messages, unescaped
@@ -351,6 +353,28 @@ def test_every_setting_has_its_control() -> None:
     assert fields == {field for _, field, _ in WIDGETS} | {"model", "loras", "vae"} | set(
         INIT_FIELDS
     )
+
+
+def test_a_vae_is_chosen_of_those_that_are_here(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without one there is no control; a link's that is not here stays chosen, and is said."""
+    root = tmp_path / "vaes"
+    root.mkdir()
+    monkeypatch.setenv("LIGHTBOX_MODELS", str(root))
+    assert "generate_vae" not in [box.key for box in app.open(GENERATE).selectbox]
+    kl_file(root, "soft")
+    at = app.open(GENERATE, generate_vae="gone")
+    box = at.selectbox(key="generate_vae")
+    assert (box.value, box.options) == ("gone", ["(the model's own)", "soft.safetensors", "gone"])
+    assert any("gone is not here" in unescaped(one.value) for one in at.caption)
+    click(at)
+    assert any("gone is not here" in message for message in messages(at))
+    at.selectbox(key="generate_vae").set_value("soft.safetensors").run()
+    click(at)
+    assert [one.vae for one in app.asked()] == ["soft.safetensors"]
+    again = app.open(GENERATE, generate_vae="soft.safetensors")
+    assert again.selectbox(key="generate_vae").value == "soft.safetensors"
 
 
 def test_only_what_the_scheduler_takes_is_offered(app: App) -> None:

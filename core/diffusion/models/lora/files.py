@@ -127,7 +127,7 @@ def _walked() -> dict[str, Path]:
     return found
 
 
-lora_paths = Walked(_walked)
+lora_paths = Walked(lambda: _walked())
 
 
 def _can_be_named(stem: str) -> bool:

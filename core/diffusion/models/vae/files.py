@@ -231,7 +231,7 @@ def _walked() -> Mapping[str, tuple[Path, ...]]:
     return found
 
 
-vae_paths = Walked(_walked)
+vae_paths = Walked(lambda: _walked())
 
 
 def _place(path: Path) -> str:

@@ -123,6 +123,7 @@ MODEL_ROWS = (
         check=_no_vae_name,
         show=lambda name: name or "(the model's own)",
         web_ui=WebUiText(keys=("VAE", "VAE hash"), is_plain=False),
+        since="0.2.0",
         swept=(
             Swept(
                 examples='"", "vae-ft-mse.safetensors", taesd',

@@ -11,7 +11,7 @@ from core.diffusion.models.vae.files import HASH_DIGITS, VaeError, find_vae
 from core.diffusion.settings import GenerationSettings
 
 NAME, HASH = "VAE", "VAE hash"
-NONE = frozenset(("", "none", "automatic", "baked vae", "baked in"))
+NONE = frozenset(("", "none", "automatic", "auto", "default", "default (model)", "baked vae"))
 """What tools write where the model's own is meant."""
 
 ListVaes = Callable[[], list[str]]
