@@ -32,6 +32,7 @@ OPEN = f"{GALLERY.prefix}_open"
 TAKEN_ALONG = (
     "model",
     "loras",
+    "vae",
     "prompt",
     "negative_prompt",
     "guidance_scale",

@@ -22,7 +22,7 @@ from core.commands.console import (
 )
 from core.commands.jobs import compute
 from core.diffusion.models.load import ModelInfo, describe
-from core.diffusion.models.lora.files import wanted_loras
+from core.diffusion.named_files import named_files
 from core.diffusion.recipe.masks import MaskChecks
 from core.diffusion.recipe.prompt.foreign import foreign_words
 from core.diffusion.recipe.prompt.marks import Marks
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
     info = describe(options.model or GenerationSettings().model)
     batch = _batch(_settings(options, info), options.count)
     wanted = _drawn(batch, info, options.data)
-    wanted_loras(wanted[0])  # says which is not here
+    named_files(wanted[0], info)  # says which is not here, or does not fit
     targets = _targets(options.out, wanted)
     _warn_of_prompts(wanted[0], info)
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from typing import Any, cast
 
 import numpy as np
 import torch
-from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
 from core.diffusion.events import (
@@ -27,22 +24,22 @@ from core.diffusion.events import (
 )
 from core.diffusion.models.info import preview_rgb
 from core.diffusion.models.loaded import LoadedModel
+from core.diffusion.models.vae.files import VaeFile, wanted_vae
+from core.diffusion.models.vae.loading import with_vae
 from core.diffusion.recipe.images import ReadInput
 from core.diffusion.recipe.limits import MAX_ROWS
+from core.diffusion.recipe.schedule import denoised
 from core.diffusion.sampling.batch import Batch
-from core.diffusion.sampling.cell import BatchCell
+from core.diffusion.sampling.cell import BatchCell, Rider
 from core.diffusion.sampling.compute.memory import is_out_of_memory, with_room
 from core.diffusion.sampling.compute.unet_rows import RowTooLargeError
 from core.diffusion.sampling.computed import versions, why_not_finite
+from core.diffusion.sampling.pictures import GenerationError, Pictures, Wanted
 from core.diffusion.sampling.recording import trajectory_of
-from core.diffusion.sampling.rider import Rider
 from core.diffusion.sampling.source_latents import Overlay
-from core.diffusion.sampling.vae import decode, decode_each
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
-
-class GenerationError(RuntimeError):
-    """An image that could not be made; the message says why."""
+__all__ = ["Engine", "GenerationError"]
 
 
 class Engine:
@@ -59,7 +56,7 @@ class Engine:
         self.model = model
         self._batch = Batch(model, max_rows=max_rows, inputs=inputs)
         self._riders: dict[str, Rider] = {}
-        self._images = VaeImageProcessor(vae_scale_factor=model.info.vae_scale_factor)
+        self._pictures = Pictures(model)
 
     @property
     def active(self) -> tuple[str, ...]:
@@ -89,6 +86,8 @@ class Engine:
         if not request.is_valid:
             settings.require_valid(vae_scale_factor=self.model.info.vae_scale_factor)
         began = time.perf_counter()
+        vae = wanted_vae(settings)
+        with_vae(self.model, vae)  # loaded now: one that cannot be is found before the first step
         cell = self._shared_cell(settings)
         if cell is None or (cell.strict, cell.record) != (request.strict, request.record):
             cell = self._admit(request)
@@ -97,11 +96,11 @@ class Engine:
                 reason = f"{settings.snapshot} is beyond the {cell.total_calls} UNet calls left"
                 raise SettingsError([Problem(field="snapshot", reason=reason)])
         seconds = time.perf_counter() - began
-        self._riders[request.key] = Rider(request=request, cell=cell, seconds=seconds)
+        self._riders[request.key] = Rider(request=request, cell=cell, vae=vae, seconds=seconds)
 
     def _admit(self, request: Request) -> BatchCell:
         """Encoding the prompts or the source may run out of memory too."""
-        run = replace(request.settings, snapshot=0)
+        run = denoised(request.settings)
 
         def admit() -> BatchCell:
             return self._batch.admit(run, strict=request.strict, record=request.record)
@@ -116,7 +115,7 @@ class Engine:
 
     def _shared_cell(self, settings: GenerationSettings) -> BatchCell | None:
         """A run in flight that will still come by what these settings ask for."""
-        run = replace(settings, snapshot=0)
+        run = denoised(settings)
         for cell in self._batch.cells:
             if cell.settings == run and cell.call < (settings.snapshot or cell.total_calls):
                 return cell
@@ -128,7 +127,13 @@ class Engine:
         if rider.cell.x0 is None:
             return None
         cell = rider.cell
-        return Prediction(latents=cell.x0, step=cell.call, total=rider.total, overlay=cell.overlay)
+        return Prediction(
+            latents=cell.x0,
+            step=cell.call,
+            total=rider.total,
+            overlay=cell.overlay,
+            vae=rider.vae,
+        )
 
     def drop(self, key: str) -> None:
         """Forgets a request in flight: what it had done is lost, the others go on."""
@@ -217,26 +222,16 @@ class Engine:
                 done[event.key] = event.generation
         return [done[str(index)] for index in range(len(settings))]
 
-    def decode(self, latents: torch.Tensor, overlay: Overlay | None = None) -> Image.Image:
-        """Scaled latents (1, C, h, w) -> picture, as the family's pipeline decodes it; with an
-        `overlay` laid back into its source.
+    def decode(
+        self, latents: torch.Tensor, overlay: Overlay | None = None, vae: VaeFile | None = None
+    ) -> Image.Image:
+        """Scaled latents (1, C, h, w) -> picture, as the family's pipeline decodes it, by its own
+        VAE or another; with an `overlay` laid back into its source.
 
         Raises GenerationError where no finite numbers come out.
         """
-        picture = self._picture(decode(self.model, latents))
+        picture = self._pictures.one(latents, vae)
         return picture if overlay is None else overlay.laid(picture)
-
-    def _picture(self, pixels: torch.Tensor | RuntimeError) -> Image.Image:
-        if isinstance(pixels, RuntimeError):
-            raise GenerationError(
-                "Out of memory while decoding the picture. Choose a smaller size."
-            )
-        if not torch.isfinite(pixels).all():
-            raise GenerationError(
-                "The VAE gave no finite numbers for these latents, so there is no image. Its "
-                "weights may be damaged: download the model again, or use another."
-            )
-        return cast(Any, self._images).postprocess(pixels, output_type="pil")[0]
 
     def _preview(self, cell: BatchCell) -> np.ndarray | None:
         if cell.x0 is None:
@@ -246,30 +241,21 @@ class Engine:
     def _finish(self, keys: Sequence[str]) -> list[Event]:
         """The pictures of these, whose steps are over. Those of strict cells are decoded alone."""
         events: list[Event] = []
-        began = time.perf_counter()
-        latents: dict[str, torch.Tensor] = {}
+        wanted: list[Wanted] = []
         for key in keys:
-            cell, request = self._riders[key].cell, self._riders[key].request
-            is_snapshot = request.settings.snapshot > 0
+            rider = self._riders[key]
+            cell, is_snapshot = rider.cell, rider.request.settings.snapshot > 0
             found = cell.x0 if is_snapshot and cell.x0 is not None else cell.latents
             if torch.isfinite(found).all():
-                latents[key] = found
+                wanted.append(Wanted(key=key, latents=found, vae=rider.vae, alone=cell.strict))
                 continue
             events.append(self._fail(key, why_not_finite(cell, self.model)))
-        together = [key for key in latents if not self._riders[key].cell.strict]
-        decoded = dict(
-            zip(together, decode_each(self.model, [latents[k] for k in together]), strict=True)
-        )
-        for key in together:
-            self._riders[key].seconds += (time.perf_counter() - began) / len(together)
-        for key, one in latents.items():
-            began = time.perf_counter()
-            pixels = decoded[key] if key in decoded else decode_each(self.model, [one])[0]
-            self._riders[key].seconds += time.perf_counter() - began
-            try:
-                events.append(self._generation(key, self._picture(pixels)))
-            except GenerationError as error:
-                events.append(self._fail(key, str(error)))
+        for one in self._pictures.each(wanted):
+            self._riders[one.key].seconds += one.seconds
+            if one.picture is None:
+                events.append(self._fail(one.key, one.reason))
+            else:
+                events.append(self._generation(one.key, one.picture))
         return events
 
     def _generation(self, key: str, image: Image.Image) -> Finished:

@@ -77,13 +77,15 @@ class Stepped:
 class Prediction:
     """The x0 that an image on its way was predicted to have after `step` of `total` UNet calls:
     a torch tensor (1, C, h, w), scaled as latents are; `overlay` lays its picture back into the
-    source, where an area alone is inpainted.
+    source, where an area alone is inpainted; `vae` is the VaeFile that decodes it, None for the
+    model's own.
     """
 
     latents: Any
     step: int
     total: int
     overlay: Any = None
+    vae: Any = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

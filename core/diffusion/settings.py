@@ -68,8 +68,9 @@ class GenerationSettings:
     area around the mask, with `masked_padding` pixels, is inpainted at the whole size.
 
     `loras` names LoRA files of the model roots with their weights, "ink:0.8, paper:0.5"; a weight
-    of 0 is none. `clip_skip` leaves out so many of the text encoder's last layers for the prompt;
-    `emphasis` says whether weights in prompts leave the embeddings' mean as it was.
+    of 0 is none. `vae` names a VAE of the roots in place of the model's own. `clip_skip` leaves out
+    so many of the text encoder's last layers for the prompt; `emphasis` says whether
+    weights in prompts leave the embeddings' mean as it was.
 
     From `sigma_schedule` to `s_churn` are what the sampler is made of, by the names of diffusers'
     configuration: "automatic", 0 for the order and -1 for eta leave it as the scheduler has it.
@@ -107,6 +108,7 @@ class GenerationSettings:
     masked_only: bool = False
     masked_padding: int = 32
     loras: str = ""
+    vae: str = ""
     clip_skip: int = 0
     sigma_schedule: str = "automatic"
     timestep_spacing: str = "automatic"
@@ -171,16 +173,19 @@ class GenerationSettings:
         """Return whether a setting has an effect on the pixels here, as its row says."""
         return SETTINGS[name].matters(self)
 
-    def canonical(self, loras: Sequence[Sequence[str | float]] | None = None) -> dict[str, Any]:
+    def canonical(
+        self, loras: Sequence[Sequence[str | float]] | None = None, vae: str | None = None
+    ) -> dict[str, Any]:
         """The settings that matter to the pixels, equal for equal pixels.
 
-        `loras` are the files that take part, each as [SHA-256, weight]; None is "not looked up":
-        LoRAs that take part then stand by their text, and such settings are no stored image's.
+        `loras` are the files that take part, each as [SHA-256, weight], and `vae` is the SHA-256 of
+        the VAE; None is "not looked up": what takes part then stands by its name, and such settings
+        are no stored image's.
         """
         if self.variation_strength == 0 and self.variation_chain:
             # The last of the chain is what varies: a strength of 0 beyond it adds nothing.
             with suppress(VariationError):
-                return with_variations(self, variations_of(self)).canonical(loras)
+                return with_variations(self, variations_of(self)).canonical(loras, vae)
         values = {
             name: row.canonical(getattr(self, name))
             for name, row in SETTINGS.items()
@@ -191,7 +196,7 @@ class GenerationSettings:
             calls = step_range(self).calls(SCHEDULERS[self.scheduler])
             acts = guided_calls(self, calls)
             if not acts:
-                return replace(self, guidance_start=0.0, guidance_end=0.0).canonical(loras)
+                return replace(self, guidance_start=0.0, guidance_end=0.0).canonical(loras, vae)
             values = {n: v for n, v in values.items() if n not in _INTERVAL}
             values |= {} if acts == range(calls) else {"guided_calls": [acts.start, acts.stop]}
         # Prompts that are told the same at every step are the same image.
@@ -209,6 +214,8 @@ class GenerationSettings:
             )
             if not values["loras"]:
                 del values["loras"]
+        if "vae" in values:
+            values["vae"] = ["not here", self.vae] if vae is None else vae
         if self.init_image and not self.match_noise:  # else the beginning depends on the model too
             # Strengths that begin at the same step of the same schedule are the same image.
             begin = step_range(self)
@@ -219,13 +226,16 @@ class GenerationSettings:
         return values
 
     def digest(
-        self, model_fingerprint: str, loras: Sequence[Sequence[str | float]] | None = None
+        self,
+        model_fingerprint: str,
+        loras: Sequence[Sequence[str | float]] | None = None,
+        vae: str | None = None,
     ) -> str:
         """SHA-256 (hex) of the canonical JSON, the model's fingerprint and the numerics version.
 
-        It reads no disk: `loras` is what `canonical` takes.
+        It reads no disk: `loras` and `vae` are what `canonical` takes.
         """
-        content = [self.canonical(loras), model_fingerprint, NUMERICS_VERSION]
+        content = [self.canonical(loras, vae), model_fingerprint, NUMERICS_VERSION]
         text = json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 

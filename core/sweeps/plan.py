@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.diffusion.models.load import ModelError, ModelInfo
-from core.diffusion.models.lora.files import canonical_loras, missing_loras, walked_once
+from core.diffusion.named_files import digest_of, file_problems, walked_once
 from core.diffusion.recipe.images import ReadInput
 from core.diffusion.recipe.masks import MaskChecks
 from core.diffusion.recipe.problems import Severity
@@ -17,6 +17,7 @@ from core.diffusion.recipe.prompt.marks import Marks
 from core.diffusion.recipe.prompt.texts import every_text
 from core.diffusion.recipe.prompt.wildcards import Wildcards
 from core.diffusion.recipe.rows.mask import MASK_ROWS
+from core.diffusion.recipe.schedule import denoised
 from core.diffusion.recipe.settings_table import PROMPTS, SETTINGS
 from core.diffusion.settings import GenerationSettings, PromptReader
 from core.sweeps.axes import AXES, AxisError
@@ -62,13 +63,14 @@ class Plan:
         return self.distinct - self.stored
 
     def submission(self, stored: Collection[str] = ()) -> list[GenerationSettings]:
-        """Each distinct image but the `stored` ones, in the order to compute them: snapshots of
-        one denoising run follow each other, so that they ride in it together.
+        """Each distinct image but the `stored` ones, in the order to compute them: those of one
+        denoising run, snapshots and pictures by several VAEs, follow each other, so that they ride
+        in it together.
         """
         runs: dict[GenerationSettings, list[GenerationSettings]] = {}
         for index, (cell, digest) in enumerate(zip(self.cells, self.digests, strict=True)):
             if index not in self.merged and digest not in stored:
-                runs.setdefault(replace(cell.settings, snapshot=0), []).append(cell.settings)
+                runs.setdefault(denoised(cell.settings), []).append(cell.settings)
         return [settings for run in runs.values() for settings in run]
 
 
@@ -100,15 +102,13 @@ def make_plan(
     if problems or found:
         return Plan(problems=(*problems, *found), merged={})
     emptied, missed = _mask_problems(sweep, cells, infos, read_source) if read_source else ([], [])
-    problems = [*_missing_loras(cells), *emptied]
-    if problems:
-        return Plan(problems=tuple(problems), merged={})
     with walked_once():
-        resolved = {text: canonical_loras(text) for text in {c.settings.loras for c in cells}}
-    digests = [
-        cell.settings.digest(infos[cell.settings.model].fingerprint, resolved[cell.settings.loras])
-        for cell in cells
-    ]
+        problems = [*_file_problems(cells, infos), *emptied]
+        if problems:
+            return Plan(problems=tuple(problems), merged={})
+        digests = [
+            digest_of(cell.settings, infos[cell.settings.model].fingerprint) for cell in cells
+        ]
     first: dict[str, int] = {}
     merged: dict[int, int] = {}
     for index, digest in enumerate(digests):
@@ -135,15 +135,18 @@ def make_plan(
     )
 
 
-def _missing_loras(cells: Sequence[SweepCell]) -> list[SweepProblem]:
-    """Each text that names a LoRA which is not to be had, once."""
-    row = SETTINGS["loras"]
-    with walked_once():
-        return [
-            SweepProblem(axis=row.label, value=row.shown(text), reason=reason)
-            for text in dict.fromkeys(cell.settings.loras for cell in cells)
-            if text and (reason := missing_loras(text))
-        ]
+def _file_problems(
+    cells: Sequence[SweepCell], infos: Mapping[str, ModelInfo]
+) -> list[SweepProblem]:
+    """Each text that names a LoRA or a VAE which is not to be had or does not fit, once."""
+    alike = {(one.loras, one.vae, one.model): one for one in (cell.settings for cell in cells)}
+    found: dict[SweepProblem, None] = {}
+    for settings in alike.values():
+        for problem in file_problems(settings, infos[settings.model]):
+            row = SETTINGS[problem.field]
+            value = row.shown(getattr(settings, row.name))
+            found[SweepProblem(axis=row.label, value=value, reason=problem.reason)] = None
+    return list(found)
 
 
 def _mask_problems(

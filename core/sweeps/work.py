@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from core.diffusion.models.info import ModelInfo
 from core.diffusion.recipe.guidance.methods import guided_calls, rows_at_rest, rows_of_call
-from core.diffusion.recipe.schedule import unet_calls
+from core.diffusion.recipe.schedule import denoised, unet_calls
 from core.diffusion.settings import GenerationSettings
 
 
@@ -19,12 +18,13 @@ def work_of(images: Iterable[GenerationSettings], infos: Mapping[str, ModelInfo]
 def runs_of(
     images: Iterable[GenerationSettings], infos: Mapping[str, ModelInfo]
 ) -> list[tuple[GenerationSettings, int]]:
-    """The denoising runs that these images need and the UNet rows of each: snapshots of one run
-    share it, and it ends at the last of them. `infos` by the settings' model, of those known.
+    """The denoising runs that these images need and the UNet rows of each: what is decoded of one
+    run, snapshots and pictures by several VAEs, shares it, and it ends at the last of them.
+    `infos` by the settings' model, of those known.
     """
     longest: dict[GenerationSettings, int] = {}
     for settings in images:
-        run = replace(settings, snapshot=0)
+        run = denoised(settings)
         info = infos.get(run.model)
         calls = unet_calls(settings, info.scheduler_config if info else None)
         longest[run] = max(longest.get(run, 0), calls)

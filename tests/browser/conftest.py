@@ -76,6 +76,7 @@ def serve(folder: Path, log: Path) -> Iterator[Server]:
     environment = {
         **os.environ,
         "LIGHTBOX_DATA": str(folder),
+        "LIGHTBOX_MODELS": str(folder / "models"),  # where a test may put what it needs
         "OMP_NUM_THREADS": "1",  # the browser draws on the other core
         "PYTHONUNBUFFERED": "1",
     }

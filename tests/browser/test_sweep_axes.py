@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import shutil
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Server, Visitor, choose, settle
 from tests.browser.test_sweep import SMALL, cells, finish, link, run
+from tests.core.diffusion.models.vae.made import kl_file, tiny_folder
 
 RAMP = np.tile(np.linspace(0, 255, 64, dtype=np.uint8), (64, 1))
 SOURCE = np.stack([RAMP, RAMP.T, 255 - RAMP], axis=-1)
@@ -71,6 +73,26 @@ def test_the_values_of_an_axis_are_pictures_that_differ(
     finish(page, count)
     assert server.newest_id() != before
     expect_pictures(page, server, count, alike=axis in ALIKE)
+
+
+def test_vaes_are_an_axis(visitor: Visitor, server: Server) -> None:
+    """A file, a tiny autoencoder and the model's own, by the names of the axis' values."""
+    root = server.store.folder / "models"
+    kl_file(root, "soft")
+    tiny_folder(root, "small")
+    try:
+        page = visitor.open(link(**{**SMALL, "num_inference_steps": 2, "seed": 7900}))
+        choose(page, "Columns", "VAE")
+        settle(page)
+        page.get_by_label("Values of columns").fill('"", soft.safetensors, small')
+        expect(cells(page, "missing")).to_have_count(3)
+        run(page)
+        finish(page, 3)
+        expect_pictures(page, server, 3, alike=False)
+        made = server.queue.cells(server.newest_job().id)
+        assert [cell.settings.vae for cell in made] == ["", "soft.safetensors", "small"]
+    finally:
+        shutil.rmtree(root)
 
 
 def expect_pictures(page: Page, server: Server, count: int, *, alike: bool) -> None:

@@ -48,6 +48,7 @@ VALUES: Mapping[str, Any] = {
     "prompt_2": "a robot",
     "model": "another",
     "loras": "ink:0.5",
+    "vae": "soft.safetensors",
     "scheduler": "Heun",
     "width": 64,
     "height": 64,
@@ -63,6 +64,7 @@ VALUES: Mapping[str, Any] = {
 WRONG: Mapping[str, Any] = {
     "model": " ",
     "loras": "ink:much",
+    "vae": "../soft.safetensors",
     "variation_region": "all",
     "variation_chain": "slerp",
     "init_image": "cat.png",
@@ -183,7 +185,9 @@ def test_the_offline_page_lists_it_where_it_has_an_effect(row: Setting) -> None:
 
 @every_row
 def test_the_png_text_holds_it(row: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.output.texts.a1111.parameters.list_loras", lambda: ["ink"])
+    parameters, vaes = "core.output.texts.a1111.parameters", ["soft.safetensors"]
+    monkeypatch.setattr(f"{parameters}.list_loras", lambda: ["ink"])
+    monkeypatch.setattr(f"{parameters}.list_vaes", lambda: vaes)
     parsed = parse_a1111(a1111_text(changed(row), "another", "0123456789"))
     assert parsed is not None
     if row.name == "model":  # another machine's name of a model is said, not taken
@@ -223,7 +227,7 @@ def test_it_is_an_axis_or_is_known_not_to_be(row: Setting) -> None:
 
 @every_row
 def test_the_program_changes_with_it(row: Setting) -> None:
-    if row.name in ("model", "loras"):
+    if row.name in ("model", "loras", "vae"):
         return  # of these it is given files
     info = describe("bundled")
     before, after = (
@@ -245,7 +249,8 @@ def _form() -> None:
 
 
 def test_every_setting_has_a_control(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.settings.controls.list_loras", lambda: ["ink"])
+    monkeypatch.setattr("ui.settings.file_controls.list_loras", lambda: ["ink"])
+    monkeypatch.setattr("ui.settings.file_controls.list_vaes", lambda: ["soft.safetensors"])
     at = AppTest.from_function(_form, default_timeout=60).run()
     assert not at.exception
     elsewhere = {"prompt", "init_image", "mask_image"}  # the page's own box; chosen as pictures

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from core.diffusion.settings import INIT_FIELDS, MAX_SEED, GenerationSettings
 from core.output.texts.infotext import write_png
 from core.runs.queue.queue import Queue, WorkerStatus
 from core.sweeps.sweep import Sweep
+from tests.core.diffusion.models.vae.made import kl_file
 from tests.core.runs.doubles import generation, wait_for
 from tests.needs import NEEDS
 from tests.pages.conftest import GALLERY, GENERATE, App, messages, unescaped
@@ -251,7 +253,7 @@ def test_marks_of_another_tool_are_said(app: App) -> None:
 def test_a_lora_in_the_prompt_moves_to_its_setting(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("ui.settings.prompt", "ui.settings.controls"):
+    for module in ("ui.settings.prompt", "ui.settings.file_controls"):
         monkeypatch.setattr(f"{module}.list_loras", lambda: ["ink", "paper"])
     words = "a cat <lora:ink:0.8> <lora:paper:1:0.5>"
     at = app.open(GENERATE, generate_prompt=words, generate_loras="ink:0.1, other:1")
@@ -346,9 +348,33 @@ def test_what_is_stopped_is_shown_and_run_again(app: App) -> None:
 def test_every_setting_has_its_control() -> None:
     """A setting that a page could not show would be lost on the way from another page."""
     fields = {field.name for field in dataclasses.fields(GenerationSettings)}
-    # Those of image-to-image have their own page, and such a picture is sent there; the control of
-    # the LoRA files is there where there are any.
-    assert fields == {field for _, field, _ in WIDGETS} | {"model", "loras"} | set(INIT_FIELDS)
+    # Those of image-to-image have their own page, and such a picture is sent there; the controls of
+    # LoRA and VAE files are there where there are any.
+    assert fields == {field for _, field, _ in WIDGETS} | {"model", "loras", "vae"} | set(
+        INIT_FIELDS
+    )
+
+
+def test_a_vae_is_chosen_of_those_that_are_here(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without one there is no control; a link's that is not here stays chosen, and is said."""
+    root = tmp_path / "vaes"
+    root.mkdir()
+    monkeypatch.setenv("LIGHTBOX_MODELS", str(root))
+    assert "generate_vae" not in [box.key for box in app.open(GENERATE).selectbox]
+    kl_file(root, "soft")
+    at = app.open(GENERATE, generate_vae="gone")
+    box = at.selectbox(key="generate_vae")
+    assert (box.value, box.options) == ("gone", ["(the model's own)", "soft.safetensors", "gone"])
+    assert any("gone is not here" in unescaped(one.value) for one in at.caption)
+    click(at)
+    assert any("gone is not here" in message for message in messages(at))
+    at.selectbox(key="generate_vae").set_value("soft.safetensors").run()
+    click(at)
+    assert [one.vae for one in app.asked()] == ["soft.safetensors"]
+    again = app.open(GENERATE, generate_vae="soft.safetensors")
+    assert again.selectbox(key="generate_vae").value == "soft.safetensors"
 
 
 def test_only_what_the_scheduler_takes_is_offered(app: App) -> None:

@@ -13,7 +13,7 @@ import streamlit as st
 from PIL import Image
 
 from core.diffusion.models.load import describe
-from core.diffusion.models.lora.files import digest_of, wanted_loras
+from core.diffusion.named_files import digest_of, named_files
 from core.diffusion.settings import GenerationSettings, SettingsError
 from core.runs.queue.queue import Cell, Job
 from core.runs.store.store import StoredImage
@@ -52,10 +52,10 @@ def submit(runtime: Runtime, form: Form) -> None:
     with click(GENERATE.prefix) as token:
         if token is None:
             return
-        factor = describe(form.settings.model).vae_scale_factor
-        drawn = draw_batch(form.batch(), runtime.marks(), vae_scale_factor=factor)
+        info = describe(form.settings.model)
+        drawn = draw_batch(form.batch(), runtime.marks(), vae_scale_factor=info.vae_scale_factor)
         batch = [one.settings for one in drawn]
-        wanted_loras(batch[0])  # says which is not here
+        named_files(batch[0], info)  # says which is not here, or does not fit
         job_id = _queue(runtime, batch, token)
         st.session_state[LAST_SEED] = batch[0].seed
         if cells := runtime.queue.cells(job_id):

@@ -9,7 +9,7 @@ from typing import Literal
 import streamlit as st
 
 from core.diffusion.models.load import ModelError, describe
-from core.diffusion.models.lora.files import digest_of
+from core.diffusion.named_files import digest_of
 from core.diffusion.recipe.schedule import unet_calls
 from core.diffusion.trajectory import StepRecord, Trajectory
 from core.runs.store.store import Store, StoredImage, StoreError

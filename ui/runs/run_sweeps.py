@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.diffusion.models.load import ModelError, describe
-from core.diffusion.models.lora.files import digest_of
+from core.diffusion.named_files import digest_of
 from core.diffusion.recipe.prompt.marks import Marks
 from core.runs.queue.jobs import Job
 from core.sweeps.axis import SweepError

@@ -10,7 +10,6 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.diffusion.models.load import ModelInfo, list_models
-from core.diffusion.models.lora.files import list_loras
 from core.diffusion.recipe.limits import nearest_side
 from core.diffusion.recipe.schedulers import SCHEDULERS
 from core.diffusion.recipe.settings_table import SETTINGS
@@ -21,6 +20,7 @@ from ui.catalog import GENERATE
 from ui.help import help_of
 from ui.links import BOUND, MAX_COUNT, Parameter, put_settings, settings_parameters
 from ui.settings.fields import bounded, control, default_of
+from ui.settings.file_controls import lora_box, vae_box
 from ui.settings.guidance_controls import GUIDANCE, guidance_controls
 from ui.settings.model_picker import chosen_model, model_picker
 from ui.settings.noise_controls import noise_controls, second_prompt_controls
@@ -35,7 +35,7 @@ MADE = Parameter(field="made", kind="int", low=0, high=MAX_SEED)
 """The seed that was drawn for the picture in view, where the form's own is random."""
 # Those that have a place of their own in the form; every other setting has its plain control.
 PLACED = (
-    {"negative_prompt", "prompt", "prompt_2", "prompt_blend", "model", "loras"}
+    {"negative_prompt", "prompt", "prompt_2", "prompt_blend", "model", "loras", "vae"}
     | {"seed", "scheduler", "num_inference_steps", "guidance_scale", "width", "height"}
     | {name for name, row in SETTINGS.items() if row.group == "source"}
     | {name for name in SETTINGS if name.startswith("variation_")}
@@ -230,27 +230,9 @@ def _snapped(side: int, factor: int, place: DeltaGenerator) -> int:
 
 def _more(model: ModelInfo, prefix: str) -> dict[str, Any]:
     values = noise_controls(prefix) | second_prompt_controls(prefix)
-    values["loras"] = _lora_box(prefix)
+    values |= {"loras": lora_box(prefix), "vae": vae_box(prefix)}
     values |= {name: control(name, prefix) for name in PLAIN}
     return {**values, "model": model_picker(model, prefix, default_values)}
-
-
-def _lora_box(prefix: str) -> str:
-    """The LoRAs, where there are any or the settings name one."""
-    known = list_loras()
-    if not known and not st.session_state.get(key("loras", prefix)):
-        return ""
-    here = ", ".join(known) or "none"
-    text = st.text_input(
-        SETTINGS["loras"].label,
-        key=key("loras", prefix),
-        placeholder=f"{known[0]}:0.8" if known else None,
-        help=help_of(
-            SETTINGS["loras"], f"LoRA files with their weights. Available: {plain(here)}."
-        ),
-        **BOUND,
-    )
-    return text or ""
 
 
 def _set(field: str, value: Any, prefix: str = PREFIX) -> None:

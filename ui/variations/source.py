@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.diffusion.models.load import ModelError, describe
-from core.diffusion.models.lora.files import digest_of
+from core.diffusion.named_files import digest_of
 from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.recipe.variations import Variation, variations_of
 from core.diffusion.settings import GenerationSettings, SettingsError

@@ -17,6 +17,7 @@ ONE_TEXT = "is told as one text here: take AND, [from:to:when] and [a|b] out of 
 TAKEN = (
     "model",
     "loras",
+    "vae",
     "prompt",
     "negative_prompt",
     "prompt_2",

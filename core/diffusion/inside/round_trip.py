@@ -52,7 +52,8 @@ def round_trip(
         if source.dtype == np.uint8:
             posterior = SourceLatents(model, None).encode(source)
             latents = form.from_vae(posterior.mean)
-            spread = float(posterior.std.mean()) * form.scaling_factor
+            std = 0.0 if posterior.std is None else float(posterior.std.mean())
+            spread = std * form.scaling_factor
         else:
             latents, spread = torch.from_numpy(source)[None], 0.0
             latents = latents.to(model.device, model.dtype)

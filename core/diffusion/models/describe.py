@@ -22,6 +22,7 @@ from core.diffusion.models.files.markers import yaml_beside
 from core.diffusion.models.files.scheduler_config import as_loaded, wrong_value
 from core.diffusion.models.files.single_file import recognise
 from core.diffusion.models.files.sizes import refuse_impossible_sizes
+from core.diffusion.models.files.walked import leads_within
 from core.diffusion.models.files.weights import (
     AGAIN,
     first_line,
@@ -39,7 +40,7 @@ from core.diffusion.models.fingerprint import (
 from core.diffusion.models.hub_cache import is_hub_id
 from core.diffusion.models.info import ModelInfo
 from core.diffusion.models.latent_format import SD_LATENTS, LatentFormat
-from core.diffusion.models.origin import Origin, leads_within
+from core.diffusion.models.origin import Origin
 from core.diffusion.models.origins import locate
 from core.diffusion.models.vocabulary import Vocabulary
 from core.diffusion.recipe.schedulers import SCHEDULERS

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from core.diffusion.models.errors import ModelError
 from core.diffusion.models.files.folder_family import PIPELINES
+from core.diffusion.models.files.walked import leads_within
 from core.diffusion.models.files.weights import read_json
-from core.diffusion.models.origin import Origin, expanded, is_model_folder, leads_within
+from core.diffusion.models.origin import Origin, expanded, is_model_folder
 
 if TYPE_CHECKING:
     from huggingface_hub import CachedRepoInfo

@@ -19,14 +19,6 @@ class Origin:
     revision: str = ""
 
 
-def leads_within(path: Path, root: Path) -> bool:
-    """Whether a path stays in `root` once its links are followed; nothing is opened for it."""
-    try:
-        return path.resolve().is_relative_to(root.resolve())
-    except (OSError, RuntimeError):  # a circle of links
-        return False
-
-
 def is_model_folder(folder: Path) -> bool:
     """Return whether a folder is one in diffusers layout, by its model_index.json."""
     return (folder / "model_index.json").is_file()

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from core.diffusion.models.errors import IncompleteError, ModelError
 from core.diffusion.models.files.single_file import is_checkpoint
+from core.diffusion.models.files.walked import leads_within
 from core.diffusion.models.hub_cache import cached_models, find_cached, hub_cache
-from core.diffusion.models.origin import Origin, expanded, is_model_folder, leads_within
+from core.diffusion.models.origin import Origin, expanded, is_model_folder
 
 BUNDLED = "bundled"
 BUNDLED_FOLDER = Path(__file__).resolve().parents[3] / "models" / "bundled"

@@ -13,6 +13,7 @@ from diffusers.hooks.group_offloading import apply_group_offloading
 from core.diffusion.models.errors import ModelError
 from core.diffusion.models.files.weights import first_line
 from core.diffusion.models.info import ModelInfo
+from core.diffusion.models.loaded import LoadedModel
 
 OffloadMode = Literal["none", "model", "group"]
 
@@ -110,6 +111,21 @@ def place(
         "it, choose a smaller model, or start with LIGHTBOX_OFFLOAD=model, or group, which needs "
         "the least."
     )
+
+
+def place_vae(model: LoadedModel, vae: Any) -> None:
+    """Brings another VAE, which is in main memory, to where the model's own is or comes to, in its
+    precision and layout. Raises torch.OutOfMemoryError.
+    """
+    # diffusers' own warns whether or not it matters.
+    torch.nn.Module.to(vae, vae_dtype(model.info, vae, model.dtype))
+    if model.device.type == "cuda":
+        vae.to(memory_format=torch.channels_last)
+    hook = getattr(model.vae, "_hf_hook", None)
+    if isinstance(hook, OnePartAtATime):
+        add_hook_to_module(vae, hook)
+    else:
+        vae.to(model.device)
 
 
 class OnePartAtATime(ModelHook):

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 from core.diffusion.recipe.sampler import SamplerSettings, added, sampler_of
 from core.diffusion.recipe.schedulers import SCHEDULERS, SchedulerRow
@@ -38,6 +38,29 @@ class RunSettings(SamplerSettings, Protocol):
     def exact_steps(self) -> bool: ...
     @property
     def match_noise(self) -> bool: ...
+
+
+class DecodedSettings(RunSettings, Protocol):
+    """Those of a run and of what decodes it."""
+
+    @property
+    def vae(self) -> str: ...
+    @property
+    def posterior(self) -> str: ...
+
+
+DecodedT = TypeVar("DecodedT", bound=DecodedSettings)
+
+
+def denoised(settings: DecodedT) -> DecodedT:
+    """The settings of the denoising run from which an image is decoded, equal for images that can
+    share it: snapshots of one run, and pictures by several VAEs where none encodes a source.
+    """
+    is_encoded = settings.init_image and settings.posterior != "latents"
+    return cast(
+        DecodedT,
+        replace(cast(Any, settings), snapshot=0, vae=settings.vae if is_encoded else ""),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""BatchCell: one image on its way through the batch."""
+"""BatchCell: one image on its way through the batch; and Rider: a request that waits for it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
-from core.diffusion.events import Record
+from core.diffusion.events import Record, Request
 from core.diffusion.models.loaded import LoadedModel
 from core.diffusion.models.lora.files import LoraFile
+from core.diffusion.models.vae.files import VaeFile
 from core.diffusion.recipe.guidance.methods import Row, guided_calls
 from core.diffusion.sampling.compute.perturbed import perturbed_layers
 from core.diffusion.sampling.guidance import Said, composed
@@ -111,6 +112,24 @@ class BatchCell:
     @property
     def is_done(self) -> bool:
         return self.call == self.total_calls
+
+
+@dataclass(eq=False)
+class Rider:
+    """One request; snapshots of one run and pictures by several VAEs share its cell."""
+
+    request: Request
+    cell: BatchCell
+    vae: VaeFile | None = None
+    """What decodes its picture, None for the model's own."""
+    seconds: float = 0.0
+    """Its share of the computing so far: of each UNet call, its rows over all rows."""
+    is_announced: bool = False
+
+    @property
+    def total(self) -> int:
+        """The UNet call after which this request has its picture."""
+        return self.request.settings.snapshot or self.cell.total_calls
 
 
 def guidance_rows(

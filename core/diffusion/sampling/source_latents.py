@@ -13,6 +13,8 @@ from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
 from core.diffusion.models.loaded import LoadedModel
+from core.diffusion.models.vae.files import VaeFile, wanted_vae
+from core.diffusion.models.vae.loading import model_for, with_vae
 from core.diffusion.recipe.images import InputError, ReadInput
 from core.diffusion.recipe.masks import (
     Region,
@@ -33,10 +35,12 @@ KEPT = 8
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Posterior:
-    """What the VAE's encoder says of a picture: mean and std, each (1, C, h, w), not scaled."""
+    """What the VAE's encoder says of a picture: mean and std, each (1, C, h, w), not scaled; a tiny
+    autoencoder knows no std, and nothing is drawn.
+    """
 
     mean: torch.Tensor
-    std: torch.Tensor
+    std: torch.Tensor | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,7 +104,7 @@ class SourceLatents:
     def __init__(self, model: LoadedModel, read: ReadInput | None) -> None:
         self._model = model
         self._read = read
-        self._posteriors: OrderedDict[tuple[str, Region | None], Posterior] = OrderedDict()
+        self._posteriors: OrderedDict[tuple[str, str, Region | None], Posterior] = OrderedDict()
         self._pictures = cast(Any, VaeImageProcessor(vae_scale_factor=model.info.vae_scale_factor))
 
     def initial_latents(
@@ -122,7 +126,8 @@ class SourceLatents:
         mask = self._mask(settings) if settings.mask_image else None
         overlay = None if mask is None else self._overlay(settings, mask)
         drawn_from = torch.Generator("cpu").manual_seed(settings.seed)
-        source = self.latents(settings, drawn_from, overlay.area if overlay else None)
+        area = overlay.area if overlay else None
+        source = self.latents(settings, drawn_from, area)
         noise, generator = initial_noise(settings, shape, drawn_from)
         noise = noise.to(model.device, model.dtype)
         begin = Beginning(latents=source, generator=generator, overlay=overlay)
@@ -130,7 +135,7 @@ class SourceLatents:
             return begin
         if mask is None:
             return replace(begin, latents=scheduler.add_noise(source, noise, timesteps[:1]))
-        if settings.posterior == "sample":
+        if settings.posterior == "sample" and self.posterior(settings, area).std is not None:
             # diffusers draws for the masked picture too, which only an inpainting model sees.
             torch.randn(noise.shape, generator=generator)
         # The layout in memory decides which kernels run: the last bits are diffusers' only so.
@@ -167,32 +172,38 @@ class SourceLatents:
                 raise _misfit("init_image", "holds latents of another size or model")
             return torch.from_numpy(array)[None].to(model.device, model.dtype)
         posterior = self.posterior(settings, area)
-        if settings.posterior == "mean":
-            return model.info.latent_format.from_vae(posterior.mean.to(model.dtype))
+        form = model_for(model, settings).info.latent_format
+        if settings.posterior == "mean" or posterior.std is None:
+            return form.from_vae(posterior.mean.to(model.dtype))
         # SDXL's VAE is float32 beside a UNet of half precision: its draw is too.
         draw = torch.randn(posterior.mean.shape, generator=generator).to(posterior.mean)
         latents = posterior.mean + posterior.std * draw
-        return model.info.latent_format.from_vae(latents.to(model.dtype))
+        return form.from_vae(latents.to(model.dtype))
 
     @torch.no_grad()
     def posterior(self, settings: GenerationSettings, area: Region | None = None) -> Posterior:
         """The encoder's word on the source picture or an area of it: computed once for each."""
-        name = (settings.init_image, area)
+        vae = wanted_vae(settings)
+        name = (settings.init_image, vae.sha if vae else "", area)
         if name not in self._posteriors:
             array = self._picture(settings)
-            self._posteriors[name] = self.encode(array if area is None else enlarged(array, area))
+            array = array if area is None else enlarged(array, area)
+            self._posteriors[name] = self.encode(array, vae)
             if len(self._posteriors) > KEPT:
                 self._posteriors.popitem(last=False)
         self._posteriors.move_to_end(name)
         return self._posteriors[name]
 
     @torch.no_grad()
-    def encode(self, picture: np.ndarray) -> Posterior:
-        """A prepared picture, uint8 (H, W, 3), through the VAE's encoder."""
+    def encode(self, picture: np.ndarray, vae: VaeFile | None = None) -> Posterior:
+        """A prepared picture, uint8 (H, W, 3), through the encoder of the model's VAE, or of
+        another.
+        """
+        model = with_vae(self._model, vae)
         pixels = self._pictures.preprocess(Image.fromarray(picture))  # (1, 3, H, W) in [-1, 1]
         try:
-            found = encode(self._model, pixels)
-            return Posterior(mean=found.mean, std=found.std)
+            mean, std = encode(model, pixels)
+            return Posterior(mean=mean, std=std)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise

@@ -58,8 +58,9 @@ def decode_each(
 
 
 @torch.no_grad()
-def encode(model: LoadedModel, pixels: torch.Tensor) -> Any:
-    """RGB (B, 3, H, W) in -1 to 1 -> the posterior (a DiagonalGaussianDistribution).
+def encode(model: LoadedModel, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """RGB (B, 3, H, W) in -1 to 1 -> mean and std of the posterior, (B, C, h, w) each; a tiny
+    autoencoder gives latents without a distribution: None for the std.
 
     Out of memory it is tried once more, then in tiles; the last error is raised.
     """
@@ -67,9 +68,12 @@ def encode(model: LoadedModel, pixels: torch.Tensor) -> Any:
 
     def whole() -> Any:
         # Rounded to the UNet's precision first: diffusers' pipelines cast the picture so.
-        return vae.encode(pixels.to(model.device, model.dtype).to(vae.dtype)).latent_dist
+        return vae.encode(pixels.to(model.device, model.dtype).to(vae.dtype))
 
-    return _with_tiles(model, whole, pixels.shape[2] * pixels.shape[3])
+    found = _with_tiles(model, whole, pixels.shape[2] * pixels.shape[3])
+    if not hasattr(found, "latent_dist"):
+        return found.latents, None
+    return found.latent_dist.mean, found.latent_dist.std
 
 
 def _decode_together(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
+from core.diffusion.named_files import digest_of
 from core.diffusion.sampling.frames import decode_frames, preview_frames, vp_latents
 from core.output.film.film import FilmError
 from core.runs.store.shelf import Shelf
@@ -68,6 +69,15 @@ class FrameCache:
                 f"{image.model_name} has changed since it made this picture: it would decode other "
                 "frames. Generate the picture again."
             )
+        if image.settings.vae and decoder == "vae":
+            from core.diffusion.models.vae.loading import model_for
+
+            if digest_of(image.settings, image.model_fingerprint) != image.digest:
+                raise TaskError(
+                    f"The VAE {image.settings.vae} has changed since it made this picture, or is "
+                    "not here: it would decode other frames. Choose the preview instead."
+                )
+            model = model_for(model, image.settings)
         trajectory = self._store.trajectory(image.digest)
         if trajectory is None or trajectory.latents is None:
             raise TaskError("The steps of this picture are not recorded any more.")

@@ -98,8 +98,10 @@ def make_inversion_film(
 def _decode(film: InversionFilm, context: TaskContext, places: Sequence[Path]) -> Work:
     """Run there and back on the model, and write the frames of each way to its place."""
     from core.diffusion.inside.inversion import inversion_steps
+    from core.diffusion.models.vae.loading import model_for
 
     model = yield OnModel(source=film.settings.model)
+    model = model_for(model, film.settings)
     there, back = yield from inversion_steps(model, film.settings, context.source, film.edit)
     total = sum(len(there) + len(one) for one in back)
     done = 0

@@ -58,7 +58,7 @@ MODEL_WORDS = (
         "same.",
         source="Kingma and Welling 2014; Rombach et al. 2022",
         seen=Seen(page="Image to image", values={"strength": "0.0"}),
-        settings=("strength",),
+        settings=("strength", "vae"),
         related=("latent", "scaling-factor", "posterior"),
     ),
     Term(

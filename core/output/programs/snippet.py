@@ -9,6 +9,7 @@ from typing import Any
 
 from core.diffusion.models.load import ModelInfo
 from core.diffusion.models.lora.files import wanted_loras
+from core.diffusion.models.vae.files import wanted_vae
 from core.diffusion.recipe.noise_methods import METHODS
 from core.diffusion.recipe.prompt.weights import plain_text
 from core.diffusion.recipe.sampler import added, sampler_of, step_options
@@ -47,6 +48,7 @@ from core.output.programs.snippet_templates import (
     SNAPSHOT,
     VARIATION,
 )
+from core.output.programs.snippet_vae import encoded_by, vae_import, vae_text
 
 
 def snippet(
@@ -55,8 +57,8 @@ def snippet(
     """A program that writes image.png with the pixels of the engine's strict mode.
 
     `model_source` is a folder in diffusers layout, a hub id or a checkpoint; `info` says of which
-    family it is (SD 1.x without). It needs diffusers, transformers
-    and accelerate alone, and for image-to-image the source beside it (`snippet_source`). Every
+    family it is (SD 1.x without). It needs diffusers, transformers and accelerate alone, and beside
+    it the files of LoRAs and a VAE, and for image-to-image the source (`snippet_source`). Every
     text of the settings stands in it as a Python literal. Raises SettingsError for settings that
     cannot be run.
     """
@@ -80,9 +82,13 @@ def snippet(
     call = CALL.format(
         arguments="\n".join(f"    {name}={value}," for name, value in arguments.items())
     )
-    return PROGRAM.format(
+    vae = wanted_vae(settings)
+    vae_class, vae_line = vae_import(vae)
+    program = PROGRAM.format(
+        vae_class=vae_class,
+        vae_line=vae_line,
         scheduler_class=row.class_name,
-        opening=opening(pipeline, model_source, info),
+        opening=opening(pipeline, model_source, info) + vae_text(vae),
         scheduler_arguments=_named(
             "pipe.scheduler.config", scheduler_changes(info) | dict(row.config)
         ),
@@ -102,6 +108,7 @@ def snippet(
         snapshot=_snapshot(settings, begin.first_call(row)) if snapshot else "",
         decode=(_decode(snapshot - 1, info) if snapshot else "") + laid_text(settings, calls),
     )
+    return encoded_by(vae, program)
 
 
 def _snapshot(settings: GenerationSettings, first_call: int) -> str:

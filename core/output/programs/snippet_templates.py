@@ -4,8 +4,8 @@ from __future__ import annotations
 
 PROGRAM = """\
 {imports}import torch
-from diffusers import {scheduler_class}, {pipeline_class}
-{pillow}
+from diffusers import {vae_class}{scheduler_class}, {pipeline_class}
+{pillow}{vae_line}
 device = "cuda" if torch.cuda.is_available() else "cpu"
 {opening}pipe.scheduler = {scheduler_class}.from_config({scheduler_arguments})
 {stepped}

@@ -9,10 +9,12 @@ from math import isfinite
 from typing import Any
 
 from core.diffusion.models.lora.files import list_loras
+from core.diffusion.models.vae.files import list_vaes
 from core.diffusion.recipe.prompt.lora_text import Lora, loras_text
 from core.output.texts.a1111.parameters import Parsed
 from core.output.texts.a1111.prompt_words import take_loras
 from core.output.texts.a1111.samplers import find_sampler
+from core.output.texts.a1111.vae_words import take_vae
 from core.output.texts.notations import NOTATIONS
 from core.output.texts.sampler_names import web_ui_names
 
@@ -31,7 +33,7 @@ class Facts:
     """What was found. A prompt that was not found is None, and so no field: an empty one is "".
 
     `numbers` maps our fields to what the text holds for them, number or text; `notation` is a key
-    of NOTATIONS; `loras` are names with weights; `notes` say what is not used.
+    of NOTATIONS; `loras` are names with weights, `vae` is a name; `notes` say what is not used.
     """
 
     tool: str
@@ -42,6 +44,7 @@ class Facts:
     schedule: str = ""
     model: str = ""
     loras: tuple[tuple[str, float], ...] = ()
+    vae: str = ""
     notation: str = "web ui"
     notes: tuple[str, ...] = ()
 
@@ -67,6 +70,10 @@ def understand(facts: Facts) -> Parsed | None:
         notes.append(
             f"It was made with the model {facts.model[:60]}: choose that model to get close."
         )
+    vae, said = take_vae(facts.vae, "", list_vaes)
+    notes.extend(filter(None, [said]))
+    if vae:
+        values["vae"] = vae
     if not values or values.keys() <= {"negative_prompt"}:
         return None
     notes.append(

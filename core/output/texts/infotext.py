@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, PngImagePlugin
 
 from core.diffusion.models.load import ModelError, describe
-from core.diffusion.models.lora.files import missing_loras
+from core.diffusion.named_files import file_problems
 from core.diffusion.recipe.images import PictureError
-from core.diffusion.settings import NUMERICS_VERSION, GenerationSettings, Problem, SettingsError
+from core.diffusion.settings import NUMERICS_VERSION, GenerationSettings, SettingsError
 from core.output.texts.a1111.parameters import VERSION, Parsed, a1111_text
 from core.output.texts.files.containers import SHOWN, FoundText, find_texts
 from core.output.texts.files.found import Texts
@@ -170,8 +170,8 @@ def _settings(parsed: Parsed) -> ReadBack:
         settings = GenerationSettings.from_dict(values)
     default = GenerationSettings()
     problems = settings.validate()
-    if not problems and (missing := missing_loras(settings.loras)):
-        problems.append(Problem(field="loras", reason=missing))
+    if not problems:
+        problems += file_problems(settings)
     for problem in problems:
         if problem.severity == "error":
             # One side of a size without the other would be another shape.

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.diffusion.models.load import ModelError
-from core.diffusion.models.lora.files import LoraFile, walked_once, wanted_loras
+from core.diffusion.models.lora.files import LoraFile
+from core.diffusion.named_files import file_problems, named_files, walked_once
 from core.diffusion.recipe.images import ReadInput
 from core.diffusion.recipe.masks import MaskChecks
 from core.diffusion.settings import GenerationSettings, SettingsError
@@ -27,7 +28,8 @@ log = logging.getLogger(__name__)
 class Planned:
     """An image that can be run: its settings were validated for the model of this fingerprint.
 
-    `rows` are the UNet rows of each call; `loras` the files that take part.
+    `rows` are the UNet rows of each call; `loras` the files that take part and `vae` the SHA-256 of
+    the VAE, "" for the model's own.
     """
 
     settings: GenerationSettings
@@ -36,6 +38,7 @@ class Planned:
     model_fingerprint: str
     model_name: str
     loras: tuple[LoraFile, ...] = ()
+    vae: str = ""
 
     def to_json(self, written: str) -> str:
         """All but the settings and the digest, which have columns of their own; `written` is
@@ -48,6 +51,7 @@ class Planned:
                 "fingerprint": self.model_fingerprint,
                 "name": self.model_name,
                 "loras": [[lora.sha, lora.weight, str(lora.path)] for lora in self.loras],
+                "vae": self.vae,
             }
         )
 
@@ -72,18 +76,22 @@ class Planned:
                     LoraFile(sha=str(sha), weight=float(weight), path=Path(path))
                     for sha, weight, path in values["loras"]
                 ),
+                vae=str(values.get("vae", "")),
             )
         except UNREADABLE as error:
             raise RowError("its plan is damaged") from error
 
     def is_current(self, model_fingerprint: str) -> bool:
-        """Return whether the model and the LoRAs are still those of the submission: while a cell
-        waits, another file may have come in their place.
+        """Return whether the model, the LoRAs and the VAE are still those of the submission: while
+        a cell waits, another file may have come in their place.
         """
         if model_fingerprint != self.model_fingerprint:
             return False
         try:
-            return not self.loras or wanted_loras(self.settings) == self.loras
+            if not self.loras and not self.settings.vae:
+                return True
+            now = named_files(self.settings)
+            return now.loras == self.loras and now.vae_sha == self.vae
         except (SettingsError, OSError):
             return False
 
@@ -106,8 +114,8 @@ def resolve(
     settings: Sequence[GenerationSettings], describe: Callable[[str], ModelInfo], read: ReadInput
 ) -> list[Resolved]:
     """Resolves the images of one submission: each model is described once, the folders of LoRAs
-    are looked through once, each mask is read once by `read`, each of the settings is validated
-    and hashed once.
+    and VAEs are looked through once, each mask is read once by `read`, each of the settings is
+    validated and hashed once.
     """
     infos = describe_all({one.model for one in settings}, describe)
     masks = MaskChecks(read)
@@ -133,20 +141,25 @@ def describe_all(sources: set[str], describe: Callable[[str], ModelInfo]) -> dic
 def _resolve(settings: GenerationSettings, info: ModelInfo | None, masks: MaskChecks) -> Resolved:
     factor = info.vae_scale_factor if info else 8
     try:
-        settings.require_valid(vae_scale_factor=factor)
-        problem = masks.problem(settings, factor)
-        if problem is not None and problem.severity == "error":
-            raise SettingsError([problem])
-        loras = wanted_loras(settings)
+        problems = settings.validate(vae_scale_factor=factor)
+        wrong = {problem.field for problem in problems}
+        if not problems and (problem := masks.problem(settings, factor)):
+            problems.append(problem)
+        problems += [one for one in file_problems(settings, info) if one.field not in wrong]
+        if errors := [problem for problem in problems if problem.severity == "error"]:
+            raise SettingsError(errors)
+        files = named_files(settings)
         if info is None:
             return Resolved(settings=settings)
+        loras = [[one.sha, one.weight] for one in files.loras]
         planned = Planned(
             settings=settings,
-            digest=settings.digest(info.fingerprint, [[one.sha, one.weight] for one in loras]),
+            digest=settings.digest(info.fingerprint, loras, files.vae_sha),
             rows=info.family.rows(settings),
             model_fingerprint=info.fingerprint,
             model_name=info.name,
-            loras=loras,
+            loras=files.loras,
+            vae=files.vae_sha,
         )
     except SettingsError as error:
         return Resolved(settings=settings, reason=str(error), info=info)

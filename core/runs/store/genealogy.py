@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.diffusion.models.lora.files import digest_of
+from core.diffusion.named_files import digest_of
 from core.diffusion.recipe.variations import parent_of
 from core.diffusion.settings import GenerationSettings
 from core.runs.store.store import Store, StoredImage

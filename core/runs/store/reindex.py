@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from core.diffusion.models.lora.files import walked_once
+from core.diffusion.named_files import walked_once
 from core.diffusion.settings import GenerationSettings
 from core.diffusion.trajectory import header_of
 from core.runs.store.database import StoreError

@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import TYPE_CHECKING
 
-from core.diffusion.models.lora.files import digest_of
+from core.diffusion.named_files import digest_of
 from core.diffusion.trajectory import Trajectory, TrajectoryError
 from core.output.texts.infotext import write_png
 from core.runs.store import saved_sweeps

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.diffusion.models.lora.files import digest_of
+from core.diffusion.named_files import digest_of
 from core.diffusion.recipe.variations import VariationError, parent_of
 from core.diffusion.settings import GenerationSettings
 from core.diffusion.trajectory import Trajectory

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Literal
 
 from core.diffusion.models.load import ModelError
-from core.diffusion.models.lora.files import walked_once
+from core.diffusion.named_files import walked_once
 from core.runs.queue.bookkeeping import SMALL_JOB_CELLS
 from core.runs.store.store import Store
 from core.runs.worker.dispatch import Dispatch

@@ -57,7 +57,8 @@ class Stopped:
         if not self._slot.holds(one.fingerprint):
             return  # its model has gone, and nothing else can decode it
         try:
-            image = self._slot.engine.decode(one.prediction.latents, one.prediction.overlay)
+            what = one.prediction
+            image = self._slot.engine.decode(what.latents, what.overlay, what.vae)
         except Exception:
             log.warning("A stopped image could not be decoded", exc_info=True)
             return

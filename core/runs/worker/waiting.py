@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from core.diffusion.events import Record
-from core.diffusion.models.lora.files import digest_of
+from core.diffusion.named_files import digest_of
 from core.diffusion.settings import GenerationSettings
 from core.runs.queue.bookkeeping import JOB_ORDER, SMALL_JOB_CELLS
 from core.runs.queue.planned import Planned

@@ -220,7 +220,7 @@ class FakeEngine:
         total = request.settings.num_inference_steps
         return Prediction(latents=request.settings, step=step, total=total) if step else None
 
-    def decode(self, latents: Any, overlay: Any = None) -> Image.Image:
+    def decode(self, latents: Any, overlay: Any = None, vae: Any = None) -> Image.Image:
         return generation(latents).image
 
     def drop(self, key: str) -> None:

@@ -123,12 +123,12 @@ def refuse_scaled(name: str, tensors: Tensors) -> None:
             )
 
 
-def weights_of(folder: Path, part: str, name: str) -> Weights:
-    """The weights of `folder`/`part`, whole precision before half. Raises ModelError, with the
-    model's `name`, where there are none, where they are pickles, and where a file is missing or
-    cut short.
+def weights_of(folder: Path, part: str, name: str, stem: str = "") -> Weights:
+    """The weights of `folder`/`part`, whole precision before half; `stem` is how their files are
+    called, where not as the part's. Raises ModelError, with the model's `name`, where there are
+    none, where they are pickles, and where a file is missing or cut short.
     """
-    where, stem = f"{name}/{part}", STEMS.get(part, "model")
+    where, stem = f"{name}/{part}", stem or STEMS.get(part, "model")
     for variant in VARIANTS:
         single = folder / part / ".".join([stem, *filter(None, [variant]), "safetensors"])
         index = (

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,9 +17,10 @@ from safetensors import SafetensorError, safe_open
 
 from core.diffusion.models.errors import ModelError
 from core.diffusion.models.files.hashes import file_sha256
+from core.diffusion.models.files.walked import Walked, entries
 from core.diffusion.models.files.weights import read_header
 from core.diffusion.models.lora.names import HEADER, is_lora_name
-from core.diffusion.models.origins import model_roots
+from core.diffusion.models.origins import ENDING, model_roots
 from core.diffusion.recipe.prompt.lora_text import LoraError, parse_loras
 from core.diffusion.settings import GenerationSettings, Problem, SettingsError
 
@@ -40,7 +38,7 @@ class LoraFile:
 
 def list_loras() -> list[str]:
     """The names of the LoRA files in the model roots, in alphabetical order."""
-    return sorted(_files())
+    return sorted(lora_paths())
 
 
 def used_loras(text: str) -> tuple[LoraFile, ...]:
@@ -50,7 +48,7 @@ def used_loras(text: str) -> tuple[LoraFile, ...]:
     loras = [lora for lora in parse_loras(text) if lora.weight != 0]
     if not loras:
         return ()
-    files = _files()
+    files = lora_paths()
     found: list[LoraFile] = []
     for lora in loras:
         path = files.get(lora.name)
@@ -111,13 +109,6 @@ def missing_loras(text: str) -> str:
     return ""
 
 
-def digest_of(settings: GenerationSettings, model_fingerprint: str) -> str:
-    """The digest with the LoRA files that are here; one that is not stands by its name."""
-    return settings.digest(
-        model_fingerprint, canonical_loras(settings.loras) if settings.loras else None
-    )
-
-
 def _unknown(name: str, known: list[str]) -> str:
     if not known:
         return f"{name} is not here: put its .safetensors file into a folder of LIGHTBOX_MODELS"
@@ -125,47 +116,18 @@ def _unknown(name: str, known: list[str]) -> str:
     return f"{name} is not here, or its file is damaged; did you mean {near}?"
 
 
-_walk: ContextVar[dict[str, Path] | None] = ContextVar("_walk", default=None)
-
-
-@contextmanager
-def walked_once() -> Generator[None]:
-    """Search the model roots once while this lasts, when a LoRA is first asked for."""
-    token = _walk.set({})
-    try:
-        yield
-    finally:
-        _walk.reset(token)
-
-
-def _files() -> dict[str, Path]:
-    walk = _walk.get()
-    if walk is None:
-        return _walked()
-    if not walk:
-        walk.update(_walked())
-    return walk
-
-
 def _walked() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for root in model_roots():
-        for file in _candidates(root):
+        for file in entries(root, FOLDERS):
+            if file.suffix != ENDING or not file.is_file():
+                continue
             if _can_be_named(file.stem) and _is_lora(file):
                 found.setdefault(file.stem, file)
     return found
 
 
-def _candidates(root: Path) -> Iterator[Path]:
-    if not root.is_dir():
-        return
-    inside = root.resolve()
-    places = [root, *(one for one in root.iterdir() if one.name.lower() in FOLDERS)]
-    for place in places:
-        for file in sorted(place.glob("*.safetensors")):
-            # A link that leads out of the root is not followed.
-            if file.is_file() and file.resolve().is_relative_to(inside):
-                yield file
+lora_paths = Walked(lambda: _walked())
 
 
 def _can_be_named(stem: str) -> bool:

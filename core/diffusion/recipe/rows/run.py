@@ -64,6 +64,13 @@ def _broken_loras(text: str) -> str:
     return ""
 
 
+def _no_vae_name(name: str) -> str:
+    """A VAE is called by its name in the model roots: a path tells nobody else which one it was."""
+    if any(mark in name for mark in "/\\\0") or name != name.strip() or name in (".", ".."):
+        return f"{name!r} is no name: give that of a file or folder in LIGHTBOX_MODELS, no path"
+    return ""
+
+
 MODEL_ROWS = (
     Setting(
         name="model",
@@ -102,6 +109,28 @@ MODEL_ROWS = (
                 bounds=(-MAX_WEIGHT, MAX_WEIGHT),
                 step=0.1,
                 note="Of the first LoRA that the base settings name; 0 is without it.",
+            ),
+        ),
+    ),
+    Setting(
+        name="vae",
+        default="",
+        label="VAE",
+        help="A file or folder in LIGHTBOX_MODELS whose VAE encodes and decodes pictures in place "
+        "of the model's own.",
+        group="model",
+        matters=lambda settings: bool(settings.vae),
+        check=_no_vae_name,
+        show=lambda name: name or "(the model's own)",
+        web_ui=WebUiText(keys=("VAE", "VAE hash"), is_plain=False),
+        since="0.2.0",
+        swept=(
+            Swept(
+                examples='"", "vae-ft-mse.safetensors", taesd',
+                cost="one decoding a value: without a source picture all come out of one denoising "
+                "run",
+                note="VAEs by the names of their files or folders; an empty text is the model's "
+                "own.",
             ),
         ),
     ),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.diffusion.models.lora.files import list_loras
+from core.diffusion.models.vae.files import list_vaes
 from core.diffusion.recipe.prompt.lora_text import Lora, LoraError, loras_text, parse_loras
 from core.diffusion.recipe.setting import Setting, plain_number
 from core.diffusion.recipe.settings_table import SETTINGS, SOURCE_FIELDS
@@ -26,6 +27,7 @@ from core.output.texts.a1111.prompt_words import (
     without_lone_backslashes,
 )
 from core.output.texts.a1111.samplers import find_sampler, sampler_words
+from core.output.texts.a1111.vae_words import HASH, NAME, take_vae, vae_words
 from core.output.texts.notations import notation_of
 
 VERSION = "Diffusion Lightbox 0.1.0"
@@ -48,6 +50,8 @@ _ORDER = (
     "Size",
     "Model hash",
     "Model",
+    HASH,
+    NAME,
     "Variation seed",
     "Variation seed strength",
     "Denoising strength",
@@ -106,6 +110,7 @@ def _joint_parameters(
         "Size": f"{settings.width}x{settings.height}",
         "Model hash": model_hash,
         "Model": model_name,
+        **vae_words(settings),
     }
     return {key: value for key, value in found.items() if value}
 
@@ -128,6 +133,10 @@ def parse_a1111(text: str) -> Parsed | None:
     values: dict[str, Any] = {"prompt": prompt, "negative_prompt": negative}
     if loras:
         values["loras"] = loras
+    vae, vae_note = take_vae(found.get(NAME, ""), found.get(HASH, ""), list_vaes)
+    notes.extend(filter(None, [vae_note]))
+    if vae:
+        values["vae"] = vae
     for row in SETTINGS.values():
         if row.group != "source":
             _take(row, found, values, notes)

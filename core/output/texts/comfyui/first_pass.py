@@ -87,6 +87,7 @@ def understand_graph(graph: Graph) -> Parsed | None:
             schedule=parts.get("schedule", ""),
             model=model,
             loras=tuple(loras),
+            vae=_vae(graph),
             notation="ComfyUI",
             notes=tuple(notes),
         )
@@ -200,6 +201,13 @@ def _loras(graph: Graph, node: Node) -> list[tuple[str, float]]:
             weight = number(value.get("strength"), float)
             found.append((value["lora"], 1.0 if weight is None else weight))
     return [(name, weight) for name, weight in found if name != "None" and weight]
+
+
+def _vae(graph: Graph) -> str:
+    """The file of the one loader of a VAE; "" where the checkpoint's own is used."""
+    names = {graph.name(node, "vae_name") for node in graph.nodes.values() if "VAE" in node.kind}
+    names.discard("")
+    return names.pop() if len(names) == 1 else ""
 
 
 def _size(graph: Graph, sampler: Node) -> tuple[Any, Any]:

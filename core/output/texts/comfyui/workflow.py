@@ -45,6 +45,7 @@ WIDGETS: Mapping[str, Sequence[str]] = {
     "CheckpointLoaderSimple": ("ckpt_name",),
     "CheckpointLoader": ("config_name", "ckpt_name"),
     "UNETLoader": ("unet_name", "weight_dtype"),
+    "VAELoader": ("vae_name",),
     "LoraLoader": ("lora_name", "strength_model", "strength_clip"),
     "LoraLoaderModelOnly": ("lora_name", "strength_model"),
     "EmptyLatentImage": _SIZE,

@@ -61,6 +61,7 @@ def _read(tool: FlatTool, given: Json, texts: Texts) -> Parsed | None:
         schedule=_text(_first(given, tool.schedule)),
         model=model,
         loras=tuple(read_loras(given)),
+        vae=_text(_first(given, ("vae/model_name", "vae"))),
         notation=tool.notation,
         notes=tuple(_notes(tool, given)),
     )

@@ -198,8 +198,12 @@ class TaskRunner:
         self._end(task, "failed", reason)
 
     def _begin(self, row: TaskRow, model: LoadedModel | None) -> Work:
-        context = TaskContext(store=self._store, source=self._results.source, model=model)
         settings = GenerationSettings.from_dict(row.settings)
+        if model is not None and settings.vae:
+            from core.diffusion.models.vae.loading import model_for
+
+            model = model_for(model, settings)
+        context = TaskContext(store=self._store, source=self._results.source, model=model)
         return TASKS[row.name].load()(context, settings, **row.arguments)
 
     def _hear(self, task: TaskUnderWay, said: tuple[int, int] | OnModel | InPool) -> None:

@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 from core.diffusion.models.load import ModelInfo
 from core.diffusion.models.lora import files as loras
 from core.diffusion.models.lora.files import LoraFile
+from core.diffusion.named_files import digest_of
 from core.diffusion.settings import GenerationSettings
 from core.runs.queue.planned import Planned
 from core.runs.queue.queue import Queue
@@ -120,7 +121,7 @@ def test_the_plan_is_carried_to_the_worker(
     path = tmp_path / "lora1.safetensors"
     assert cell.planned == Planned(
         settings=one,
-        digest=loras.digest_of(one, info().fingerprint),
+        digest=digest_of(one, info().fingerprint),
         rows=2,
         model_fingerprint=info().fingerprint,
         model_name=info().name,
@@ -149,13 +150,11 @@ def test_what_changed_while_it_waited_is_resolved_anew(
     dispatch = Dispatch(store)
     (cell,) = dispatch.waiting(dispatch.batch_keys(), per_owner=5)
     assert cell.planned is not None
-    assert (
-        cell.digest("another model") == loras.digest_of(one, "another model") != cell.planned.digest
-    )
+    assert cell.digest("another model") == digest_of(one, "another model") != cell.planned.digest
     file = tmp_path / "lora0.safetensors"
     save_file({"unet.lora_down.weight": np.full((1, 2), 9, np.float32)}, file)
     os.utime(file, (1, 1))
-    assert cell.digest(info().fingerprint) == loras.digest_of(one, info().fingerprint)
+    assert cell.digest(info().fingerprint) == digest_of(one, info().fingerprint)
     assert cell.digest(info().fingerprint) != cell.planned.digest
 
 

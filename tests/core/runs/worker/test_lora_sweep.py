@@ -10,7 +10,7 @@ import pytest
 from core.diffusion.engine import Engine
 from core.diffusion.models.load import LoadedModel, load_model
 from core.diffusion.models.lora import adapters
-from core.diffusion.models.lora.files import digest_of
+from core.diffusion.named_files import digest_of
 from core.runs.queue.queue import Queue
 from core.runs.store.store import Store
 from core.runs.worker.worker import Worker

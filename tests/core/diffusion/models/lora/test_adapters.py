@@ -23,12 +23,12 @@ from core.diffusion.models.lora.adapters import active_loras, use_loras
 from core.diffusion.models.lora.files import (
     LoraFile,
     canonical_loras,
-    digest_of,
     list_loras,
     missing_loras,
     used_loras,
     wanted_loras,
 )
+from core.diffusion.named_files import digest_of
 from core.diffusion.recipe.prompt.lora_text import LoraError, loras_text, parse_loras
 from core.diffusion.sampling.text_encoder import PromptEncoder
 from core.diffusion.settings import GenerationSettings, SettingsError
