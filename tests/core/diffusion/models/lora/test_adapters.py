@@ -148,7 +148,7 @@ def test_a_value_reads_no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("the model roots were read")
 
-    monkeypatch.setattr(lora_files, "_files", refuse)
+    monkeypatch.setattr(lora_files, "_walked", refuse)
     assert one.validate() == []
     assert one.digest("m", found) == expected != one.digest("m")
     assert replace(SETTINGS, loras="gone:1").digest("m") != SETTINGS.digest("m")
