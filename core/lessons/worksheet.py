@@ -53,7 +53,7 @@ class _Sheet:
         lesson = self.lesson
         self.pdf.add_page()
         self.text(lesson.title, 18, bold=True)
-        self.text(f"{lesson.teaches} About {lesson.minutes} minutes.", 10)
+        self.text(f"About {lesson.minutes} minutes.", 10)
         if lesson.before:
             self.text(lesson.before, 11)
         self.pictures(pictures.get("main", ()))
@@ -72,6 +72,7 @@ class _Sheet:
         self.pdf.add_page()
         self.text(f"For the teacher: {lesson.title}", 16, bold=True)
         for title, text in (
+            ("What it teaches", lesson.teaches),
             ("What learners usually predict", lesson.usually),
             ("What to say", lesson.say),
             ("What the run says", _stated(lesson.main)),

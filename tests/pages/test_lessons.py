@@ -50,6 +50,9 @@ def test_nothing_is_revealed_before_the_prediction(app: App) -> None:
     at = opened(app, STRENGTH)
     assert len(app.asked()) == 2, "only what is shown is computed"
     assert "The run says" not in texts(at)
+    (lesson,) = (one for one in find_lessons().lessons if one.title == STRENGTH)
+    assert lesson.teaches not in texts(at), "it is half of the answer"
+    assert lesson.teaches not in texts(app.open(PAGE)), "nor in the list"
     assert "Why" not in [one.value for one in at.subheader]
     assert not at.get("plotly_chart")
     assert at.slider(key=f"{KEY}:prediction").min == 1

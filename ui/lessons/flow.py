@@ -26,7 +26,7 @@ TEXT = 680  # pixels of a column that is read
 def show_lesson(runtime: Runtime, lesson: Lesson, learner: Learner) -> None:
     """The question; once it is answered the why, the question on another prompt, and what next."""
     st.header(plain(lesson.title), anchor=False)
-    st.caption(plain(f"{lesson.teaches} About {lesson.minutes} minutes."))
+    st.caption(f"About {lesson.minutes} minutes.")
     if not show_question(runtime, lesson, MAIN, learner):
         show_teaching(runtime, lesson)
         return

@@ -80,8 +80,9 @@ def show_list(shelf: Shelf, answers: Answers) -> None:
                 args=(lesson.title,),
                 width="stretch",
             )
-            st.caption(plain(lesson.teaches))
             state = _state(lesson, answers)
+            # What it teaches is half of the answer.
+            st.caption(plain(lesson.teaches if state == DONE else lesson.main.question))
             own = " · your own" if lesson.is_own else ""
             icon, colour = _LOOKS[state]
             st.badge(f"{state} · {lesson.minutes} min{own}", icon=icon, color=colour)

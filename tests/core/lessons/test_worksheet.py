@@ -26,7 +26,7 @@ def test_two_pages_and_no_answer_on_the_first(lesson: Lesson) -> None:
         assert text in first
     for option in lesson.main.ask.options:
         assert option in first
-    notes = (lesson.usually, lesson.say, lesson.why[:60])
+    notes = (lesson.teaches, lesson.usually, lesson.say, lesson.why[:60])
     for text in (note.replace("**", "") for note in notes):
         assert text in second
         assert text not in first
