@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnected
 from streamlit.runtime.media_file_manager import MediaFileManager
 
 from core.diffusion.models.origins import keep_to_roots
@@ -97,7 +98,25 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
-MIDDLEWARE = (Middleware(SecurityHeaders),)
+class ClosedSockets:
+    """Let a browser go that closes its page while something is sent to it.
+
+    Streamlit 1.67 then reads from the closed socket, takes the error for a text frame, and closes
+    it once more, which fails: a traceback in the log, and nothing that anybody could do about it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except WebSocketDisconnected:
+            if scope["type"] != "websocket":
+                raise
+
+
+MIDDLEWARE = (Middleware(SecurityHeaders), Middleware(ClosedSockets))
 
 
 @asynccontextmanager

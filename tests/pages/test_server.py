@@ -7,8 +7,9 @@ import threading
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocket
 from streamlit.runtime import media_file_manager
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
@@ -118,3 +119,16 @@ def test_no_page_can_be_framed() -> None:
     for name, value in HEADERS:
         assert reply.headers[name.decode()] == value.decode()
     assert reply.headers["x-frame-options"] == "DENY"
+
+
+async def _closes_twice(socket: WebSocket) -> None:
+    """As Streamlit does where the browser has gone while something was sent to it."""
+    await socket.accept()
+    await socket.close()
+    await socket.close()
+
+
+def test_a_browser_that_has_gone_is_no_fault_of_the_app() -> None:
+    app = Starlette(routes=[WebSocketRoute("/stream", _closes_twice)], middleware=[*MIDDLEWARE])
+    with TestClient(app).websocket_connect("/stream") as socket:
+        assert socket.receive()["type"] == "websocket.close"
