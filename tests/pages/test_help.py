@@ -36,7 +36,8 @@ def _form() -> None:
 
 
 def test_every_control_of_a_setting_has_the_links(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.settings.controls.list_loras", lambda: ["ink"])
+    monkeypatch.setattr("ui.settings.file_controls.list_loras", lambda: ["ink"])
+    monkeypatch.setattr("ui.settings.file_controls.list_vaes", lambda: ["sharp"])
     at = AppTest.from_function(_form, default_timeout=60).run()
     texts: dict[str, str] = {}
     said = " ".join(one.value for one in at.caption)
