@@ -7,6 +7,7 @@ import importlib
 import pytest
 
 from core.diffusion.recipe.limits import MAX_TEXT
+from core.lessons.shelf import find_lessons
 from core.runs.worker.worker import Worker
 from tests.core.runs.doubles import generation
 from tests.faults.campaign import LONG, counted
@@ -27,6 +28,8 @@ OF_PAGES = {
     "film": "ui.film.form",
     "steps": "ui.steps.form",
     "variations": "ui.variations.form",
+    "lessons": "ui.lessons.listing",
+    "glossary": "ui.glossary.words",
 }
 PAGES = [page for page in CATALOG if page is not HOME]
 
@@ -38,6 +41,8 @@ def parameters(page: Page, app: App) -> tuple[Parameter, ...]:
         return module.parameters(app.store.facets())
     if page.prefix == "latents":
         return module.parameters(20)
+    if page.prefix == "lessons":
+        return module.parameters(find_lessons())
     return module.parameters()
 
 
