@@ -7,6 +7,7 @@ import pytest
 from core.diffusion import engine as engine_module
 from core.diffusion.engine import Engine, Finished, Request
 from core.diffusion.models.load import load_model
+from core.diffusion.sampling import pictures as pictures_module
 from core.diffusion.sampling.batch import Batch
 from core.diffusion.settings import GenerationSettings
 
@@ -23,7 +24,8 @@ class Clock:
 
 def test_a_picture_has_its_share_of_each_call_by_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, step = Clock(), Batch.step
-    monkeypatch.setattr(engine_module, "time", clock)
+    for module in (engine_module, pictures_module):
+        monkeypatch.setattr(module, "time", clock)
 
     def slow(batch: Batch) -> None:
         step(batch)
