@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,14 @@ LOOKS = {"light": (1360, "light"), "dark": (1360, "dark"), "narrow": (400, "ligh
 
 
 SEED = 730
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An app of its own: what other tests made would be the newest here, sweeps as one tile."""
+    folder = tmp_path_factory.mktemp("gallery")
+    with serve(folder / "data", folder / "server.log") as running:
+        yield running
 
 
 @pytest.fixture
