@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import ARTEFACTS, Server, Visitor, generate, settle, wait_until
+from tests.browser.conftest import (
+    ARTEFACTS,
+    Server,
+    Visitor,
+    generate,
+    serve,
+    settle,
+    wait_until,
+)
 from tests.browser.measure import overflow
 from ui.catalog import CATALOG, HOME
 
