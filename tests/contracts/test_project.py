@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -31,6 +32,33 @@ FORBIDDEN = {
     "torch.load(": "pickle runs code: safetensors only",
     "shell=True": "no shell",
 }
+
+
+TOP = {
+    *(".ci", ".devcontainer", ".dockerignore", ".gitignore", ".streamlit", "benchmarks", "core"),
+    *("CHANGELOG.md", "deploy", "dev", "docs", "examples", "LICENSE", "Makefile", "models"),
+    *("pages", "pyproject.toml", "README.md", "requirements.txt", "requirements-dev.txt"),
+    *("requirements-training.txt", "streamlit_app.py", "tests", "training", "ui"),
+}
+
+
+def tracked() -> list[str]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    return listed.stdout.decode().rstrip("\0").split("\0")
+
+
+def test_the_top_level_is_fixed() -> None:
+    """What is worked with beside the project does not get into it."""
+    assert {name.split("/")[0] for name in tracked()} == TOP
+
+
+def test_no_file_names_a_folder_of_this_machine() -> None:
+    folders = [f"{folder}/" for folder in (Path.home(), ROOT, ROOT.parent) if folder.name]
+    for name in tracked():
+        path = ROOT / name
+        if path.suffix in {".md", ".py", ".toml", ".yaml", ".json", ".js", ".css", ".html"}:
+            text = path.read_text(encoding="utf-8")
+            assert not [folder for folder in folders if folder in text], name
 
 
 def test_the_catalog_is_the_folder_of_pages() -> None:
