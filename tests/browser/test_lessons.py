@@ -77,12 +77,12 @@ def test_a_place_by_click_and_by_arrow_keys(visitor: Visitor) -> None:
 
 def test_a_choice_that_is_not_what_the_run_says(visitor: Visitor) -> None:
     page = open_lesson(visitor, "06-prediction")
+    page.get_by_text("For teachers").click()  # it stays open while the answer and pictures come
     page.get_by_role("radio", name="The picture").focus()
     page.keyboard.press("Space")
     settle(page)
     predict(page)
     expect(page.get_by_text("there is something to learn")).to_be_visible()
-    page.get_by_text("For teachers").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Worksheet (PDF)").click()
     assert download.value.suggested_filename == "06-prediction.pdf"

@@ -56,7 +56,8 @@ def type_into(page: Page, table: Locator, row: int, across: float, text: str) ->
     editor = page.locator(".gdg-input")
 
     def opens() -> bool:
-        """The table hears no click until it has been drawn."""
+        """The table hears no click until it has been drawn, and figures that come move it."""
+        table.scroll_into_view_if_needed()
         box = table.bounding_box()
         assert box is not None
         page.mouse.click(box["x"] + box["width"] * across, box["y"] + 35 * row + 17)
