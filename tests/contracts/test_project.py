@@ -153,6 +153,15 @@ def test_the_readme_tells_of_every_page(page: object) -> None:
     assert f"**{title}**" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def test_a_fold_has_a_key() -> None:
+    """Without one it is another fold, and closed, as soon as something comes or goes above it."""
+    for path in (ROOT / "ui").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".expander"):
+                named = {one.arg for one in node.keywords}
+                assert "key" in named, f"{path.name}:{node.lineno}"
+
+
 def test_a_box_for_a_number_says_what_is_out_of_its_bounds() -> None:
     """The browser keeps a number outside a box's own bounds to itself: another one is used."""
     own = ROOT / "ui" / "settings" / "fields.py"

@@ -136,7 +136,7 @@ def _show_unfinished(runtime: Runtime, board: Board, cell: BoardCell) -> None:
     else:
         why = "was deleted" if cell.is_deleted else "has not been computed"
         st.info(f"This cell {why}. Run computes what is missing.")
-    with st.expander("Its settings"):
+    with st.expander("Its settings", key=board.state.name("its settings")):
         lines = settings_lines(cell.at.settings)
         st.table(
             {"Setting": [name for name, _ in lines], "Value": [plain(text) for _, text in lines]},

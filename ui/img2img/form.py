@@ -145,7 +145,7 @@ def panel(runtime: Runtime) -> Form | None:
     """Source, strength, mask and settings; None while there is no source."""
     places = [st.container(border=True, gap="small") for _ in range(2)]
     # First of all, so that the size is known when the source is fitted to it.
-    with st.expander("Settings", icon=":material/tune:"):
+    with st.expander("Settings", icon=":material/tune:", key=f"{PREFIX}:settings"):
         base = settings_form(runtime.model, PREFIX, seed=FIRST_SEED, has_count=False).settings
     if base.seed == -1:
         base = replace(base, seed=STATE.drawn_seed())

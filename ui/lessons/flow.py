@@ -27,18 +27,16 @@ def show_lesson(runtime: Runtime, lesson: Lesson, learner: Learner) -> None:
     """The question; once it is answered the why, the question on another prompt, and what next."""
     st.header(plain(lesson.title), anchor=False)
     st.caption(f"About {lesson.minutes} minutes.")
-    # Places of their own: a fold that moves as pictures come is another one to Streamlit, closed.
-    flow, teaching, again = st.container(), st.container(), st.container()
-    with teaching:
+    if not show_question(runtime, lesson, MAIN, learner):
         show_teaching(runtime, lesson)
-    with flow:
-        if not show_question(runtime, lesson, MAIN, learner):
-            return
-        _show_why(lesson)
-        st.subheader("And on another prompt?", anchor=False)
-        if show_question(runtime, lesson, TRANSFER, learner):
-            show_next(runtime, lesson)
-    again.button(
+        return
+    _show_why(lesson)
+    st.subheader("And on another prompt?", anchor=False)
+    is_done = show_question(runtime, lesson, TRANSFER, learner)
+    if is_done:
+        show_next(runtime, lesson)
+    show_teaching(runtime, lesson)
+    st.button(
         "Answer this lesson again",
         key=name_of(lesson, MAIN, "forget"),
         icon=":material/restart_alt:",

@@ -86,7 +86,9 @@ def show_list(shelf: Shelf, answers: Answers) -> None:
             own = " · your own" if lesson.is_own else ""
             icon, colour = _LOOKS[state]
             st.badge(f"{state} · {lesson.minutes} min{own}", icon=icon, color=colour)
-    with st.expander("Where they stand in courses", icon=":material/map:"):
+    with st.expander(
+        "Where they stand in courses", icon=":material/map:", key=f"{LESSONS.prefix}:courses"
+    ):
         st.table(
             {
                 "Lesson": [plain(one.title) for one in shelf.lessons],

@@ -22,7 +22,9 @@ Shown = dict[str, tuple[tuple[Image.Image, str], ...]]
 
 def show_teaching(runtime: Runtime, lesson: Lesson) -> None:
     """Folded, since the notes tell the answer."""
-    with st.expander("For teachers", icon=":material/co_present:"):
+    with st.expander(
+        "For teachers", icon=":material/co_present:", key=name_of(lesson, MAIN, "teachers")
+    ):
         st.markdown(f"**What learners usually predict.** {plain(lesson.usually)}")
         st.markdown(f"**What to say.** {plain(lesson.say)}")
         for name, unit in lesson.courses.items():

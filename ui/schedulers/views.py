@@ -48,7 +48,7 @@ def show_tables(tables: Sequence[Timetable]) -> None:
     with st.container(border=True, gap="xsmall"):
         _show(ORDER, order_figure(tables, measure))
     _show_summary(tables)
-    with st.expander("Every call", icon=":material/table_rows:"):
+    with st.expander("Every call", icon=":material/table_rows:", key="schedulers:calls"):
         rows = call_table(tables)
         st.dataframe(rows, hide_index=True, placeholder="–")
         st.download_button(

@@ -97,12 +97,12 @@ def settings_form(
     steps, guidance = _steps_and_guidance(model, prefix)
     scheduler = control("scheduler", prefix, default=model.default_scheduler)
     st.caption(plain(SCHEDULERS[scheduler].note))
-    with st.expander("Sampler", icon=":material/tune:"):
+    with st.expander("Sampler", icon=":material/tune:", key=f"{prefix}:sampler"):
         sampler = sampler_controls(prefix, scheduler)
-    with st.expander("Guidance", icon=":material/explore:"):
+    with st.expander("Guidance", icon=":material/explore:", key=f"{prefix}:guidance"):
         guided = guidance_controls(model, prefix, scheduler=scheduler, **sampler)
     width, height = _size(model, prefix)
-    with st.expander("More settings", icon=":material/tune:"):
+    with st.expander("More settings", icon=":material/tune:", key=f"{prefix}:more"):
         more = _more(model, prefix)
     settings = GenerationSettings(
         prompt=st.session_state.get(key("prompt", prefix)) or "",

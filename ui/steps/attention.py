@@ -36,7 +36,9 @@ def show_attention(runtime: Runtime, run: Run) -> None:
     found = work_on(runtime, "attention", request_of("attention", run.settings))
     if found is not None:
         _show_maps(found)
-        with st.expander("The code that does it", icon=":material/code:"):
+        with st.expander(
+            "The code that does it", icon=":material/code:", key="steps:code attention"
+        ):
             show_code("attention")
 
 

@@ -63,7 +63,7 @@ def show_effects(runtime: Runtime, run: Run) -> None:
     found = work_on(runtime, "effects", request)
     if found is not None:
         _show(found)
-        with st.expander("The code that does it", icon=":material/code:"):
+        with st.expander("The code that does it", icon=":material/code:", key="steps:code effects"):
             show_code("effects")
 
 

@@ -51,7 +51,7 @@ def show_future(runtime: Runtime, run: Run, info: ModelInfo) -> None:
     future = work_on(runtime, "another future", request)
     if future is not None:
         _show_both(run, future, info)
-        with st.expander("The code that does it", icon=":material/code:"):
+        with st.expander("The code that does it", icon=":material/code:", key="steps:code branch"):
             show_code("branch" if change.scheduler is None else "hand over")
 
 

@@ -99,7 +99,7 @@ def sweep_form(model: ModelInfo, marks: Marks) -> SweepForm:
         help="With one seed every cell starts from the same noise, so that only the axes differ.",
         **BOUND,
     )
-    with st.expander("Base settings", icon=":material/tune:"):
+    with st.expander("Base settings", icon=":material/tune:", key=f"{PREFIX}:base"):
         st.caption("What the axes do not change. The same controls as in Generate.")
         base = settings_form(model, PREFIX, seed=FIRST_SEED, has_count=False).settings
     held = source_form(PREFIX)
