@@ -45,8 +45,7 @@ class Way:
             return [f"cannot be refined: {one.problem}", *(f"  {why}" for why in one.reasons)]
         cost = f"{one.cells} cells more, {plan.to_compute} to compute, {plan.unet_rows} UNet rows"
         if plan.estimate is not None:
-            about = "about" if plan.estimate.is_like else "up to"
-            cost += f", {about} {max(1, round(plan.estimate.seconds))} s"
+            cost += f", {plan.estimate.about} {max(1, round(plan.estimate.seconds))} s"
         head = f"refine: {one.label}: {', '.join(one.added)} ({cost})"
         return [head, *(f"  {why}" for why in one.reasons)]
 

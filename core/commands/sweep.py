@@ -111,8 +111,11 @@ def _say_plan(sweep: Sweep, plan: Plan) -> None:
     takes = "" if not plan.to_compute else ", the time is not known before a first run"
     if plan.to_compute and plan.estimate is not None:
         minutes, seconds = divmod(max(1, round(plan.estimate.seconds)), 60)
-        about = "about" if plan.estimate.is_like else "up to"
-        takes = f", {about} {minutes} min {seconds} s" if minutes else f", {about} {seconds} s"
+        takes = (
+            f", {plan.estimate.about} {minutes} min {seconds} s"
+            if minutes
+            else f", {plan.estimate.about} {seconds} s"
+        )
     try:
         size = planned_sheet(sweep, plan)
         picture = f"a picture of {size.width} x {size.height} pixels"

@@ -35,6 +35,11 @@ class Estimate:
     seconds: float
     is_like: bool
 
+    @property
+    def about(self) -> str:
+        """The word before the time: "up to" where it is a bound."""
+        return "about" if self.is_like else "up to"
+
 
 def estimate(
     images: Iterable[GenerationSettings], infos: Mapping[str, ModelInfo], find: FindPace

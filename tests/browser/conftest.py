@@ -5,12 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-import socket
-import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,6 +26,7 @@ from playwright.sync_api import TimeoutError as NotInTime
 from core.diffusion.settings import GenerationSettings
 from core.runs.queue.queue import Job, Queue
 from core.runs.store.store import Store
+from tests.serving import served, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTEFACTS = ROOT / "artefacts"
@@ -69,49 +66,19 @@ class Server:
 
 @contextmanager
 def serve(folder: Path, log: Path) -> Iterator[Server]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     log.parent.mkdir(exist_ok=True)
-    environment = {
-        **os.environ,
-        "LIGHTBOX_DATA": str(folder),
-        "LIGHTBOX_MODELS": str(folder / "models"),  # where a test may put what it needs
-        "OMP_NUM_THREADS": "1",  # the browser draws on the other core
-        "PYTHONUNBUFFERED": "1",
-    }
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
-    command += ["--server.port", str(port), "--server.headless", "true"]
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
-        try:
-            url = f"http://127.0.0.1:{port}"
-            wait_until(lambda: process.poll() is not None or is_healthy(url), "the server")
-            assert process.poll() is None, log.read_text()
-            store = Store(folder)
-            yield Server(url=url, store=store, queue=Queue(store), log=log)
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def is_healthy(url: str) -> bool:
-    try:
-        # No proxy of the environment stands between this machine and itself.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"{url}/_stcore/health", timeout=5) as answer:
-            return answer.status == 200
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 150) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.05)
+    with served(
+        [*command, "--server.headless", "true"],
+        port_option="--server.port",
+        cwd=ROOT,
+        log=log,
+        LIGHTBOX_DATA=str(folder),
+        LIGHTBOX_MODELS=str(folder / "models"),  # where a test may put what it needs
+        OMP_NUM_THREADS="1",  # the browser draws on the other core
+    ) as url:
+        store = Store(folder)
+        yield Server(url=url, store=store, queue=Queue(store), log=log)
 
 
 def wait_for_value(read: Callable[[], object], expected: object, seconds: float = 150) -> None:

@@ -174,8 +174,7 @@ def _cost(board: Board, plan: Plan) -> str:
         words += f", {lacking:,} of them missing before"
     words += f" · {plan.unet_rows:,} UNet rows"
     if plan.estimate is not None:
-        about = "about" if plan.estimate.is_like else "up to"
-        words += f" · {about} {duration(plan.estimate.seconds, rough=True)}"
+        words += f" · {plan.estimate.about} {duration(plan.estimate.seconds, rough=True)}"
     return f"{words}. What is stored is not computed again."
 
 

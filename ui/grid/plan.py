@@ -113,8 +113,7 @@ def show_plan(form: SweepForm, plan: Plan, job: Job | None = None) -> None:
     if plan.to_compute:
         parts.append(f"{plan.unet_rows:,} UNet rows")
         if plan.estimate is not None and (job is None or job.is_over):
-            about = "about" if plan.estimate.is_like else "up to"
-            parts.append(f"{about} {duration(plan.estimate.seconds, rough=True)}")
+            parts.append(f"{plan.estimate.about} {duration(plan.estimate.seconds, rough=True)}")
     else:
         parts.append("nothing to compute")
     if size := _sheet_size(form.sweep, plan):

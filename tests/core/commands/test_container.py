@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.browser.conftest import is_healthy, wait_until
+from tests.serving import served
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
@@ -57,25 +56,14 @@ def test_what_is_copied_is_served_by_its_command(tmp_path: Path) -> None:
     command = json.loads(instruction("CMD"))
     assert command[:3] == ["python", "-m", "streamlit"]
     command[command.index("0.0.0.0")] = "127.0.0.1"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {**os.environ, "LIGHTBOX_DATA": str(tmp_path / "data")}
-    with (tmp_path / "log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, *command[1:], "--server.port", str(port)],
-            cwd=app,
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: server.poll() is not None or is_healthy(url), "the app")
-        assert server.poll() is None, (tmp_path / "log").read_text()
-    finally:
-        server.terminate()
-        server.wait(30)
+    with served(
+        [sys.executable, *command[1:]],
+        port_option="--server.port",
+        cwd=app,
+        log=tmp_path / "log",
+        LIGHTBOX_DATA=str(tmp_path / "data"),
+    ):
+        assert "Traceback" not in (tmp_path / "log").read_text()
 
 
 def test_its_port_is_published_to_this_machine_alone() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import site
-import socket
 import subprocess
 import sys
 import tomllib
@@ -17,7 +16,7 @@ from packaging.requirements import Requirement
 from PIL import Image
 
 from core.output.texts.infotext import VERSION
-from tests.browser.conftest import is_healthy, wait_until
+from tests.serving import served
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -95,29 +94,11 @@ def test_a_picture_is_made_from_another_folder(lightbox: Path, elsewhere: dict[s
 
 
 def test_the_app_is_served_with_its_own_settings(lightbox: Path, elsewhere: dict[str, str]) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = elsewhere.pop("cwd")
-    log = Path(folder) / "server.log"
-    with log.open("w") as output:
-        server = subprocess.Popen(
-            [str(lightbox), "app", "--port", str(port), "--no-browser"],
-            cwd=folder,
-            env={**os.environ, **elsewhere},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        wait_until(
-            lambda: server.poll() is not None or is_healthy(f"http://127.0.0.1:{port}"), "the app"
-        )
-        assert server.poll() is None, log.read_text()
-    finally:
-        server.terminate()
-        server.wait(30)
-    assert f"http://127.0.0.1:{port}" in log.read_text(), "bound to this machine alone"
-    wait_until(lambda: not is_healthy(f"http://127.0.0.1:{port}"), "the server's end")
+    folder = Path(elsewhere.pop("cwd"))
+    log = folder / "server.log"
+    command = [lightbox, "app", "--no-browser"]
+    with served(command, port_option="--port", cwd=folder, log=log, **elsewhere) as url:
+        assert url in log.read_text(), "bound to this machine alone"
 
 
 def test_a_port_that_is_none_is_said(lightbox: Path, elsewhere: dict[str, str]) -> None:
