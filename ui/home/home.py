@@ -14,7 +14,7 @@ from core.runs.store.store import StoredImage
 from core.sweeps.axes import AXES
 from core.sweeps.axis import parse_axis
 from core.sweeps.sweep import Sweep
-from ui.catalog import CATALOG, GALLERY, GENERATE, HOME, STEPS, SWEEP, Page
+from ui.catalog import CATALOG, GALLERY, GENERATE, GLOSSARY, HOME, LESSONS, STEPS, SWEEP
 from ui.clicks import note_click
 from ui.grid.tiles import Tile, show_tiles
 from ui.help import help_of
@@ -38,8 +38,7 @@ DOOR = 280  # pixels: one column on a phone
 SMALL = 48  # pixels: four pictures beside each other in a door
 LAST_SWEEPS = 3
 MOST_WORDS = 80
-LEARNING = ("Lessons", "Step by step", "Glossary")
-"""The titles of the pages that teach."""
+LEARNING = (LESSONS, STEPS, GLOSSARY)
 
 SWEEPS = {
     "guidance_scale": "One row of pictures that differ in how strongly the prompt pulls.",
@@ -148,18 +147,12 @@ def _compare(runtime: Runtime, prompt: str) -> None:
 def _learn() -> None:
     with _door(
         "Learn",
-        STEPS.icon,
+        LESSONS.icon,
         "What the model predicts after 1, 3, 6 and all 20 calls of one run. See why:",
         LEARN,
     ):
-        for page in learning_pages():
+        for page in LEARNING:
             st.page_link(page.path, label=page.title, icon=page.icon)
-
-
-def learning_pages() -> list[Page]:
-    """The pages that teach, as far as the app has them, in the order in which they are offered."""
-    by_title = {page.title: page for page in CATALOG}
-    return [by_title[title] for title in LEARNING if title in by_title]
 
 
 def show_left_off(runtime: Runtime) -> None:
